@@ -1,0 +1,46 @@
+"""The worker, and the whole timetable on one screen. Beat runs in UTC; every run is a row in Scheduled runs."""
+
+import os
+from datetime import timedelta
+
+from celery import Celery
+from celery.schedules import crontab
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+from django.conf import settings
+
+app = Celery("pointdesk")
+
+
+def _broker(url: str) -> str:
+    return url.replace("unix://", "redis+socket://") + ("?virtual_host=0" if url.startswith("unix://") else "")
+
+
+app.conf.update(
+    broker_url=_broker(settings.REDIS_URL),
+    task_ignore_result=True,
+    # A killed worker's task runs again (so tasks are idempotent), and soon.
+    task_acks_late=True,
+    task_reject_on_worker_lost=True,
+    worker_prefetch_multiplier=1,
+    broker_transport_options={
+        "visibility_timeout": 600,
+        "unacked_restore_throttle": 1,
+        "socket_timeout": 5,
+        "socket_connect_timeout": 1,
+    },
+    broker_connection_retry_on_startup=True,
+    worker_hijack_root_logger=False,
+    worker_send_task_events=False,
+    timezone="UTC",
+    enable_utc=True,
+    beat_schedule={
+        "sweep_inbox": {"task": "integrations.tasks.sweep_inbox", "schedule": timedelta(seconds=5)},
+        "feed_analytics": {"task": "integrations.tasks.feed_analytics", "schedule": timedelta(seconds=3)},
+        "release_expired_holds": {"task": "loyalty.tasks.release_expired_holds", "schedule": timedelta(minutes=1)},
+        "heartbeat": {"task": "tenants.tasks.heartbeat", "schedule": timedelta(seconds=30)},
+        "forget_old_runs": {"task": "tenants.tasks.forget_old_runs", "schedule": crontab(minute=17, hour=2)},
+    },
+)
+app.autodiscover_tasks(["tenants", "loyalty", "integrations"])

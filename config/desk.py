@@ -1,0 +1,1 @@
+UNFOLD = {"SITE_TITLE": "Pointdesk"}

@@ -1,0 +1,26 @@
+import os
+import sys
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from config.demo.load import load_demo
+from config.engines import Failure
+from config.processes import Processes
+
+
+class Command(BaseCommand):
+    help = "Start everything with two demo tenants, print the logins, stay until Ctrl-C."
+    requires_system_checks = []
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        processes = Processes(port=int(os.environ.get("PORT", "8000")), say=self._say)
+        try:
+            sys.exit(processes.run(when_up=lambda: load_demo(processes.address, say=self._say)))
+        except Failure as failure:
+            self.stderr.write(f"pointdesk: {failure}")
+            sys.exit(2)
+
+    def _say(self, line: str) -> None:
+        self.stdout.write(line)
+        self.stdout.flush()

@@ -1,0 +1,150 @@
+"""Everything that runs: engines, then web, worker and beat, as children of one process that ends them all in reverse."""
+
+import os
+import signal
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+from config.engines.child import Child, wait_until
+from config.engines.house import ROOT, EngineHouse, Failure
+
+#: A child that dies is started again, but not for ever: so often within so many seconds, and we give up.
+RESTARTS_MAX = 5
+RESTARTS_SECONDS = 120
+WEB_THREADS = 8
+
+
+class Stopped(Exception):
+    """Ctrl-C or SIGTERM."""
+
+
+class Processes:
+    """Start with `run`; `when_up` is called once the web answers, before beat starts."""
+
+    def __init__(self, *, port: int, say: Callable[[str], None]) -> None:
+        self._port = port
+        self._say = say
+        self._house = EngineHouse()
+        state = self._house.places.state
+        self._web = Child("web", state=state)
+        self._worker = Child("worker", state=state)
+        self._beat = Child("beat", state=state)
+        self._restarts: list[float] = []
+        self._started: list[tuple[Child, Callable[[], None]]] = []
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self._port}"
+
+    def run(self, *, when_up: Callable[[], None]) -> int:
+        """Start, watch until Ctrl-C, stop; -> exit code."""
+        if not self._house.own():
+            raise Failure("Pointdesk runs already from this folder. Stop it first, or set DATA_DIR to another folder.")
+        for sig in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(sig, _raise_stopped)
+        try:
+            self._start()
+            when_up()
+            self._launch(self._beat, self._beat_command)
+            self._say(f"READY {self.address}/")
+            self._watch()
+        except Stopped:
+            self._say("Stopping ...")
+            return 0
+        except RuntimeError as problem:
+            self._say(f"pointdesk: {problem}")
+            return 1
+        finally:
+            for sig in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                signal.signal(sig, signal.SIG_IGN)
+            for child, _ in reversed(self._started):
+                child.stop()
+            self._house.stop()
+        return 1
+
+    def _start(self) -> None:
+        for child in (self._beat, self._worker, self._web):
+            child.stop_orphan()
+        self._say("Starting PostgreSQL, Valkey and ClickHouse ...")
+        os.environ.update(self._house.start())
+        self._migrate()
+        self._launch(self._web, self._web_command)
+        self._launch(self._worker, self._worker_command)
+        if not wait_until(self._answers, child=self._web, timeout_seconds=60):
+            raise RuntimeError(f"The web process did not start. Its last words:\n{self._web.last_words(15)}")
+
+    def _migrate(self) -> None:
+        child = Child("migrate", state=self._house.places.state)
+        child.start([sys.executable, "manage.py", "migrate", "--verbosity", "0"], cwd=ROOT, env=os.environ)
+        while child.alive():
+            time.sleep(0.05)
+        if child.exit_code:
+            raise RuntimeError(f"The database could not be migrated:\n{child.last_words(15)}")
+
+    def _launch(self, child: Child, start: Callable[[], None]) -> None:
+        start()
+        self._started.append((child, start))
+
+    def _web_command(self) -> None:
+        argv = [
+            sys.executable, "-m", "gunicorn", "config.wsgi:application", "--worker-class", "gthread", "--workers", "2",
+            "--threads", str(WEB_THREADS), "--bind", f"127.0.0.1:{self._port}", "--timeout", "60", "--graceful-timeout", "5",
+            "--worker-tmp-dir", _memory_folder(), "--no-control-socket", "--preload",
+        ]  # fmt: skip
+        self._web.start(argv, cwd=ROOT, env=os.environ | {"POINTDESK_PROCESS": "web"})
+
+    def _worker_command(self) -> None:
+        argv = [
+            sys.executable, "-m", "celery", "-A", "config.celery", "worker", "--concurrency", "2", "--loglevel", "warning",
+            "--without-gossip", "--without-mingle", "--hostname", f"worker-{self._port}@%h",
+        ]  # fmt: skip
+        self._worker.start(argv, cwd=ROOT, env=os.environ)
+
+    def _beat_command(self) -> None:
+        schedule = self._house.places.state / "beat"
+        schedule.mkdir(exist_ok=True)
+        argv = [
+            sys.executable, "-m", "celery", "-A", "config.celery", "beat", "--loglevel", "warning",
+            "--schedule", str(schedule / "schedule"), "--pidfile", "",
+        ]  # fmt: skip
+        self._beat.start(argv, cwd=ROOT, env=os.environ)
+
+    def _answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.address}/ready", timeout=5) as answer:
+                return bool(answer.status == 200)
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def _watch(self) -> None:
+        while True:
+            time.sleep(0.5)
+            for engine in self._house.engines:
+                if not engine.child.alive():
+                    self._revive(engine.child, engine.start)
+            for child, start in self._started:
+                if not child.alive():
+                    self._revive(child, start)
+
+    def _revive(self, child: Child, start: Callable[[], None]) -> None:
+        """Start a dead child again on its old address. Raises: RuntimeError, when it keeps dying."""
+        now = time.monotonic()
+        self._restarts = [moment for moment in self._restarts if now - moment < RESTARTS_SECONDS] + [now]
+        if len(self._restarts) > RESTARTS_MAX:
+            raise RuntimeError(f"{child.name} keeps dying (exit {child.exit_code}). Its last words:\n{child.last_words(15)}")
+        self._say(f"{child.name} died (exit {child.exit_code}); starting it again.")
+        child.sweep_group()
+        start()
+
+
+def _raise_stopped(signum: int, frame: FrameType | None) -> None:
+    raise Stopped
+
+
+def _memory_folder() -> str:
+    return "/dev/shm" if Path("/dev/shm").is_dir() else "/tmp"

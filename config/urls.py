@@ -1,0 +1,16 @@
+"""Every address of the house."""
+
+from django.contrib import admin
+from django.urls import include, path
+from django.views.generic import RedirectView
+
+from integrations import health
+
+urlpatterns = [
+    path("", RedirectView.as_view(url="/admin/"), name="home"),
+    path("live", health.live, name="live"),
+    path("ready", health.ready, name="ready"),
+    path("status", health.status, name="status"),
+    path("api/v1/", include("integrations.api.urls")),
+    path("admin/", admin.site.urls),
+]

@@ -1,0 +1,148 @@
+"""Bills come in: kept first, then booked by the worker. What became of one is asked by its receipt."""
+
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Sum
+from django.http import Http404
+from django.utils import timezone
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from integrations import bell, inbox
+from integrations.api.http import error, status_of
+from integrations.api.view import View
+from integrations.documents import MalformedJSON, read_batch
+from integrations.models import Delivery, DeliveryState, Source
+from loyalty.models import Entry
+from tenants.errors import DomainError
+
+BILL_BYTES_MAX = 1 << 20
+BATCH_BYTES_MAX = 16 << 20
+BATCH_BILLS_MAX = 100
+
+
+def _raw_body(request: Request, *, bytes_max: int, what: str) -> bytes:
+    """The body as it was sent; too large is said before it is read."""
+    length = request.META.get("CONTENT_LENGTH") or "0"
+    too_large = DomainError(
+        "too_large", f"A {what} may have at most {bytes_max >> 20} MiB. Send it in smaller parts.", bytes_max=bytes_max
+    )
+    if not length.isdigit() or int(length) > bytes_max:
+        raise too_large
+    body = request._request.body
+    if len(body) > bytes_max:
+        raise too_large
+    return body
+
+
+class Bills(View):
+    scopes = {"POST": ("pos",)}
+
+    def post(self, request: Request) -> Response:
+        tenant = self.access.tenant
+        body = _raw_body(request, bytes_max=BILL_BYTES_MAX, what="bill")
+        try:
+            received = inbox.receive(tenant, body, source=Source.API, sender=self.access.actor, now=timezone.now())
+        except MalformedJSON as problem:
+            # Answered here: the kept message must not be rolled back with an exception.
+            return error(
+                problem.code, problem.sentence, status_code=400, request_id=_request_id(request), details=problem.details
+            )
+        transaction.on_commit(lambda: bell.ring(tenant.pk))
+        return Response(_answer(received), status=200 if received.duplicate else 202)
+
+
+class BillsBatch(View):
+    scopes = {"POST": ("pos",)}
+
+    def post(self, request: Request) -> Response:
+        tenant = self.access.tenant
+        envelope, bills = read_batch(_raw_body(request, bytes_max=BATCH_BYTES_MAX, what="batch"))
+        repush = envelope.get("repush") or ""
+        if envelope.get("bills") is not True or not isinstance(repush, str):
+            raise DomainError("bad_value", 'Send {"repush": "label or null", "bills": [ ... ]}.', path="bills")
+        if len(bills) > BATCH_BILLS_MAX:
+            raise DomainError("too_large", f"A batch may hold at most {BATCH_BILLS_MAX} bills. Send more batches.", bills=len(bills))
+        results = [self._one(request, index, body, bill, repush=repush) for index, (body, bill) in enumerate(bills)]
+        transaction.on_commit(lambda: bell.ring(tenant.pk))
+        return Response({"results": results}, status=202)
+
+    def _one(self, request: Request, index: int, body: bytes, bill: Any, *, repush: str) -> dict[str, Any]:
+        try:
+            if not isinstance(bill, dict):
+                raise MalformedJSON("malformed_json", "A bill must be one JSON object: { ... }.")
+            if len(body) > BILL_BYTES_MAX:
+                raise DomainError("too_large", "A bill may have at most 1 MiB.", bytes_max=BILL_BYTES_MAX)
+            received = inbox.receive(
+                self.access.tenant,
+                body,
+                source=Source.BATCH,
+                sender=self.access.actor,
+                now=timezone.now(),
+                repush=repush,
+                checked=bill,
+            )
+        except DomainError as refusal:
+            problem = {
+                "code": refusal.code,
+                "message": refusal.sentence,
+                "details": refusal.details,
+                "request_id": _request_id(request),
+            }
+            return {"index": index, "status": status_of(refusal), "receipt": None, "state": None, "error": problem}
+        return {
+            "index": index,
+            "status": 200 if received.duplicate else 202,
+            "receipt": received.receipt,
+            "state": received.state,
+            "error": None,
+            **({"duplicate": True} if received.duplicate else {}),
+        }
+
+
+class OneDelivery(View):
+    scopes = {"GET": ("pos", "read", "support")}
+
+    def get(self, request: Request, receipt: str) -> Response:
+        found: Delivery | None = (
+            Delivery.objects.filter(tenant=self.access.tenant, receipt=receipt).select_related("bill").first()
+            if receipt.isprintable()
+            else None
+        )
+        if found is None:
+            raise Http404
+        return Response(_shown(found))
+
+
+def _shown(delivery: Delivery) -> dict[str, Any]:
+    applied = delivery.state == DeliveryState.APPLIED
+    effect = dict.fromkeys(("pending", "available", "held", "owed"), 0)
+    discrepancies: list[dict[str, Any]] = []
+    if applied and delivery.bill is not None:
+        entries = Entry.objects.filter(tenant=delivery.tenant_id, bill_id=delivery.bill_id)
+        effect = {name: value or 0 for name, value in entries.aggregate(**{name: Sum(name) for name in effect}).items()}
+        discrepancies = [
+            {"kind": row.kind, "points": row.points, "message": row.message} for row in delivery.bill.discrepancies.order_by("id")
+        ]
+    return {
+        "receipt": delivery.receipt,
+        "state": delivery.state,
+        "check": delivery.check_name or None,
+        "message": delivery.message,
+        "details": delivery.details,
+        "attempts": delivery.attempts,
+        "bill_no": delivery.bill_no,
+        "store_code": delivery.store_code,
+        "effect": effect,
+        "discrepancies": discrepancies,
+    }
+
+
+def _answer(received: inbox.Received) -> dict[str, Any]:
+    answer: dict[str, Any] = {"receipt": received.receipt, "state": received.state}
+    return answer | {"duplicate": True} if received.duplicate else answer
+
+
+def _request_id(request: Request) -> str:
+    return str(getattr(request._request, "request_id", ""))

@@ -1,0 +1,148 @@
+"""Holds: a redemption starts at the till, is looked at, is freed."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from django.http import Http404
+from django.utils import timezone
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from integrations.api.view import View
+from integrations.documents import Code, Moment, Points, Reference, ShortCode
+from integrations.models import Bill
+from loyalty import customers, operations
+from loyalty.models import Hold
+from tenants import staff
+from tenants.actors import SYSTEM
+from tenants.errors import DomainError
+from tenants.models import RedemptionMode, Store, StoreAlias, Tenant
+
+
+class Body(BaseModel):
+    """What a call may say. Unknown fields are ignored; null is absent."""
+
+    model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_absent(cls, values: Any) -> Any:
+        return {name: value for name, value in values.items() if value is not None}
+
+
+class HoldRequest(Body):
+    mobile: Annotated[str, BeforeValidator(lambda value: str(value) if isinstance(value, int) else value), Field(max_length=60)]
+    points: Points
+    store_code: ShortCode
+    reference: Reference
+    bill_no: Code | None = None
+    at: Moment | None = None
+
+
+class ReleaseRequest(Body):
+    reason: Annotated[str, Field(max_length=2000)]
+
+
+def read_body[B: Body](form: type[B], data: dict[str, Any]) -> B:
+    """Raises: DomainError `required_field`, `bad_value`, with the path."""
+    try:
+        return form.model_validate(data)
+    except ValidationError as problem:
+        first = problem.errors(include_url=False, include_context=False, include_input=False)[0]
+        path = ".".join(str(step) for step in first["loc"])
+        if first["type"] == "missing":
+            raise DomainError("required_field", f"The field {path} is missing. Send it.", path=path) from None
+        message = first["msg"].removeprefix("Value error, ")
+        raise DomainError("bad_value", f"{path} {message}.", path=path) from None
+
+
+def store_of(tenant: Tenant, code: str) -> Store:
+    """The store of a code or alias. Raises: DomainError `store_unknown`."""
+    store: Store | None = Store.objects.filter(tenant=tenant, code=code).first()
+    if store is None:
+        alias = StoreAlias.objects.filter(tenant=tenant, code=code).select_related("store").first()
+        store = alias.store if alias else None
+    if store is None and tenant.auto_stores:
+        store = staff.create_store(tenant, code=code, mode=RedemptionMode(tenant.default_mode), actor=SYSTEM)
+    if store is None:
+        raise DomainError(
+            "store_unknown", f"No store has the code {code!r}. Ask the tenant's admin to add it.", path="store_code"
+        )
+    return store
+
+
+def shown(hold: Hold, *, digits: int) -> dict[str, Any]:
+    return {
+        "reference": hold.reference,
+        "points": hold.points,
+        "amount": str(operations.worth(hold.points, rate=hold.rate, minor_digits=digits)),
+        "rate": f"{hold.rate:f}",
+        "at": iso(hold.at),
+        "expires_at": iso(hold.expires_at),
+        "state": hold.state,
+        "late_bill": None,
+        "late_points": hold.late_points,
+    }
+
+
+def iso(moment: datetime) -> str:
+    return moment.isoformat()
+
+
+class Holds(View):
+    scopes = {"POST": ("pos",)}
+
+    def post(self, request: Request) -> Response:
+        tenant, now = self.access.tenant, timezone.now()
+        body = read_body(HoldRequest, request.data)
+        store = store_of(tenant, body.store_code)
+        at = body.at.replace(tzinfo=store.timezone_or(tenant)) if body.at and body.at.tzinfo is None else body.at
+        placed = operations.place_hold(
+            tenant,
+            customers.the_one(tenant, body.mobile),
+            points=body.points,
+            reference=body.reference,
+            store=store,
+            bill_no=body.bill_no or "",
+            at=at,
+            actor=self.access.actor,
+            now=now,
+        )
+        answer = shown(placed.hold, digits=operations.minor_digits(tenant.currency))
+        del answer["late_bill"], answer["late_points"]
+        # A retry gets the first answer, whatever became of the hold since.
+        answer["state"] = "active"
+        return Response(answer, status=201, headers={"Idempotency-Hit": "true"} if placed.repeated else {})
+
+
+class OneHold(View):
+    scopes = {"GET": ("pos", "read", "support")}
+
+    def get(self, request: Request, reference: str) -> Response:
+        return Response(_with_late_bill(_hold(self.access.tenant, reference), self.access.tenant))
+
+
+class ReleaseHold(View):
+    scopes = {"POST": ("pos", "support")}
+
+    def post(self, request: Request, reference: str) -> Response:
+        tenant = self.access.tenant
+        body = read_body(ReleaseRequest, request.data)
+        hold = _hold(tenant, reference)
+        released, _ = operations.release_hold(tenant, hold.pk, reason=body.reason, actor=self.access.actor, now=timezone.now())
+        return Response(_with_late_bill(released, tenant))
+
+
+def _hold(tenant: Tenant, reference: str) -> Hold:
+    hold: Hold | None = Hold.objects.filter(tenant=tenant, reference=reference).first() if reference.isprintable() else None
+    if hold is None:
+        raise Http404
+    return hold
+
+
+def _with_late_bill(hold: Hold, tenant: Tenant) -> dict[str, Any]:
+    answer = shown(hold, digits=operations.minor_digits(tenant.currency))
+    if hold.late_bill_id is not None:
+        answer["late_bill"] = Bill.objects.values_list("bill_no", flat=True).get(tenant=tenant, pk=hold.late_bill_id)
+    return answer

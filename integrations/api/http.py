@@ -1,0 +1,130 @@
+"""The API's conventions, once: keys and scopes, exact JSON, one shape for every error (docs/api.md)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+from django.core.exceptions import RequestDataTooBig
+from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
+from django.http import Http404
+from django.utils import timezone
+from rest_framework import exceptions, status
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.parsers import JSONParser
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from integrations.documents import read_json
+from tenants.access import Access
+from tenants.counters import count
+from tenants.errors import DomainError
+
+log = structlog.get_logger("pointdesk.api")
+
+#: Refusals that are not 422, which is the rule: well-formed, understood, refused.
+STATUS: dict[str, int] = {
+    "malformed_json": 400,
+    "key_required": 400,
+    "unknown_customer": 404,
+    "not_found": 404,
+    "key_reused": 409,
+    "in_progress": 409,
+    "too_large": 413,
+}
+LOCK_NOT_AVAILABLE = "55P03"
+
+
+class KeyAuthentication(BaseAuthentication):
+    """The middleware found the key's access; here it becomes DRF's user."""
+
+    def authenticate(self, request: Request) -> tuple[Access, None]:
+        access = getattr(request._request, "access", None)
+        if access is None:
+            count("unauthorised", today=timezone.now().date())
+            raise exceptions.AuthenticationFailed()
+        return access, None
+
+    def authenticate_header(self, request: Request) -> str:
+        return 'Bearer realm="Pointdesk"'
+
+
+class HasScope(BasePermission):
+    """The view names its scopes (`scopes = {"POST": "pos"}`); a method without one is nobody's."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        wanted: Mapping[str, tuple[str, ...]] = getattr(view, "scopes", {})
+        return any(scope in request.user.scopes for scope in wanted.get(request.method or "", ()))
+
+
+class ExactJSONParser(JSONParser):
+    """Numbers from their text, no doubled names, no NaN; anything that is not an object is 400."""
+
+    def parse(
+        self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        return read_json(stream.read())
+
+
+def error(
+    code: str, message: str, *, status_code: int, request_id: str = "", details: Mapping[str, Any] | None = None
+) -> Response:
+    body = {"error": {"code": code, "message": message, "details": dict(details or {}), "request_id": request_id}}
+    return Response(body, status=status_code)
+
+
+def status_of(refusal: DomainError) -> int:
+    return STATUS.get(refusal.code, 422)
+
+
+def answer_error(problem: Exception, context: Mapping[str, Any]) -> Response | None:
+    """Every exception of a view as the one error body. What nobody foresaw is logged and is a plain 500."""
+    request = context["request"]._request
+    request_id = getattr(request, "request_id", "")
+    if isinstance(problem, DatabaseError | InterfaceError) and connection.in_atomic_block:
+        transaction.set_rollback(True)  # the server has given the transaction up already
+
+    def answer(code: str, message: str, status_code: int, details: Mapping[str, Any] | None = None, retry: str = "") -> Response:
+        response = error(code, message, status_code=status_code, request_id=request_id, details=details)
+        if retry:
+            response["Retry-After"] = retry
+        if status_code == 401:
+            response["WWW-Authenticate"] = 'Bearer realm="Pointdesk"'
+        return response
+
+    match problem:
+        case DomainError():
+            return answer(problem.code, problem.sentence, status_of(problem), problem.details)
+        case exceptions.AuthenticationFailed() | exceptions.NotAuthenticated():
+            return answer("unauthorised", "The API key is missing or not valid. Send it as Authorization: Bearer <key>.", 401)
+        case exceptions.PermissionDenied():
+            return answer(
+                "forbidden", "This API key lacks the scope for this call. Ask the tenant's admin for a key that has it.", 403
+            )
+        case Http404() | exceptions.NotFound():
+            return answer("not_found", "There is nothing of yours at this address. Check the reference.", 404)
+        case exceptions.MethodNotAllowed():
+            return answer("method_not_allowed", "This address does not answer this method. See the API's documentation.", 405)
+        case exceptions.UnsupportedMediaType() | exceptions.NotAcceptable():
+            return answer("unsupported_media_type", "Send and accept application/json.", problem.status_code)
+        case RequestDataTooBig():
+            return answer("too_large", "The body is larger than 16 MiB. Send smaller batches.", 413)
+        case exceptions.ValidationError():
+            return answer("invalid_filter", "One of the filters is not valid. See details.", 400, {"fields": problem.detail})
+        case OperationalError() if getattr(problem.__cause__, "sqlstate", None) == LOCK_NOT_AVAILABLE:
+            return answer(
+                "in_progress", "Another request is working on the same customer. Send this one again in a second.", 409, retry="1"
+            )
+        case OperationalError() | InterfaceError():
+            log.error("database unavailable", error=type(problem).__name__)
+            return answer(
+                "unavailable", "Our database did not answer in time. Nothing was changed. Send the request again.", 503, retry="5"
+            )
+        case exceptions.APIException():
+            return answer("bad_request", "The request could not be read. Check its body.", problem.status_code)
+    log.exception("unforeseen error", error=type(problem).__name__)
+    return answer(
+        "internal",
+        "Something went wrong on our side; nothing was changed. Tell us the request id.",
+        status.HTTP_500_INTERNAL_SERVER_ERROR,
+    )

@@ -1,0 +1,17 @@
+from django.urls import path
+
+from integrations.api.balances import CustomerBalance, CustomerEntries
+from integrations.api.bills import Bills, BillsBatch, OneDelivery
+from integrations.api.holds import Holds, OneHold, ReleaseHold
+
+app_name = "api"
+urlpatterns = [
+    path("bills", Bills.as_view(), name="bills"),
+    path("bills/batch", BillsBatch.as_view(), name="bills-batch"),
+    path("deliveries/<str:receipt>", OneDelivery.as_view(), name="delivery"),
+    path("holds", Holds.as_view(), name="holds"),
+    path("holds/<str:reference>", OneHold.as_view(), name="hold"),
+    path("holds/<str:reference>/release", ReleaseHold.as_view(), name="hold-release"),
+    path("customers/<str:mobile>/balance", CustomerBalance.as_view(), name="balance"),
+    path("customers/<str:mobile>/entries", CustomerEntries.as_view(), name="entries"),
+]

@@ -1,0 +1,601 @@
+"""A bill as a document: read from JSON exactly, checked against itself. Pure: no database, no clock.
+
+A failed check raises `CheckFailed` with the check's name, both figures and the path in the document (docs/api.md).
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
+
+from loyalty.ledger import content_hash
+from tenants.errors import DomainError
+from tenants.models import RedemptionMode
+
+NUMBER = re.compile(r"-?\d{1,14}(\.\d{1,4})?\Z")
+GROUPED = re.compile(r"-?\d{1,3}(,\d{2,3})+(\.\d{1,4})?\Z")
+DECIMAL_COMMA = re.compile(r"-?\d{1,14},\d{1,2}\Z")
+REFERENCE = r"^[A-Za-z0-9._:-]{1,64}$"
+LOYALTY_TENDER = "LOYALTY_POINTS"
+DEPTH_MAX = 40
+
+
+class CheckFailed(DomainError):
+    """A bill fails a named check; `details` hold the path and the figures."""
+
+
+class MalformedJSON(DomainError):
+    """The body is no JSON object."""
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _refuse_doubled_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise ValueError("a name stands twice in one object")
+    return result
+
+
+_DECODER = json.JSONDecoder(parse_float=Decimal, parse_constant=_refuse_constant, object_pairs_hook=_refuse_doubled_names)
+_SPACE = re.compile(r"[ \t\r\n]*")
+
+
+def _malformed(problem: Exception) -> MalformedJSON:
+    told = "nested too deeply" if isinstance(problem, RecursionError) else str(problem)[:200].encode("ascii", "replace").decode()
+    return MalformedJSON(
+        "malformed_json", "The body is not valid JSON in UTF-8. Nothing was booked. Correct it and send it again.", problem=told
+    )
+
+
+def read_json(body: bytes) -> dict[str, Any]:
+    """The object in a body; numbers are read from their text, never through binary floats.
+
+    Raises: MalformedJSON, for anything that is not one UTF-8 JSON object.
+    """
+    try:
+        value = _DECODER.decode(body.decode())
+    except (ValueError, RecursionError) as problem:
+        raise _malformed(problem) from None
+    if not isinstance(value, dict):
+        raise MalformedJSON("malformed_json", "The body must be one JSON object: { ... }.")
+    return value
+
+
+def read_batch(body: bytes) -> tuple[dict[str, Any], list[tuple[bytes, Any]]]:
+    """-> (envelope without its bills, each bill as its own bytes and its value). Each bill is kept as it was sent.
+
+    Raises: MalformedJSON.
+    """
+    try:
+        return _read_batch(body.decode())
+    except (ValueError, RecursionError, IndexError) as problem:
+        raise _malformed(problem) from None
+
+
+def _read_batch(text: str) -> tuple[dict[str, Any], list[tuple[bytes, Any]]]:
+    def skip(place: int) -> int:
+        found = _SPACE.match(text, place)
+        return found.end() if found else place
+
+    def expect(sign: str, place: int) -> int:
+        if text[place : place + 1] != sign:
+            raise ValueError(f"expected {sign} at character {place}")
+        return skip(place + 1)
+
+    envelope: dict[str, Any] = {}
+    bills: list[tuple[bytes, Any]] = []
+    place = expect("{", skip(0))
+    while text[place] != "}":
+        name, place = _DECODER.raw_decode(text, place)
+        place = expect(":", skip(place))
+        if name == "bills" and text[place] == "[" and name not in envelope:
+            envelope[name] = True
+            place = skip(place + 1)
+            while text[place] != "]":
+                value, end = _DECODER.raw_decode(text, place)
+                bills.append((text[place:end].encode(), value))
+                place = skip(end)
+                place = place if text[place] == "]" else expect(",", place)
+            place += 1
+        elif name in envelope or not isinstance(name, str):
+            raise ValueError("a name stands twice in one object")
+        else:
+            envelope[name], place = _DECODER.raw_decode(text, place)
+        place = skip(place)
+        place = place if text[place] == "}" else expect(",", place)
+    if skip(place + 1) != len(text):
+        raise ValueError("text after the end")
+    return envelope, bills
+
+
+# Numbers and texts as the contract writes them
+
+
+def _decimal(value: Any, info: ValidationInfo) -> Decimal:
+    lenient: list[str] | None = (info.context or {}).get("lenient")
+    if isinstance(value, bool) or not isinstance(value, (str, int, Decimal)):
+        raise ValueError("is not a number")
+    text = f"{value:f}" if isinstance(value, Decimal) and value.is_finite() else str(value)
+    if NUMBER.match(text):
+        return Decimal(text)
+    if lenient is not None:
+        stripped = text.strip()
+        if stripped == "":
+            lenient.append(f"{info.field_name}: empty read as 0")
+            return Decimal(0)
+        if DECIMAL_COMMA.match(stripped):
+            plain = stripped.replace(",", ".")
+        elif GROUPED.match(stripped):
+            plain = stripped.replace(",", "")
+        else:
+            plain = stripped
+        if NUMBER.match(plain):
+            lenient.append(f"{info.field_name}: {stripped} read as {plain}")
+            return Decimal(plain)
+    raise ValueError("is not a plain number such as 1234.50 (no grouping, dot for decimals, at most 4 decimals)")
+
+
+def _not_negative(value: Decimal) -> Decimal:
+    if value < 0:
+        raise ValueError("is negative; the direction is in the type")
+    return value
+
+
+def _points(value: Any) -> int:
+    text = str(value)
+    if isinstance(value, bool) or not isinstance(value, (int, str)) or not re.fullmatch(r"\d{1,12}", text):
+        raise ValueError("is not a whole number of points")
+    return int(text)
+
+
+def _clean_text(value: str) -> str:
+    if any(ord(letter) < 32 or 0xD800 <= ord(letter) <= 0xDFFF for letter in value):
+        raise ValueError("holds control characters")
+    return value.strip()
+
+
+def _text_of(value: Any) -> Any:
+    """Codes are often sent as bare numbers."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _moment(value: Any) -> datetime:
+    if not isinstance(value, str):
+        raise ValueError("is not an ISO 8601 time")
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        raise ValueError("is not an ISO 8601 time such as 2025-03-31T23:52:10+05:30") from None
+    if not 1990 <= moment.year <= 2200 or len(value) < 16:
+        raise ValueError("is not an ISO 8601 date and time between 1990 and 2200")
+    return moment
+
+
+Signed = Annotated[Decimal, BeforeValidator(_decimal)]
+Amount = Annotated[Decimal, BeforeValidator(_decimal), AfterValidator(_not_negative)]
+Points = Annotated[int, BeforeValidator(_points)]
+Text = Annotated[str, BeforeValidator(_text_of), AfterValidator(_clean_text), Field(max_length=120)]
+Code = Annotated[str, BeforeValidator(_text_of), AfterValidator(_clean_text), Field(min_length=1, max_length=120)]
+ShortCode = Annotated[str, BeforeValidator(_text_of), AfterValidator(_clean_text), Field(min_length=1, max_length=64)]
+Reference = Annotated[str, BeforeValidator(_text_of), Field(pattern=REFERENCE)]
+Moment = Annotated[datetime, BeforeValidator(_moment)]
+LineType = Literal["SALE", "RETURN"]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_absent(cls, values: Any) -> Any:
+        return {name: value for name, value in values.items() if value is not None} if isinstance(values, dict) else values
+
+
+class Person(_Part):
+    mobile: Annotated[str, BeforeValidator(_text_of), Field(max_length=60)] | None = None
+    name: Text | None = None
+    email: Text | None = None
+
+
+class Redemption(_Part):
+    reference: Reference | None = None
+    points: Points | None = None
+    amount: Amount | None = None
+
+
+class Item(_Part):
+    line_no: Points | None = None
+    line_type: LineType = "SALE"
+    item_code: Text | None = None
+    department: Text | None = None
+    qty: Amount = Decimal(1)
+    rate: Amount | None = None
+    value: Amount | None = None
+    discount: Amount | None = None
+    amount: Amount | None = None
+    tax_amount: Amount = Decimal(0)
+    loyalty_discount: Amount | None = None
+    loyalty_points: Points | None = None
+
+
+class Tender(_Part):
+    mode: ShortCode
+    amount: Amount
+    reference: Text | None = None
+
+
+class Original(_Part):
+    bill_no: Code
+    store_code: ShortCode | None = None
+    bill_date: Moment | None = None
+    till_code: Text | None = None
+
+
+class Form(_Part):
+    """The shape of a bill; what is required is required of every type but for items and net of a CANCEL."""
+
+    bill_type: Literal["SALE", "RETURN", "EXCHANGE", "CANCEL"]
+    bill_no: Code
+    bill_date: Moment
+    store_code: ShortCode
+    bill_uid: Text | None = None
+    business_id: Text | None = None
+    version: Annotated[int, BeforeValidator(_points), Field(ge=1, le=10**6)] = 1
+    till_code: Text | None = None
+    cashier: Text | None = None
+    customer: Person | None = None
+    loyalty_mode: Literal["PAYMENT", "DISCOUNT"] | None = None
+    tax_inclusive: bool = False
+    gross_amount: Amount | None = None
+    discount_amount: Amount | None = None
+    net_amount: Signed | None = None
+    tax_amount: Signed | None = None
+    round_off: Signed = Decimal(0)
+    payable_amount: Signed | None = None
+    redemption: Redemption | None = None
+    items: Annotated[list[Item], Field(max_length=100_000)] = []
+    tenders: list[Tender] | None = None
+    original: Original | None = None
+    return_type: Literal["FULL", "LINE_ITEM", "AMOUNT"] | None = None
+
+
+# The bill as the rest of the house sees it
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    line_no: int
+    line_type: str
+    item_code: str
+    department: str
+    qty: Decimal
+    value: Decimal
+    discount: Decimal
+    amount: Decimal
+    tax_amount: Decimal
+    loyalty_discount: Decimal
+    loyalty_points: int
+
+
+@dataclass(frozen=True, slots=True)
+class Spend:
+    """Points that the bill redeems. `points` is None where the bill names only an amount: the rate decides."""
+
+    mode: RedemptionMode
+    reference: str
+    points: int | None
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One bill, complete and consistent with itself. Amounts in the currency's units; `billed_at` may lack a zone."""
+
+    bill_type: str
+    bill_no: str
+    version: int
+    billed_at: datetime
+    store_code: str
+    till_code: str
+    cashier: str
+    bill_uid: str
+    mobile: str
+    name: str
+    email: str
+    gross: Decimal
+    discount: Decimal
+    net: Decimal
+    tax: Decimal
+    payable: Decimal
+    lines: tuple[Line, ...]
+    tenders: tuple[tuple[str, Decimal], ...]
+    spend: Spend | None
+    original: Original | None
+    flags: tuple[str, ...] = field(default=())
+
+    def content(self, *, billed_at: datetime, mobile: str) -> int:
+        """The fingerprint of what the bill says, with its time and number as resolved.
+
+        Without bill_uid, names, cashier, references of tenders, version, unknown fields, and the store's code: the store
+        stands in the natural key, after its aliases.
+        """
+        return content_hash(
+            self.bill_type, self.bill_no, billed_at.timestamp(), self.till_code, mobile,
+            *(_same(number) for number in (self.gross, self.discount, self.net, self.tax, self.payable)),
+            [
+                (line.line_no, line.line_type, line.item_code, line.department, line.loyalty_points,
+                 *(_same(number) for number in (line.qty, line.value, line.discount, line.amount, line.tax_amount, line.loyalty_discount)))
+                for line in sorted(self.lines, key=lambda line: line.line_no)
+            ],
+            sorted((mode, _same(amount)) for mode, amount in self.tenders),
+            (self.spend.reference, self.spend.points, _same(self.spend.amount)) if self.spend else None,
+            self.original.model_dump_json() if self.original else None,
+        )  # fmt: skip
+
+
+def _same(number: Decimal) -> str:
+    """`9.00`, `9.0` and `9` are one amount."""
+    return f"{number.normalize():f}"
+
+
+def read_bill(raw: Mapping[str, Any], *, minor_digits: int, lenient: bool = False) -> Document:
+    """The bill in a JSON object. `minor_digits`: decimals of the tenant's currency. Raises: CheckFailed."""
+    readings: list[str] = []
+    try:
+        form = Form.model_validate(raw, context={"lenient": readings if lenient else None})
+    except ValidationError as problem:
+        raise _named(problem) from None
+    if form.bill_type != "CANCEL":
+        _require(form.net_amount, "net_amount")
+        _require(form.items or None, "items")
+    _check_minor_unit(form, minor_digits)
+    document = _document(form)
+    if readings:
+        document = replace(document, flags=(*document.flags, "lenient_number"))
+    return document
+
+
+def _named(problem: ValidationError) -> CheckFailed:
+    """The first thing that is wrong, by name and path."""
+    error = problem.errors(include_url=False, include_context=False)[0]
+    path = ".".join(str(step) for step in error["loc"])
+    if error["type"] == "missing":
+        return CheckFailed("required_field", f"The field {path} is missing. Send the bill again with it.", path=path)
+    message = error["msg"].removeprefix("Value error, ")
+    shown = repr(error["input"])[:80] if isinstance(error["input"], (str, int, Decimal)) else type(error["input"]).__name__
+    shown = shown.encode("ascii", "backslashreplace").decode().replace("\\x00", "")
+    return CheckFailed("bad_value", f"{path}: {shown} {message}."[:480], path=path)
+
+
+def _require(value: object, path: str) -> None:
+    if value is None:
+        raise CheckFailed("required_field", f"The field {path} is missing. Send the bill again with it.", path=path)
+
+
+def _check_minor_unit(form: Form, digits: int) -> None:
+    """Money finer than the currency's minor unit is a mistake of the sender (JPY 0, INR 2, KWD 3 decimals)."""
+    named = [
+        (name, getattr(form, name)) for name in ("net_amount", "gross_amount", "discount_amount", "tax_amount", "payable_amount")
+    ]
+    named += [
+        (f"items.{index}.{name}", getattr(item, name))
+        for index, item in enumerate(form.items)
+        for name in ("value", "discount", "amount", "tax_amount", "loyalty_discount")
+    ]
+    named += [(f"tenders.{index}.amount", tender.amount) for index, tender in enumerate(form.tenders or [])]
+    unit = Decimal(1).scaleb(-digits)
+    for path, number in named:
+        if number is not None and number % unit:
+            raise CheckFailed("bad_value", f"{path}: {number} is finer than the currency's {digits} decimals.", path=path)
+
+
+def _document(form: Form) -> Document:
+    lines = tuple(_line(index, item) for index, item in enumerate(form.items))
+    if len({line.line_no for line in lines}) != len(lines):
+        raise CheckFailed("bad_value", "items: two lines have the same line_no.", path="items")
+    tax = form.tax_amount if form.tax_amount is not None else sum((line.tax_amount for line in lines), Decimal(0))
+    net = form.net_amount or Decimal(0)
+    derived = net + form.round_off + (Decimal(0) if form.tax_inclusive else tax)
+    person = form.customer or Person()
+    return Document(
+        bill_type=form.bill_type,
+        bill_no=form.bill_no,
+        version=form.version,
+        billed_at=form.bill_date,
+        store_code=form.store_code,
+        till_code=form.till_code or "",
+        cashier=form.cashier or "",
+        bill_uid=form.bill_uid or "",
+        mobile=person.mobile or "",
+        name=person.name or "",
+        email=(person.email or "") if "@" in (person.email or "") else "",
+        gross=_or_sum(form.gross_amount, [line.value for line in lines]),
+        discount=_or_sum(form.discount_amount, [line.discount for line in lines]),
+        net=net,
+        tax=tax,
+        payable=form.payable_amount if form.payable_amount is not None else derived,
+        lines=lines,
+        tenders=tuple((tender.mode.upper(), tender.amount) for tender in form.tenders or ()),
+        spend=_spend(form, lines),
+        original=form.original,
+        flags=() if form.payable_amount is None or form.payable_amount == derived else (f"payable_expected:{derived}",),
+    )
+
+
+def _or_sum(given: Decimal | None, parts: list[Decimal]) -> Decimal:
+    return given if given is not None else sum(parts, Decimal(0))
+
+
+def _line(index: int, item: Item) -> Line:
+    value, discount, amount = item.value, item.discount, item.amount
+    if amount is None and value is None:
+        raise CheckFailed(
+            "required_field",
+            f"The field items.{index}.amount is missing. Send the bill again with it.",
+            path=f"items.{index}.amount",
+        )
+    if amount is None and value is not None:
+        amount = value - (discount or Decimal(0))
+    if value is None and amount is not None:
+        value = amount + (discount or Decimal(0))
+    assert amount is not None and value is not None
+    if discount is None:
+        discount = value - amount
+    if amount < 0 or discount < 0:
+        raise CheckFailed(
+            "line_amount", f"items.{index}: the discount {discount} does not fit the value {value}.", path=f"items.{index}.amount"
+        )
+    return Line(
+        line_no=item.line_no if item.line_no is not None else index + 1,
+        line_type=item.line_type,
+        item_code=item.item_code or "",
+        department=item.department or "",
+        qty=item.qty,
+        value=value,
+        discount=discount,
+        amount=amount,
+        tax_amount=item.tax_amount,
+        loyalty_discount=item.loyalty_discount or Decimal(0),
+        loyalty_points=item.loyalty_points or 0,
+    )
+
+
+def _spend(form: Form, lines: tuple[Line, ...]) -> Spend | None:
+    """How the bill redeems points: its mode is read off its shape (CASES 51-53)."""
+    tenders = [tender for tender in form.tenders or [] if tender.mode.upper() == LOYALTY_TENDER and tender.amount]
+    split_points = sum(line.loyalty_points for line in lines)
+    split_amount = sum((line.loyalty_discount for line in lines), Decimal(0))
+    split = bool(split_points or split_amount)
+    named = form.redemption if form.redemption and (form.redemption.points or form.redemption.amount) else None
+    reference = (form.redemption.reference if form.redemption else None) or ""
+    if tenders and split:
+        raise CheckFailed(
+            "both_modes", "The bill shows points as a payment and as a discount on its items. Send one of the two.",
+            path="items", tender=str(sum(tender.amount for tender in tenders)), split=str(split_amount),
+        )  # fmt: skip
+    if tenders:
+        return _paid(tenders, named, reference)
+    if split:
+        return _discounted(lines, named, reference, split_points, split_amount)
+    if named is None:
+        return None
+    raise CheckFailed(
+        "split_missing",
+        f"The bill redeems {named.points or 'points'} worth {named.amount}, but neither a {LOYALTY_TENDER} tender nor its items show them."
+        " Send loyalty_discount and loyalty_points on each item.",
+        path="items", expected=str(named.amount), found="0",
+    )  # fmt: skip
+
+
+def _paid(tenders: list[Tender], named: Redemption | None, reference: str) -> Spend:
+    amount = sum((tender.amount for tender in tenders), Decimal(0))
+    references = {tender.reference for tender in tenders if tender.reference}
+    if named and named.amount is not None and named.amount != amount:
+        raise CheckFailed(
+            "redemption_mismatch", f"The tender of points is {amount}, the redemption says {named.amount}.",
+            path="tenders", tender=str(amount), redemption=str(named.amount),
+        )  # fmt: skip
+    if reference and references - {reference}:
+        raise CheckFailed(
+            "redemption_mismatch", f"The tender names {', '.join(sorted(references))}, the redemption {reference}.",
+            path="redemption.reference",
+        )  # fmt: skip
+    if not reference and len(references) == 1:
+        candidate = references.pop()
+        reference = candidate if re.match(REFERENCE, candidate) else ""
+    return Spend(RedemptionMode.PAYMENT, reference, named.points if named else None, amount)
+
+
+def _discounted(lines: tuple[Line, ...], named: Redemption | None, reference: str, points: int, amount: Decimal) -> Spend:
+    for index, line in enumerate(lines):
+        if line.loyalty_discount > line.discount:
+            raise CheckFailed(
+                "split_sum", f"items.{index}: points paid {line.loyalty_discount} of a discount of {line.discount}.",
+                path=f"items.{index}.loyalty_discount", expected=str(line.discount), found=str(line.loyalty_discount),
+            )  # fmt: skip
+    if named and named.points is not None and named.points != points:
+        raise CheckFailed(
+            "split_sum", f"The items share out {points} points, the redemption says {named.points}.",
+            path="redemption.points", expected=str(named.points), found=str(points),
+        )  # fmt: skip
+    expected = named.amount if named and named.amount is not None else amount
+    return Spend(RedemptionMode.DISCOUNT, reference, points, expected)
+
+
+def check_sums(document: Document, *, minor_digits: int) -> Document:
+    """The document, its totals made exact where they were off by no more than one minor unit a line (CASES 51).
+
+    Raises: CheckFailed `line_amount`, `sum_of_values`, `sum_of_amounts`, `split_sum`, `sum_of_tenders`.
+    """
+    tolerance = Decimal(len(document.lines)).scaleb(-minor_digits)
+    sale = [line for line in document.lines if line.line_type == "SALE"]
+    flags = [flag for flag in document.flags if not flag.startswith("payable_expected:")]
+    for index, line in enumerate(document.lines):
+        if line.value - line.discount != line.amount:
+            raise CheckFailed(
+                "line_amount", f"items.{index}: {line.value} less {line.discount} is {line.value - line.discount}, not {line.amount}.",
+                path=f"items.{index}.amount", expected=str(line.value - line.discount), found=str(line.amount),
+            )  # fmt: skip
+    lines = document.lines
+    signed = document.bill_type == "EXCHANGE"
+    if not signed:
+        _agree("sum_of_values", "gross_amount", document.gross, sum((line.value for line in lines), Decimal(0)), tolerance, flags)
+        off = _agree(
+            "sum_of_amounts", "net_amount", document.net, sum((line.amount for line in lines), Decimal(0)), tolerance, flags
+        )
+        if off:
+            lines = _adjusted(lines, amount=off)
+    if document.spend and document.spend.mode == RedemptionMode.DISCOUNT:
+        split = sum((line.loyalty_discount for line in sale), Decimal(0))
+        off = _agree("split_sum", "redemption.amount", document.spend.amount, split, tolerance, flags)
+        if off:
+            lines = _adjusted(lines, loyalty_discount=off)
+    for flag in document.flags:
+        if flag.startswith("payable_expected:"):
+            expected = Decimal(flag.partition(":")[2])
+            _agree("sum_of_tenders", "payable_amount", document.payable, expected, tolerance, flags)
+    if document.tenders:
+        paid = sum((amount for _, amount in document.tenders), Decimal(0))
+        _agree("sum_of_tenders", "payable_amount", document.payable, paid, tolerance, flags)
+    return replace(document, lines=lines, flags=tuple(dict.fromkeys(flags)))
+
+
+def _agree(check: str, path: str, stated: Decimal, summed: Decimal, tolerance: Decimal, flags: list[str]) -> Decimal:
+    """-> stated minus summed where that is small enough to mend; then the bill is flagged. Raises: CheckFailed."""
+    off = stated - summed
+    if abs(off) > tolerance:
+        raise CheckFailed(
+            check, f"{path} is {stated}, but its parts sum to {summed}. Correct the bill at the till's system and send it again.",
+            path=path, expected=str(stated), found=str(summed),
+        )  # fmt: skip
+    if off:
+        flags.append(f"{check}_adjusted")
+    return off
+
+
+def _adjusted(lines: tuple[Line, ...], **changes: Decimal) -> tuple[Line, ...]:
+    """The largest line takes the difference."""
+    name, off = next(iter(changes.items()))
+    largest = max(range(len(lines)), key=lambda index: (getattr(lines[index], name), -index))
+    line = lines[largest]
+    changed = {name: max(getattr(line, name) + off, Decimal(0))}
+    if name == "amount":
+        changed["value"] = changed["amount"] + line.discount
+    return (*lines[:largest], replace(line, **changed), *lines[largest + 1 :])

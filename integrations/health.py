@@ -1,0 +1,64 @@
+"""Is it up? `/live` asks nobody, `/ready` asks PostgreSQL, `/status` tells staff about every engine and lag."""
+
+from typing import Any
+
+import redis
+from django.conf import settings
+from django.contrib.admin.views.decorators import staff_member_required
+from django.db import DatabaseError, InterfaceError, connection
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils import timezone
+
+from integrations import clickhouse, feed
+from integrations.models import Delivery, DeliveryState
+from tenants.counters import counted
+from tenants.tasks import worker_is_alive
+
+
+def live(request: HttpRequest) -> HttpResponse:
+    return JsonResponse({"live": True})
+
+
+def ready(request: HttpRequest) -> HttpResponse:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except (DatabaseError, InterfaceError):
+        return JsonResponse({"ready": False, "postgresql": "away"}, status=503, headers={"Retry-After": "5"})
+    return JsonResponse({"ready": True})
+
+
+@staff_member_required
+def status(request: HttpRequest) -> HttpResponse:
+    return JsonResponse(engine_states(request))
+
+
+def engine_states(request: HttpRequest) -> dict[str, Any]:
+    """Every engine and lag. Numbers of the inbox are those of the tenant at hand."""
+    lag, today = feed.lag(), timezone.now().date()
+    return {
+        "postgresql": "up",
+        "valkey": _valkey(),
+        "clickhouse": _clickhouse(),
+        "worker": "up" if worker_is_alive() else "silent",
+        "inbox_waiting": Delivery.objects.filter(state=DeliveryState.RECEIVED).count() if getattr(request, "access", None) else None,
+        "feed": {"entries_behind": lag.entries, "oldest": lag.since, "as_of": lag.as_of},
+        "refused_at_the_door_today": {"unauthorised": counted("unauthorised", today=today)},
+    }
+
+
+def _valkey() -> str:
+    try:
+        client = redis.Redis.from_url(settings.REDIS_URL, socket_timeout=0.5, socket_connect_timeout=0.5)
+        return "up" if client.ping() else "away"
+    except (redis.RedisError, OSError):
+        return "away"
+
+
+def _clickhouse() -> str:
+    try:
+        with clickhouse.connected(timeout_seconds=2) as client:
+            client.command("SELECT 1")
+    except clickhouse.Away:
+        return "away"
+    return "up"

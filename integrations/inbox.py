@@ -1,0 +1,221 @@
+"""The inbox: a message is kept before it is understood, and its state is the truth about what became of it.
+
+Redis only rings the bell. What the bell missed, the sweeper finds: `received` and due is all there is to know.
+"""
+
+import hashlib
+import json
+import secrets
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import structlog
+from django.db import OperationalError, connection, transaction
+from django_scopes import scope
+
+from integrations.booking import Outcome, Taken, book_batch
+from integrations.documents import MalformedJSON, read_json
+from integrations.models import DeliveryState, Source
+from loyalty.ledger import retried
+from tenants import crash
+from tenants.actors import Actor
+from tenants.counters import count
+from tenants.errors import DomainError
+from tenants.models import Tenant
+from tenants.setwise import columns_of
+
+log = structlog.get_logger("pointdesk.inbox")
+BATCH_ROWS = 250
+TRIES_MAX = 8
+RETRY_SECONDS = 2
+
+KEEP = """
+    INSERT INTO integrations_delivery (tenant_id, receipt, source, repush, key_id, sender, body, body_hash, state, check_name, message,
+        details, attempts, bill_no, store_code, mobile)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, '{}', 0, '', '', '')
+    ON CONFLICT (tenant_id, body_hash) DO NOTHING RETURNING receipt, state
+"""
+FIND_BODY = "SELECT receipt, state FROM integrations_delivery WHERE tenant_id = %s AND body_hash = %s"
+RETRY = """
+    UPDATE integrations_delivery SET state = 'received', next_try_at = NULL
+    WHERE tenant_id = %s AND body_hash = %s AND state = 'quarantined' RETURNING state
+"""
+#: One worker a tenant at a time: bills are applied in the order in which they came.
+TENANT_LOCK = "SELECT pg_try_advisory_xact_lock(hashtext('pointdesk.inbox'), %s::integer)"
+TAKE = """
+    SELECT id, body FROM integrations_delivery WHERE tenant_id = %s AND state = 'received' AND (next_try_at IS NULL OR next_try_at <= %s)
+    ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED
+"""
+SETTLE = """
+    UPDATE integrations_delivery SET state = new.state, check_name = new.check_name, message = new.message, details = new.details,
+        bill_id = new.bill_id, first_id = new.first_id, bill_no = new.bill_no, store_code = new.store_code, mobile = new.mobile,
+        attempts = attempts + 1, processed_at = %s
+    FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[], %s::jsonb[], %s::bigint[], %s::bigint[], %s::text[], %s::text[],
+        %s::text[]) AS new (id, state, check_name, message, details, bill_id, first_id, bill_no, store_code, mobile)
+    WHERE tenant_id = %s AND integrations_delivery.id = new.id
+"""
+FAILED = """
+    UPDATE integrations_delivery SET attempts = attempts + 1,
+        state = CASE WHEN attempts + 1 >= %s THEN 'quarantined' ELSE state END,
+        check_name = CASE WHEN attempts + 1 >= %s THEN 'processing_error' ELSE check_name END,
+        message = %s, processed_at = %s, next_try_at = %s::timestamptz + %s * interval '1 second' * (attempts + 1)
+    WHERE tenant_id = %s AND id = %s
+"""
+WAITING = "SELECT DISTINCT tenant_id FROM integrations_delivery WHERE state = 'received' AND (next_try_at IS NULL OR next_try_at <= %s)"
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A delivery's receipt and state; `duplicate`: this very body was here before."""
+
+    receipt: str
+    state: str
+    duplicate: bool
+
+
+class BusinessMismatch(DomainError):
+    """The bill names another tenant than the key's."""
+
+
+def receive(
+    tenant: Tenant,
+    body: bytes,
+    *,
+    source: Source,
+    sender: Actor,
+    now: datetime,
+    repush: str = "",
+    checked: dict[str, Any] | None = None,
+) -> Received:
+    """Keep one message. The very same body gives the first receipt; a quarantined one is thereby tried again.
+
+    `checked`: the body as JSON where the caller has read it already. Raises: MalformedJSON (kept as `rejected`),
+    BusinessMismatch (counted, not kept).
+    """
+    try:
+        bill = checked if checked is not None else read_json(body)
+    except MalformedJSON as problem:
+        _keep(tenant, body, source=source, sender=sender, repush=repush, rejected=problem)
+        raise
+    named = bill.get("business_id")
+    if named is not None and named != tenant.business_id:
+        count("business_mismatch", tenant=tenant.slug, today=now.date())
+        raise BusinessMismatch(
+            "business_mismatch",
+            "The bill's business_id is not the one of this API key. Send it with its own key.",
+            path="business_id",
+        )
+    return _keep(tenant, body, source=source, sender=sender, repush=repush)
+
+
+def _keep(
+    tenant: Tenant, body: bytes, *, source: Source, sender: Actor, repush: str, rejected: MalformedJSON | None = None
+) -> Received:
+    digest = hashlib.sha256(body).digest()
+    state = DeliveryState.REJECTED if rejected else DeliveryState.RECEIVED
+    row = [
+        tenant.pk, f"dl_{secrets.token_hex(10)}", source.value, repush[:120], sender.id, sender.name, body, digest, state.value,
+        rejected.code if rejected else "", rejected.sentence if rejected else "",
+    ]  # fmt: skip
+    with connection.cursor() as cursor:
+        cursor.execute(KEEP, row)
+        kept = cursor.fetchone()
+        if kept is not None:
+            return Received(kept[0], kept[1], duplicate=False)
+        cursor.execute(FIND_BODY, [tenant.pk, digest])
+        receipt, first_state = cursor.fetchone()
+        if first_state == DeliveryState.QUARANTINED:
+            cursor.execute(RETRY, [tenant.pk, digest])
+            first_state = cursor.fetchone()[0]
+    return Received(receipt, first_state, duplicate=True)
+
+
+def process(tenant: Tenant, *, now: datetime, rows_max: int = BATCH_ROWS) -> Counter[str] | None:
+    """Book one batch of what has been received; -> how many ended in which state, empty when nothing was left.
+
+    None: another worker is at it. A batch that raises is halved until the one bill that does it stands alone; that one is
+    tried again later and parked after 8 tries, while its neighbours go on.
+    """
+    with scope(tenant=tenant):
+        return _process(tenant, now=now, rows_max=rows_max)
+
+
+def _process(tenant: Tenant, *, now: datetime, rows_max: int) -> Counter[str] | None:
+    try:
+        return retried(lambda: _book_some(tenant, now=now, rows_max=rows_max))
+    except OperationalError:
+        raise  # the database's trouble is nobody's bill
+    except Exception as problem:
+        if rows_max > 1:
+            log.warning("batch halved", tenant=tenant.slug, rows=rows_max, error=type(problem).__name__)
+            return _process(tenant, now=now, rows_max=(rows_max + 1) // 2)
+        _note_failure(tenant, problem, now=now)
+        return Counter({"failed": 1})
+
+
+def _book_some(tenant: Tenant, *, now: datetime, rows_max: int) -> Counter[str] | None:
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(TENANT_LOCK, [tenant.pk % 2**31])
+        if not cursor.fetchone()[0]:
+            return None
+        cursor.execute(TAKE, [tenant.pk, now, rows_max])
+        taken = [Taken(row[0], bytes(row[1])) for row in cursor.fetchall()]
+        if not taken:
+            return Counter()
+        outcomes = book_batch(tenant, taken, now=now)
+        settled = [outcome for outcome in outcomes if outcome.state is not DeliveryState.RECEIVED]
+        crash.point("inbox_before_settle")
+        cursor.execute(SETTLE, [now, *columns_of([_row(outcome) for outcome in settled]), tenant.pk])
+        crash.point("inbox_before_commit")
+    crash.point("inbox_after_commit")
+    return Counter(outcome.state.value for outcome in settled)
+
+
+def _row(outcome: Outcome) -> tuple[Any, ...]:
+    return (
+        outcome.id, outcome.state.value, outcome.check, outcome.message, json.dumps(outcome.details), outcome.bill_id, outcome.first_id,
+        outcome.bill_no, outcome.store_code, outcome.mobile,
+    )  # fmt: skip
+
+
+def _note_failure(tenant: Tenant, problem: Exception, *, now: datetime) -> None:
+    message = (
+        f"Processing failed ({type(problem).__name__}: {problem}). It is tried {TRIES_MAX} times, then a person has to look."
+    )
+    log.error("delivery failed", tenant=tenant.slug, error=type(problem).__name__)
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(TAKE, [tenant.pk, now, 1])
+        row = cursor.fetchone()
+        if row is not None:
+            text = message.replace("\0", "")[:500]
+            cursor.execute(FAILED, [TRIES_MAX, TRIES_MAX, text, now, now, RETRY_SECONDS, tenant.pk, row[0]])
+
+
+def drain(tenant: Tenant, *, now: datetime, batches_max: int = 10_000) -> Counter[str]:
+    """Process until nothing is left that is due, or another worker is at it."""
+    total: Counter[str] = Counter()
+    for _ in range(batches_max):
+        done = process(tenant, now=now)
+        if not done:
+            break
+        total.update(done)
+    return total
+
+
+def tenants_waiting(*, now: datetime) -> list[Tenant]:
+    """Tenants with deliveries that wait to be processed. For the sweeper, which sees all tenants."""
+    with connection.cursor() as cursor:
+        cursor.execute(WAITING, [now])
+        ids = [row[0] for row in cursor.fetchall()]
+    return list(Tenant.objects.filter(pk__in=ids, is_active=True))
+
+
+def sweep(*, now: datetime, tenants: Iterable[Tenant] | None = None) -> Counter[str]:
+    """Process whatever the bell missed, tenant by tenant; -> counts by state."""
+    total: Counter[str] = Counter()
+    for tenant in tenants if tenants is not None else tenants_waiting(now=now):
+        total.update(drain(tenant, now=now))
+    return total

@@ -1,0 +1,275 @@
+"""What came in (deliveries), what it meant (bills), what needs a person (discrepancies, incidents), and the feed out."""
+
+from typing import Any, ClassVar
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models.functions import Now
+from django_scopes import ScopedManager
+
+from loyalty.models import Customer, Hold
+from tenants.fields import TenantForeignKey
+from tenants.models import RedemptionMode, Store, Tenant
+
+
+class DeliveryState(models.TextChoices):
+    RECEIVED = "received", "received"
+    APPLIED = "applied", "applied"
+    DUPLICATE = "duplicate", "duplicate"
+    CONFLICT = "conflict", "conflict"
+    WAITING_PARENT = "waiting_parent", "waiting for its sale"
+    QUARANTINED = "quarantined", "quarantined"
+    DISCARDED = "discarded", "discarded"
+    REVERSED = "reversed", "reversed"
+    REJECTED = "rejected", "rejected"
+
+
+class Source(models.TextChoices):
+    API = "api", "sent one by one"
+    BATCH = "batch", "sent in a batch"
+    FILE = "file", "from a file"
+
+
+class BillClass(models.TextChoices):
+    """Documents of different classes may share a number."""
+
+    SALE = "sale", "sale"
+    RETURN = "return", "return"
+    CANCEL = "cancel", "cancellation"
+
+
+class Bill(models.Model):
+    """A POS document that was understood and booked. Its natural key keeps it from being counted twice."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT)
+    store = TenantForeignKey(Store, related_name="bills")
+    customer = TenantForeignKey(Customer, null=True, related_name="bills")
+    bill_class = models.CharField(max_length=6, choices=BillClass.choices)
+    bill_type = models.CharField(max_length=8)
+    bill_no = models.CharField(max_length=120, db_collation="C")
+    till = models.CharField(max_length=64, blank=True, help_text="Only where numbers are unique at a till and not in a store.")
+    period = models.CharField(max_length=9, help_text="The year in which the number is unique, such as 2026-27.")
+    version = models.PositiveIntegerField(default=1)
+    bill_uid = models.CharField(max_length=120, blank=True)
+    till_code = models.CharField(max_length=64, blank=True)
+    cashier = models.CharField(max_length=120, blank=True)
+    billed_at = models.DateTimeField()
+    business_date = models.DateField()
+    gross_amount = models.DecimalField(max_digits=18, decimal_places=4)
+    discount_amount = models.DecimalField(max_digits=18, decimal_places=4)
+    net_amount = models.DecimalField(max_digits=18, decimal_places=4)
+    tax_amount = models.DecimalField(max_digits=18, decimal_places=4)
+    payable_amount = models.DecimalField(max_digits=18, decimal_places=4)
+    mode = models.CharField(
+        max_length=8, choices=RedemptionMode.choices, blank=True, help_text="Read off the bill; empty without points."
+    )
+    redeemed_points = models.BigIntegerField(default=0)
+    redeemed_amount = models.DecimalField(max_digits=18, decimal_places=4, default=0)
+    earned_points = models.BigIntegerField(default=0)
+    hold = TenantForeignKey(Hold, null=True, related_name="bills")
+    flags = ArrayField(models.CharField(max_length=40), default=list)
+    fingerprint = models.BigIntegerField(
+        help_text="Of the content: the same bill again is told from another bill under its number."
+    )
+    posted_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    objects: ClassVar[Any] = ScopedManager(tenant="tenant")
+
+    class Meta:
+        ordering: ClassVar = ["-id"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["tenant", "store", "bill_no", "bill_class", "period", "till"], name="bill_natural_key_once"
+            ),
+            models.UniqueConstraint(fields=["tenant", "id"], name="bill_wall"),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["tenant", "customer", "-billed_at"], name="bill_of_customer"),
+            models.Index(fields=["tenant", "bill_no"], name="bill_by_number"),
+            models.Index(fields=["tenant", "store", "business_date"], name="bill_of_store_day"),
+        ]
+
+    def __str__(self) -> str:
+        return self.bill_no
+
+
+class BillLine(models.Model):
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT)
+    bill = TenantForeignKey(Bill, related_name="lines")
+    line_no = models.PositiveIntegerField()
+    line_type = models.CharField(max_length=6)
+    item_code = models.CharField(max_length=120, blank=True)
+    department = models.CharField(max_length=120, blank=True)
+    qty = models.DecimalField(max_digits=18, decimal_places=4)
+    value = models.DecimalField(max_digits=18, decimal_places=4)
+    discount = models.DecimalField(max_digits=18, decimal_places=4)
+    amount = models.DecimalField(max_digits=18, decimal_places=4)
+    tax_amount = models.DecimalField(max_digits=18, decimal_places=4)
+    loyalty_discount = models.DecimalField(max_digits=18, decimal_places=4, default=0)
+    loyalty_points = models.BigIntegerField(default=0)
+
+    objects: ClassVar[Any] = ScopedManager(tenant="tenant")
+
+    class Meta:
+        ordering: ClassVar = ["line_no"]
+        constraints: ClassVar = [models.UniqueConstraint(fields=["tenant", "bill", "line_no"], name="bill_line_once")]
+
+    def __str__(self) -> str:
+        return f"{self.line_no}: {self.item_code}"
+
+
+class Delivery(models.Model):
+    """One message as it reached us. The raw body is kept for ever; the state is the truth about what became of it."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT)
+    receipt = models.CharField(max_length=32, unique=True)
+    source = models.CharField(max_length=8, choices=Source.choices)
+    repush = models.CharField(max_length=120, blank=True)
+    key_id = models.BigIntegerField(null=True, help_text="The API key that sent it.")
+    sender = models.CharField(max_length=254, blank=True)
+    body = models.BinaryField()
+    body_hash = models.BinaryField(max_length=32)
+    state = models.CharField(max_length=16, choices=DeliveryState.choices, default=DeliveryState.RECEIVED)
+    check_name = models.CharField(max_length=40, blank=True, help_text="The failed check.")
+    message = models.CharField(max_length=500, blank=True)
+    details = models.JSONField(default=dict)
+    attempts = models.PositiveIntegerField(default=0)
+    next_try_at = models.DateTimeField(null=True)
+    received_at = models.DateTimeField(db_default=Now(), editable=False)
+    processed_at = models.DateTimeField(null=True)
+    #: What was read of it, for lists and search; empty where it could not be read.
+    bill_no = models.CharField(max_length=120, blank=True, db_collation="C")
+    store_code = models.CharField(max_length=64, blank=True)
+    mobile = models.CharField(max_length=16, blank=True, db_collation="C")
+    bill = TenantForeignKey(Bill, null=True, related_name="deliveries")
+    first = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="repeats", db_index=False)
+
+    objects: ClassVar[Any] = ScopedManager(tenant="tenant")
+
+    class Meta:
+        ordering: ClassVar = ["-id"]
+        verbose_name_plural = "inbox"
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["tenant", "body_hash"], name="delivery_body_once"),
+            models.CheckConstraint(condition=models.Q(state__in=DeliveryState.values), name="delivery_state_known"),
+            models.CheckConstraint(
+                condition=~models.Q(state="applied") | models.Q(bill__isnull=False), name="delivery_applied_has_bill"
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["tenant", "id"], condition=models.Q(state="received"), name="delivery_to_process"),
+            models.Index(fields=["tenant", "state", "-id"], name="delivery_by_state"),
+            models.Index(fields=["tenant", "bill_no"], name="delivery_by_bill_no"),
+            models.Index(fields=["tenant", "mobile", "-id"], condition=~models.Q(mobile=""), name="delivery_by_mobile"),
+            models.Index(fields=["tenant", "bill"], condition=models.Q(bill__isnull=False), name="delivery_of_bill"),
+        ]
+
+    def __str__(self) -> str:
+        return self.receipt
+
+
+class DiscrepancyKind(models.TextChoices):
+    MODE_DRIFT = "mode_drift", "points shown in another way than this store's setting"
+    LATE_COMPLETION = "late_completion", "the bill came after its blocked points had been freed"
+    NO_HOLD = "no_hold", "points spent without being blocked first"
+    MORE_THAN_HELD = "more_than_held", "more points spent than were blocked"
+    HOLD_TAKEN = "hold_taken", "another bill had completed this redemption"
+    DEBT = "debt", "the sale spent points that were not there"
+
+
+class Discrepancy(models.Model):
+    """A fact that was booked, or could not be, and needs a person's eye. Kept, listed, never dropped."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT)
+    kind = models.CharField(max_length=20, choices=DiscrepancyKind.choices)
+    store = TenantForeignKey(Store, null=True, related_name="+")
+    customer = TenantForeignKey(Customer, null=True, related_name="discrepancies")
+    bill = TenantForeignKey(Bill, null=True, related_name="discrepancies")
+    hold = TenantForeignKey(Hold, null=True, related_name="+")
+    points = models.BigIntegerField(default=0)
+    message = models.CharField(max_length=500)
+    raised_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    objects: ClassVar[Any] = ScopedManager(tenant="tenant")
+
+    class Meta:
+        ordering: ClassVar = ["-id"]
+        verbose_name_plural = "discrepancies"
+        indexes: ClassVar = [
+            models.Index(fields=["tenant", "kind", "-id"], name="discrepancy_by_kind"),
+            models.Index(fields=["tenant", "bill"], condition=models.Q(bill__isnull=False), name="discrepancy_of_bill"),
+        ]
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class Incident(models.Model):
+    """The same trouble on many bills of one store. One is open at a time; it counts while it lasts."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT)
+    kind = models.CharField(max_length=20, choices=DiscrepancyKind.choices)
+    store = TenantForeignKey(Store, related_name="incidents")
+    first_bill = TenantForeignKey(Bill, related_name="+")
+    bills = models.PositiveIntegerField(default=0)
+    points = models.BigIntegerField(default=0)
+    message = models.CharField(max_length=500)
+    opened_at = models.DateTimeField(db_default=Now(), editable=False)
+    last_at = models.DateTimeField(db_default=Now())
+    closed_at = models.DateTimeField(null=True)
+
+    objects: ClassVar[Any] = ScopedManager(tenant="tenant")
+
+    class Meta:
+        ordering: ClassVar = ["-last_at"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["tenant", "kind", "store"], condition=models.Q(closed_at=None), name="one_open_incident_a_store"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class FeedEpoch(models.Model):
+    """How far the feed to ClickHouse has read. A restored database (new system or timeline) begins a new epoch.
+
+    `resync_below_id`: entries up to this id are resynced by id, later ones are read by transaction.
+    """
+
+    system = models.CharField(max_length=64, help_text="System identifier and timeline of the PostgreSQL server.")
+    stream = models.CharField(max_length=16)
+    started_at = models.DateTimeField(db_default=Now(), editable=False)
+    resync_below_id = models.BigIntegerField(default=0)
+    resynced_id = models.BigIntegerField(default=0)
+    xid = models.CharField(max_length=20, default="0")
+    row_id = models.BigIntegerField(default=0)
+    rows = models.BigIntegerField(default=0)
+    moved_at = models.DateTimeField(null=True)
+    checked_at = models.DateTimeField(
+        null=True, help_text="When the feed last found nothing more to send: the dashboards' 'as of'."
+    )
+
+    class Meta:
+        ordering: ClassVar = ["-id"]
+        constraints: ClassVar = [models.UniqueConstraint(fields=["system", "stream"], name="one_epoch_a_stream")]
+
+    def __str__(self) -> str:
+        return f"{self.stream} up to {self.xid}"
+
+
+class ParityRun(models.Model):
+    """One comparison of ClickHouse with the ledger, kept with its verdict."""
+
+    at = models.DateTimeField(db_default=Now(), editable=False)
+    tenant_slug = models.CharField(max_length=63, blank=True, help_text="Empty: all tenants.")
+    ok = models.BooleanField()
+    rows = models.BigIntegerField()
+    differences = models.JSONField(default=list)
+
+    class Meta:
+        ordering: ClassVar = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{'equal' if self.ok else 'different'} at {self.at:%Y-%m-%d %H:%M}"

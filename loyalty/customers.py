@@ -1,0 +1,108 @@
+"""Who the customer is: one mobile number, in any spelling, leads to one person of one tenant."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+
+import phonenumbers
+from django.db import connection, transaction
+
+from tenants.errors import DomainError
+from tenants.models import Tenant
+
+#: What people and machines put between digits.
+SEPARATORS = re.compile(r"[\s().\-\u00a0\u2010-\u2015]+")
+EXPONENT = re.compile(r"\d+\.?\d*[eE]\+?\d+\Z")
+#: Numbers of these lengths follow no plan of a carrier we could ask, but are valid E.164.
+E164 = re.compile(r"\+[1-9]\d{6,14}\Z")
+
+FIND = """
+    SELECT id, mobile FROM loyalty_customer WHERE tenant_id = %(tenant)s AND mobile = ANY(%(mobiles)s) AND status <> 'merged'
+    UNION ALL
+    SELECT customer_id, mobile FROM loyalty_customeralias
+    WHERE tenant_id = %(tenant)s AND mobile = ANY(%(mobiles)s) AND valid_until IS NULL
+"""
+INSERT_STUBS = """
+    INSERT INTO loyalty_customer (tenant_id, mobile, name, email, tier, status, joined_on)
+    SELECT %s, rows.*  FROM (SELECT mobile, name, email, '' AS tier, 'active' AS status, joined_on
+        FROM unnest(%s::text[], %s::text[], %s::text[], %s::date[]) AS rows (mobile, name, email, joined_on) ORDER BY mobile) rows
+    ON CONFLICT DO NOTHING RETURNING id
+"""
+INSERT_BALANCES = """
+    INSERT INTO loyalty_balance (customer_id, tenant_id, pending, available, held, owed, entries)
+    SELECT id, %s, 0, 0, 0, 0, 0 FROM unnest(%s::bigint[]) AS rows (id) ON CONFLICT DO NOTHING
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Stub:
+    """A customer first seen on a bill."""
+
+    mobile: str
+    joined_on: date
+    name: str = ""
+    email: str = ""
+
+
+def normalised_mobile(text: str, *, region: str) -> str:
+    """E.164 of a number as people spell it: `9840012345`, `098400 12345`, `+91 98400-12345` (CASES 42).
+
+    Raises: DomainError `mobile_invalid`, with what is wrong and an example.
+    """
+    cleaned = SEPARATORS.sub("", text)
+    if EXPONENT.match(cleaned):
+        raise DomainError(
+            "mobile_invalid",
+            f"{text[:30]!r} is a number that a spreadsheet has shortened; its last digits are lost. Send the full number as text.",
+        )
+    plus, digits = cleaned.startswith("+"), cleaned.removeprefix("+")
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= 20):
+        raise DomainError("mobile_invalid", f"{text[:30]!r} is not a mobile number. Send digits, for example {_example(region)}.")
+    if digits.startswith("00"):
+        plus, digits = True, digits[2:]
+    try:
+        number = phonenumbers.parse(("+" if plus else "") + digits, None if plus else region)
+    except phonenumbers.NumberParseException:
+        number = None
+    result = f"+{number.country_code}{number.national_number}" if number else ""
+    if number is None or not phonenumbers.is_possible_number(number) or not E164.match(result):
+        raise DomainError(
+            "mobile_invalid",
+            f"{text[:30]!r} has the wrong number of digits for a mobile number here. Send it like {_example(region)}.",
+        )
+    return result
+
+
+def _example(region: str) -> str:
+    example = phonenumbers.example_number_for_type(region, phonenumbers.PhoneNumberType.MOBILE)
+    return phonenumbers.format_number(example, phonenumbers.PhoneNumberFormat.E164) if example else "+919840012345"
+
+
+def find(tenant: Tenant, mobiles: Iterable[str]) -> dict[str, int]:
+    """-> customer id by E.164 mobile, through aliases; unknown numbers are left out. One query."""
+    with connection.cursor() as cursor:
+        cursor.execute(FIND, {"tenant": tenant.pk, "mobiles": list(set(mobiles))})
+        return {mobile: customer_id for customer_id, mobile in cursor.fetchall()}
+
+
+def find_or_create(tenant: Tenant, stubs: Mapping[str, Stub]) -> dict[str, int]:
+    """-> customer id by mobile; unknown numbers become customers, with their balance row. Retries and races are harmless."""
+    known = find(tenant, stubs)
+    missing = [stub for mobile, stub in sorted(stubs.items()) if mobile not in known]
+    if not missing:
+        return known
+    with transaction.atomic(), connection.cursor() as cursor:
+        columns = zip(*((stub.mobile, stub.name, stub.email, stub.joined_on) for stub in missing), strict=True)
+        cursor.execute(INSERT_STUBS, [tenant.pk, *(list(column) for column in columns)])
+        cursor.execute(INSERT_BALANCES, [tenant.pk, [row[0] for row in cursor.fetchall()]])
+    return find(tenant, stubs)
+
+
+def the_one(tenant: Tenant, mobile: str) -> int:
+    """The customer's id. Raises: DomainError `mobile_invalid`, `unknown_customer`."""
+    normalised = normalised_mobile(mobile, region=tenant.region)
+    customer_id = find(tenant, [normalised]).get(normalised)
+    if customer_id is None:
+        raise DomainError("unknown_customer", "No customer of this programme has this number. Check it, or send a bill first.")
+    return customer_id

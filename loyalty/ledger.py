@@ -1,0 +1,374 @@
+"""The ledger's imperative shell: locks, loads, lets verbs work on accounts, and writes everything set-wise.
+
+One engine for one customer and for thousands: an agent's click is a book of one, a batch of bills a book of hundreds.
+No other code writes an entry, a lot, a hold or a balance.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from django.db import OperationalError, connection, transaction
+
+from loyalty.account import Account, Debt, Entry, Hold, HoldState, Kind, Lot
+from tenants import crash
+from tenants.actors import Actor
+from tenants.errors import DomainError
+from tenants.models import Tenant
+from tenants.setwise import columns_of, insert, insert_sql, take_ids
+
+REASON_MIN, REASON_MAX = 3, 500
+#: PostgreSQL asks us to try the whole operation again: serialization failure, deadlock.
+AGAIN = {"40001", "40P01"}
+
+LOCK_BALANCES = """
+    SELECT customer_id, pending, available, held, owed FROM loyalty_balance
+    WHERE tenant_id = %s AND customer_id = ANY(%s) ORDER BY customer_id FOR NO KEY UPDATE
+"""
+LOAD_LOTS = """
+    SELECT entry_id, customer_id, granted_on, activates_on, expires_on, pending, available, held FROM loyalty_lot
+    WHERE tenant_id = %s AND (customer_id = ANY(%s) AND NOT spent OR entry_id = ANY(%s))
+"""
+LOAD_HOLDS = """
+    SELECT id, customer_id, reference, points, rate, at, expires_at, store_id, bill_no, fingerprint, state, bill_id,
+           late_bill_id, late_points
+    FROM loyalty_hold WHERE tenant_id = %s AND (customer_id = ANY(%s) AND state = 'active' OR id = ANY(%s))
+"""
+#: What each lot gave to a hold (of an active hold: still holds), and what the hold's end expired of it.
+LOAD_HOLD_PARTS = """
+    SELECT e.hold_id, m.lot_id,
+           (sum(m.delta) FILTER (WHERE e.kind = 'hold' AND m.bucket = 'held'))::bigint,
+           (-sum(m.delta) FILTER (WHERE e.kind = 'expire'))::bigint
+    FROM loyalty_entry e JOIN loyalty_entrylot m ON m.entry_id = e.id
+    WHERE e.tenant_id = %s AND e.hold_id = ANY(%s) GROUP BY e.hold_id, m.lot_id
+"""
+LOAD_DEBTS = """
+    SELECT e.customer_id, e.id, e.owed + coalesce((SELECT sum(m.delta)::bigint FROM loyalty_entrylot m WHERE m.debt_id = e.id), 0)
+    FROM loyalty_entry e WHERE e.tenant_id = %s AND e.customer_id = ANY(%s) AND e.owed > 0 ORDER BY e.id
+"""
+FIND_KEY = "SELECT operation, customer_id, fingerprint FROM loyalty_entry WHERE tenant_id = %s AND key = %s ORDER BY seq"
+
+ENTRY_COLUMNS = {
+    "id": "bigint", "tenant_id": "bigint", "customer_id": "bigint", "operation": "bigint", "seq": "smallint", "kind": "text",
+    "of_kind": "text", "pending": "bigint", "available": "bigint", "held": "bigint", "owed": "bigint", "reason": "text",
+    "actor_kind": "text", "actor_id": "bigint", "actor_name": "text", "occurred_at": "timestamptz", "business_date": "date",
+    "store_id": "bigint", "bill_id": "bigint", "hold_id": "bigint", "job_id": "bigint", "snapshot": "jsonb", "key": "text",
+    "fingerprint": "bigint",
+}  # fmt: skip
+LOT_COLUMNS = {
+    "entry_id": "bigint", "tenant_id": "bigint", "customer_id": "bigint", "granted_on": "date", "activates_on": "date",
+    "expires_on": "date", "granted": "bigint", "pending": "bigint", "available": "bigint", "held": "bigint",
+}  # fmt: skip
+MOVEMENT_COLUMNS = {
+    "tenant_id": "bigint", "entry_id": "bigint", "lot_id": "bigint", "bucket": "text", "delta": "bigint", "debt_id": "bigint",
+}  # fmt: skip
+HOLD_COLUMNS = {
+    "id": "bigint", "tenant_id": "bigint", "customer_id": "bigint", "store_id": "bigint", "reference": "text", "bill_no": "text",
+    "points": "bigint", "rate": "numeric", "at": "timestamptz", "expires_at": "timestamptz", "state": "text",
+    "late_points": "bigint", "fingerprint": "bigint", "ended_by": "text", "end_reason": "text",
+}  # fmt: skip
+
+
+INSERT_ENTRIES = insert_sql("loyalty_entry", ENTRY_COLUMNS)
+INSERT_LOTS = insert_sql("loyalty_lot", LOT_COLUMNS)
+INSERT_MOVEMENTS = insert_sql("loyalty_entrylot", MOVEMENT_COLUMNS)
+INSERT_HOLDS = insert_sql("loyalty_hold", HOLD_COLUMNS)
+UPDATE_LOTS = """
+    UPDATE loyalty_lot SET pending = new.pending, available = new.available, held = new.held
+    FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[]) AS new (id, pending, available, held)
+    WHERE tenant_id = %s AND entry_id = new.id
+"""
+UPDATE_BALANCES = """
+    UPDATE loyalty_balance SET pending = new.pending, available = new.available, held = new.held, owed = new.owed,
+        entries = loyalty_balance.entries + new.entries, last_activity_at = greatest(last_activity_at, new.at)
+    FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::timestamptz[])
+        AS new (customer_id, pending, available, held, owed, entries, at)
+    WHERE tenant_id = %s AND loyalty_balance.customer_id = new.customer_id
+"""
+UPDATE_HOLDS = """
+    UPDATE loyalty_hold SET state = new.state, bill_id = new.bill_id, late_bill_id = new.late_bill_id,
+        late_points = new.late_points, ended_at = CASE WHEN new.state = 'active' THEN NULL ELSE coalesce(ended_at, new.at) END,
+        ended_by = CASE WHEN ended_at IS NULL AND new.state <> 'active' THEN new.by ELSE ended_by END,
+        end_reason = CASE WHEN ended_at IS NULL AND new.state <> 'active' THEN new.why ELSE end_reason END
+    FROM unnest(%s::bigint[], %s::text[], %s::bigint[], %s::bigint[], %s::bigint[], %s::timestamptz[], %s::text[], %s::text[])
+        AS new (id, state, bill_id, late_bill_id, late_points, at, by, why)
+    WHERE tenant_id = %s AND loyalty_hold.id = new.id
+"""
+
+
+class KeyReused(DomainError):
+    """The key was used before, for something else."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(
+            "key_reused", "This key was used before for a different request. Send the new request with a new key.", key=key
+        )
+
+
+def content_hash(*parts: object) -> int:
+    """64 bits of a request's content, as PostgreSQL's bigint holds them."""
+    text = json.dumps(parts, default=str, ensure_ascii=True, separators=(",", ":"))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big", signed=True)
+
+
+def checked_reason(reason: str) -> str:
+    """The trimmed reason. Raises: DomainError `reason_length` (CASES 82)."""
+    reason = reason.strip()
+    if not REASON_MIN <= len(reason) <= REASON_MAX:
+        raise DomainError("reason_length", f"Give a reason of {REASON_MIN} to {REASON_MAX} characters.", length=len(reason))
+    return reason
+
+
+@dataclass(slots=True, eq=False)
+class Operation:
+    """One business act: what all its entries share. `id` is its first entry's, 0 until written."""
+
+    actor: Actor
+    reason: str
+    key: str
+    fingerprint: int
+    occurred_at: datetime
+    business_date: date
+    store_id: int | None = None
+    bill_id: int | None = None
+    job_id: int | None = None
+    id: int = 0
+
+
+class Book:
+    """Accounts under lock, by customer id. Made by `open`; written when the `with` block ends."""
+
+    def __init__(
+        self, tenant: Tenant, accounts: dict[int, Account], holds: dict[int, Hold], owners: dict[int, int], *, now: datetime
+    ) -> None:
+        self.tenant = tenant
+        self.now = now
+        self.holds = holds
+        self._accounts = accounts
+        self._owners = owners
+
+    def __getitem__(self, customer_id: int) -> Account:
+        return self._accounts[customer_id]
+
+    def __contains__(self, customer_id: int) -> bool:
+        return customer_id in self._accounts
+
+    def owner_of(self, hold: Hold) -> int:
+        """The customer id of a loaded hold."""
+        return self._owners[hold.id]
+
+    @contextmanager
+    def operation(self, customer_id: int, operation: Operation) -> Iterator[Account]:
+        """Verbs used inside belong to one operation; a refusal in the middle undoes all of them."""
+        account = self._accounts[customer_id]
+        mark = account.mark()
+        account.operation = operation
+        try:
+            yield account
+        except BaseException:
+            account.back_to(mark)
+            raise
+        finally:
+            account.operation = None
+
+    def earlier(self, key: str, *, fingerprint: int) -> int | None:
+        """The operation that was posted under this key, or None. Raises: KeyReused, when its content was another."""
+        with connection.cursor() as cursor:
+            cursor.execute(FIND_KEY, [self.tenant.pk, key])
+            row = cursor.fetchone()
+        if row is None:
+            return None
+        if row[2] != fingerprint:
+            raise KeyReused(key)
+        return int(row[0])
+
+    def flush(self) -> None:
+        """Write what the verbs recorded. Ids first, then every table with one statement."""
+        entries = [(account, entry) for account in self._accounts.values() for entry in account.entries]
+        with connection.cursor() as cursor:
+            if entries:
+                self._write_holds(cursor, [entry.hold for _, entry in entries if entry.kind is Kind.HOLD and entry.hold])
+                ids = take_ids(cursor, "loyalty_entry_id_seq", len(entries))
+                for (_, entry), entry_id in zip(entries, ids, strict=True):
+                    entry.id = entry_id
+                    if entry.lot is not None:
+                        entry.lot.id = entry_id
+                    if entry.debt is not None:
+                        entry.debt.id = entry_id
+                crash.point("ledger_before_entries")
+                self._write_entries(cursor, entries)
+                self._write_lots(cursor, entries)
+                crash.point("ledger_after_entries")
+                self._update_balances(cursor)
+            self._update_holds(cursor)
+        crash.point("ledger_after_flush")
+        for account in self._accounts.values():
+            account.written()
+
+    def _write_holds(self, cursor: Any, holds: Sequence[Hold]) -> None:
+        for hold, hold_id in zip(holds, take_ids(cursor, "loyalty_hold_id_seq", len(holds)), strict=True):
+            hold.id = hold_id
+        owner = {id(hold): account.customer_id for account in self._accounts.values() for hold in account.holds}
+        # A hold that ended in the very operation that made it is written as made: the update below ends it.
+        rows = [
+            (hold.id, self.tenant.pk, owner[id(hold)], hold.store_id, hold.reference, hold.bill_no, hold.points, hold.rate,
+             hold.at, hold.expires_at, HoldState.ACTIVE.value, 0, hold.fingerprint, "", "")
+            for hold in holds
+        ]  # fmt: skip
+        insert(cursor, INSERT_HOLDS, rows)
+
+    def _write_entries(self, cursor: Any, entries: list[tuple[Account, Entry]]) -> None:
+        rows = []
+        last: Operation | None = None
+        seq = 0
+        tenant_id = self.tenant.pk
+        for account, entry in entries:
+            operation: Operation = entry.operation
+            seq = seq + 1 if operation is last else 0
+            if operation is not last:
+                operation.id, last = entry.id, operation
+            actor = operation.actor
+            rows.append(
+                (entry.id, tenant_id, account.customer_id, operation.id, seq, entry.kind.value,
+                 entry.of_kind.value if entry.of_kind else None, entry.pending, entry.available, entry.held, entry.owed,
+                 operation.reason, actor.kind.value, actor.id, actor.name, operation.occurred_at, operation.business_date,
+                 operation.store_id, operation.bill_id, entry.hold.id if entry.hold else None, operation.job_id,
+                 json.dumps(entry.snapshot) if entry.snapshot is not None else None, operation.key, operation.fingerprint)
+            )  # fmt: skip
+        insert(cursor, INSERT_ENTRIES, rows)
+
+    def _write_lots(self, cursor: Any, entries: list[tuple[Account, Entry]]) -> None:
+        tenant_id = self.tenant.pk
+        fresh = {id(entry.lot) for _, entry in entries if entry.lot is not None}
+        lots = [
+            (entry.lot.id, tenant_id, account.customer_id, entry.lot.granted_on, entry.lot.activates_on, entry.lot.expires_on,
+             entry.movements[0].delta, entry.lot.pending, entry.lot.available, entry.lot.held)
+            for account, entry in entries
+            if entry.lot is not None
+        ]  # fmt: skip
+        movements = [
+            (tenant_id, entry.id, move.lot.id, move.bucket.value, move.delta, move.debt.id if move.debt else None)
+            for _, entry in entries
+            for move in entry.movements
+        ]
+        changed = {id(move.lot): move.lot for _, entry in entries for move in entry.movements if id(move.lot) not in fresh}
+        insert(cursor, INSERT_LOTS, lots)
+        insert(cursor, INSERT_MOVEMENTS, movements)
+        if changed:
+            rows = [(lot.id, lot.pending, lot.available, lot.held) for lot in changed.values()]
+            cursor.execute(UPDATE_LOTS, [*columns_of(rows), tenant_id])
+
+    def _update_balances(self, cursor: Any) -> None:
+        rows = [
+            (account.customer_id, account.pending, account.available, account.held, account.owed, len(account.entries),
+             max(entry.operation.occurred_at for entry in account.entries))
+            for account in self._accounts.values()
+            if account.entries
+        ]  # fmt: skip
+        cursor.execute(UPDATE_BALANCES, [*columns_of(rows), self.tenant.pk])
+
+    def _update_holds(self, cursor: Any) -> None:
+        rows = []
+        for account in self._accounts.values():
+            for hold, operation in account.changed_holds():
+                rows.append(
+                    (hold.id, hold.state.value, hold.bill_id, hold.late_bill_id, hold.late_points, self.now,
+                     operation.actor.name, operation.reason)
+                )  # fmt: skip
+        if rows:
+            cursor.execute(UPDATE_HOLDS, [*columns_of(rows), self.tenant.pk])
+
+
+@contextmanager
+def open(tenant: Tenant, customer_ids: Iterable[int], *, now: datetime, holds: Collection[int] = ()) -> Iterator[Book]:
+    """Lock these customers (lowest id first), load their accounts, and write on exit, all in one transaction.
+
+    `holds`: ids of ended holds that the caller needs beside the active ones. An exception writes nothing.
+
+    Raises: DomainError `unknown_customer`, when one of the ids is not this tenant's.
+    """
+    ids = sorted(set(customer_ids))
+    with transaction.atomic():
+        book = _load(tenant, ids, list(holds), now=now)
+        crash.point("ledger_after_lock")
+        yield book
+        book.flush()
+
+
+def _load(tenant: Tenant, ids: list[int], hold_ids: list[int], *, now: datetime) -> Book:
+    with connection.cursor() as cursor:
+        cursor.execute(LOCK_BALANCES, [tenant.pk, ids])
+        balances = cursor.fetchall()
+        if len(balances) != len(ids):
+            raise DomainError("unknown_customer", "There is no such customer in this programme. Check the number.")
+        accounts = {
+            row[0]: Account(
+                row[0], pending=row[1], available=row[2], held=row[3], owed=row[4], negative_allowed=tenant.negative_allowed
+            )
+            for row in balances
+        }
+        holding = [account.customer_id for account in accounts.values() if account.held]
+        holds, owners = _load_holds(cursor, tenant, holding, hold_ids)
+        parts: list[tuple[int, int, int | None, int | None]] = []
+        if holds:
+            cursor.execute(LOAD_HOLD_PARTS, [tenant.pk, list(holds)])
+            parts = cursor.fetchall()
+        lots = _load_lots(cursor, tenant, accounts, [row[1] for row in parts])
+        for hold_id, lot_id, held, lapsed in parts:
+            if held:
+                holds[hold_id].parts.append((lots[lot_id], held))
+            if lapsed:
+                holds[hold_id].lapsed.append((lots[lot_id], lapsed))
+        for hold in holds.values():
+            if owners[hold.id] in accounts:
+                accounts[owners[hold.id]].holds.append(hold)
+        owing = [account.customer_id for account in accounts.values() if account.owed]
+        if owing:
+            cursor.execute(LOAD_DEBTS, [tenant.pk, owing])
+            for customer_id, entry_id, unpaid in cursor.fetchall():
+                if unpaid:
+                    accounts[customer_id].debts.append(Debt(entry_id, unpaid))
+    return Book(tenant, accounts, holds, owners, now=now)
+
+
+def _load_holds(cursor: Any, tenant: Tenant, holding: list[int], hold_ids: list[int]) -> tuple[dict[int, Hold], dict[int, int]]:
+    if not (holding or hold_ids):
+        return {}, {}
+    cursor.execute(LOAD_HOLDS, [tenant.pk, holding, hold_ids])
+    holds: dict[int, Hold] = {}
+    owners: dict[int, int] = {}
+    for row in cursor.fetchall():
+        holds[row[0]] = Hold(
+            id=row[0], reference=row[2], points=row[3], rate=row[4], at=row[5], expires_at=row[6], store_id=row[7], bill_no=row[8],
+            fingerprint=row[9], state=HoldState(row[10]), bill_id=row[11], late_bill_id=row[12], late_points=row[13],
+        )  # fmt: skip
+        owners[row[0]] = row[1]
+    return holds, owners
+
+
+def _load_lots(cursor: Any, tenant: Tenant, accounts: dict[int, Account], lot_ids: list[int]) -> dict[int, Lot]:
+    cursor.execute(LOAD_LOTS, [tenant.pk, list(accounts), lot_ids])
+    lots: dict[int, Lot] = {}
+    for lot_id, customer_id, granted_on, activates_on, expires_on, pending, available, held in cursor.fetchall():
+        lot = lots[lot_id] = Lot(granted_on, activates_on, expires_on, lot_id, pending, available, held)
+        if customer_id in accounts:
+            accounts[customer_id].lots.append(lot)
+    return lots
+
+
+def retried[T](attempt: Callable[[], T], *, tries: int = 5) -> T:
+    """Run a whole operation, its transaction included, again where PostgreSQL asks for it (deadlock, serialization).
+
+    The only place that does so. Not inside a transaction: there the outermost owner retries.
+    """
+    for left in range(tries - 1, -1, -1):
+        try:
+            return attempt()
+        except OperationalError as problem:
+            if left == 0 or getattr(problem.__cause__, "sqlstate", None) not in AGAIN or connection.in_atomic_block:
+                raise
+    raise AssertionError("unreachable")

@@ -1,0 +1,134 @@
+"""The access gate: whose request it is, which tenants it may see, what it may do there."""
+
+import contextlib
+import hashlib
+import hmac
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from django.db import connection
+from django.db.models import Model
+from django.http import Http404
+from django_scopes import scope
+
+from tenants.actors import Actor
+from tenants.errors import DomainError
+from tenants.models import ApiKey, Membership, Role, Tenant, User
+from tenants.walls import WEB_ROLE
+
+
+class Act(StrEnum):
+    """What a person may do at the desk."""
+
+    VIEW_CUSTOMERS = "view_customers"
+    VIEW_MOBILES = "view_mobiles"
+    RELEASE_HOLDS = "release_holds"
+    ISSUE_POINTS = "issue_points"
+    VIEW_INBOX = "view_inbox"
+    VIEW_RULES = "view_rules"
+    VIEW_RUNS = "view_runs"
+    VIEW_AUDIT = "view_audit"
+    MANAGE_STAFF = "manage_staff"
+    MANAGE_STORES = "manage_stores"
+
+
+_LOOK = {Act.VIEW_CUSTOMERS, Act.VIEW_INBOX, Act.VIEW_RULES}
+#: The whole table of who may do what. The platform admin (superuser) may do everything in every tenant.
+ROLE_MAY: dict[str, frozenset[Act]] = {
+    Role.AGENT: frozenset(_LOOK | {Act.RELEASE_HOLDS, Act.ISSUE_POINTS}),
+    Role.MERCHANT: frozenset(_LOOK | {Act.RELEASE_HOLDS, Act.ISSUE_POINTS, Act.VIEW_MOBILES}),
+    Role.INTEGRATOR: frozenset(_LOOK | {Act.VIEW_RUNS, Act.MANAGE_STORES}),
+    Role.AUDITOR: frozenset(_LOOK | {Act.VIEW_RUNS, Act.VIEW_AUDIT}),
+    Role.ADMIN: frozenset(Act),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What one request may do: in one tenant, as one actor. `tenants` are those the person could switch to."""
+
+    tenant: Tenant
+    actor: Actor
+    acts: frozenset[Act]
+    scopes: frozenset[str]
+    tenants: tuple[Tenant, ...]
+    role: str = ""
+
+    def may(self, act: Act) -> bool:
+        return act in self.acts
+
+    def require(self, act: Act) -> None:
+        """Raises: DomainError `forbidden`."""
+        if act not in self.acts:
+            raise DomainError("forbidden", f"Your role does not allow this ({act.value}). Ask your tenant's admin.")
+
+
+def of_person(user: User, *, wanted_tenant_id: int | None) -> Access | None:
+    """The person's access to the tenant they chose, else to their first one; None when they work for nobody."""
+    if not (user.is_active and user.is_staff):
+        return None
+    if user.is_superuser:
+        roles = {tenant: Role.ADMIN.value for tenant in Tenant.objects.filter(is_active=True)}
+    else:
+        memberships = Membership.objects.filter(user=user, tenant__is_active=True).select_related("tenant")
+        roles = {membership.tenant: membership.role for membership in memberships.order_by("tenant__name")}
+    if not roles:
+        return None
+    tenant = next((tenant for tenant in roles if tenant.pk == wanted_tenant_id), next(iter(roles)))
+    role = roles[tenant]
+    title = "platform admin" if user.is_superuser else Role(role).label
+    return Access(tenant, user.as_actor(), ROLE_MAY[role], frozenset(), tuple(roles), title)
+
+
+def of_key(key: str, *, now: datetime) -> Access | None:
+    """The access a bearer key gives; None for anything wrong with it, at the same cost whatever is wrong."""
+    prefix, _, secret = key.removeprefix("pd_").partition("_")
+    usable_text = key.startswith("pd_") and key.isascii() and "\0" not in key and len(key) < 200
+    row = ApiKey.objects.select_related("tenant").filter(prefix=prefix if usable_text else "").first()
+    same = hmac.compare_digest(hash_secret(secret), row.secret_hash if row else "")
+    if row is None or not same or not row.usable(now) or not row.tenant.is_active:
+        return None
+    return Access(row.tenant, row.as_actor(), frozenset(), frozenset(row.scopes), (row.tenant,))
+
+
+def hash_secret(secret: str) -> str:
+    """Plain SHA-256: the secret has 256 random bits, so there is nothing to slow a guesser down for."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+@contextlib.contextmanager
+def walls_around(tenants: Iterable[Tenant]) -> Iterator[None]:
+    """Inside the current transaction: enter the web role and show it these tenants' rows only; restored afterwards.
+
+    Needs an open transaction: the settings are local to it, so a pooled connection never carries them on.
+    """
+    tenants = list(tenants)
+    wanted = ",".join(str(tenant.pk) for tenant in tenants)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_setting('role'), coalesce(current_setting('app.tenants', true), '')")
+        role_before, tenants_before = cursor.fetchone()
+        _set_walls(role=WEB_ROLE, tenants=wanted)
+    try:
+        with scope(tenant=tenants) if tenants else contextlib.nullcontext():
+            yield
+    finally:
+        if connection.connection is not None and not connection.needs_rollback:
+            _set_walls(role=role_before, tenants=tenants_before)
+
+
+def _set_walls(*, role: str, tenants: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('role', %s, true), set_config('app.tenants', %s, true)", [role, tenants])
+
+
+def get[M: Model](model: type[M], pk: object, *, access: Access) -> M:
+    """The row, reached through its tenant. Another tenant's row does not exist here.
+
+    Raises: Http404.
+    """
+    try:
+        return model.objects.get(pk=pk, tenant=access.tenant)  # type: ignore[attr-defined,no-any-return]
+    except (model.DoesNotExist, ValueError, OverflowError) as missing:  # type: ignore[attr-defined]
+        raise Http404(f"No such {model._meta.verbose_name}.") from missing

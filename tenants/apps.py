@@ -1,0 +1,18 @@
+from typing import Any
+
+from django.apps import AppConfig
+from django.db.models.signals import post_migrate
+
+
+def _grant(sender: AppConfig, using: str, **kwargs: Any) -> None:
+    from tenants.walls import grant_to_web  # after the apps are loaded
+
+    grant_to_web(using)
+
+
+class TenantsConfig(AppConfig):
+    name = "tenants"
+    verbose_name = "Staff and keys"
+
+    def ready(self) -> None:
+        post_migrate.connect(_grant, sender=self)

@@ -1,0 +1,106 @@
+"""The request's id, its log line, its transaction and its walls."""
+
+import contextlib
+import re
+import secrets
+import time
+from collections.abc import Callable
+
+import structlog
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.utils import timezone
+
+from tenants import access as gate
+from tenants.access import Access
+from tenants.models import User
+
+type Respond = Callable[[HttpRequest], HttpResponseBase]
+
+log = structlog.get_logger("pointdesk.access")
+REQUEST_ID = re.compile(r"\A[A-Za-z0-9._-]{8,64}\Z")
+#: These answer without the database, so they answer when it is away.
+WITHOUT_DATABASE = ("/live", "/ready", settings.STATIC_URL)
+CHOSEN_TENANT = "tenant_id"
+
+
+class RequestIdMiddleware:
+    """Outermost: gives the request an id that stands in every log line, error and audit event; logs the route, never the path."""
+
+    def __init__(self, get_response: Respond) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        given = request.headers.get("X-Request-Id", "")
+        request_id = given if REQUEST_ID.match(given) else secrets.token_hex(8)
+        request.request_id = request_id  # type: ignore[attr-defined]
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=request_id, address=request.META.get("REMOTE_ADDR") or None)
+        began = time.perf_counter()
+        response = self.get_response(request)
+        response["X-Request-Id"] = request_id
+        match = request.resolver_match
+        log.info(
+            "request",
+            method=request.method,
+            route=match.route if match else "(no route)",
+            status=response.status_code,
+            milliseconds=round((time.perf_counter() - began) * 1000, 1),
+        )
+        return response
+
+
+class TenantGateMiddleware:
+    """Innermost: owns the request's one transaction, page rendering included, with both walls up inside it.
+
+    Rolled back when the answer is a 5xx, or when an exception got this far. When PostgreSQL is away, 503.
+    """
+
+    def __init__(self, get_response: Respond) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        request.access = None  # type: ignore[attr-defined]
+        if request.path.startswith(WITHOUT_DATABASE):
+            return self.get_response(request)
+        try:
+            with transaction.atomic():
+                response = self._respond_inside(request)
+                if response.status_code >= 500:
+                    transaction.set_rollback(True)
+            return response
+        except (OperationalError, InterfaceError) as problem:
+            log.error("database unavailable", error=type(problem).__name__)
+            return database_away(request)
+
+    def _respond_inside(self, request: HttpRequest) -> HttpResponseBase:
+        access = _access_of(request)
+        request.access = access  # type: ignore[attr-defined]
+        zone = timezone.override(access.tenant.zone) if access else contextlib.nullcontext()
+        with gate.walls_around([access.tenant] if access else []), zone:
+            response = self.get_response(request)
+            if isinstance(response, HttpResponse) and hasattr(response, "render") and not response.is_rendered:
+                response = response.render()
+            return response
+
+
+def _access_of(request: HttpRequest) -> Access | None:
+    if request.path.startswith("/api/"):
+        kind, _, key = request.headers.get("Authorization", "").partition(" ")
+        return gate.of_key(key.strip(), now=timezone.now()) if kind.lower() == "bearer" else None
+    user = request.user
+    if not isinstance(user, User):
+        return None
+    chosen = request.session.get(CHOSEN_TENANT)
+    return gate.of_person(user, wanted_tenant_id=chosen if isinstance(chosen, int) else None)
+
+
+def database_away(request: HttpRequest) -> HttpResponse:
+    sentence = "Our database did not answer in time. Nothing was changed. Send the same request again in a few seconds."
+    request_id = getattr(request, "request_id", "")
+    if request.path.startswith("/api/"):
+        body = {"error": {"code": "unavailable", "message": sentence, "details": {}, "request_id": request_id}}
+        return JsonResponse(body, status=503, headers={"Retry-After": "5"})
+    page = f"<!doctype html><title>One moment</title><h1>One moment</h1><p>{sentence}</p><p>Request {request_id}</p>"
+    return HttpResponse(page, status=503, headers={"Retry-After": "5"})

@@ -1,0 +1,307 @@
+"""Whose data it is, who may act on it, and what they did."""
+
+import secrets
+import zoneinfo
+from datetime import date, datetime
+from typing import Any, ClassVar
+from zoneinfo import ZoneInfo
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.models import PermissionsMixin
+from django.contrib.postgres.fields import ArrayField
+from django.core.exceptions import ValidationError
+from django.core.validators import RegexValidator
+from django.db import models
+from django_scopes import ScopedManager
+
+from tenants.actors import Actor, ActorKind
+from tenants.fields import TenantForeignKey
+
+CODE = RegexValidator(r"\A[A-Za-z0-9._:-]{1,64}\Z", "Use 1 to 64 letters, digits, dots, colons, dashes or underscores.")
+SLUG = RegexValidator(r"\A[a-z0-9][a-z0-9-]{0,62}\Z", "Use lower-case letters, digits and dashes; begin with a letter or digit.")
+
+
+def validate_timezone(name: str) -> None:
+    if name not in zoneinfo.available_timezones():
+        raise ValidationError(f"{name!r} is not a time zone. Use a name such as Asia/Kolkata.")
+
+
+class BillScope(models.TextChoices):
+    STORE = "store", "a bill number is unique in its store"
+    TILL = "till", "a bill number is unique at its till"
+
+
+class BillPeriod(models.TextChoices):
+    INDIAN_YEAR = "indian_year", "April to March"
+    CALENDAR_YEAR = "calendar_year", "January to December"
+    NONE = "none", "never reused"
+
+
+class RedemptionMode(models.TextChoices):
+    PAYMENT = "payment", "points pay like a tender"
+    DISCOUNT = "discount", "points are a discount on each item"
+
+
+class Tenant(models.Model):
+    """A retail brand. Its balance and negative-balance policy are here; how points are earned is its programme's."""
+
+    slug = models.CharField(max_length=63, unique=True, validators=[SLUG])
+    name = models.CharField(max_length=120)
+    business_id = models.CharField(max_length=64, unique=True, validators=[CODE])
+    timezone = models.CharField(max_length=64, validators=[validate_timezone])
+    currency = models.CharField(max_length=3)
+    region = models.CharField(max_length=2, help_text="Country of mobile numbers written without a country code.")
+    negative_allowed = models.BooleanField(default=False)
+    date_window_days = models.PositiveIntegerField(default=400, help_text="0 accepts bills of any age.")
+    bill_scope = models.CharField(max_length=8, choices=BillScope.choices, default=BillScope.STORE)
+    bill_period = models.CharField(max_length=16, choices=BillPeriod.choices, default=BillPeriod.INDIAN_YEAR)
+    default_mode = models.CharField(
+        max_length=8, choices=RedemptionMode.choices, default=RedemptionMode.PAYMENT, help_text="Of new stores."
+    )
+    require_hold = models.BooleanField(default=False)
+    auto_stores = models.BooleanField(default=False)
+    lenient_numbers = models.BooleanField(
+        default=False, help_text="Read 1,23,456.50 and empty amounts on bills; each such reading is flagged on the bill."
+    )
+    is_active = models.BooleanField(default=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering: ClassVar = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.timezone)
+
+
+class Store(models.Model):
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT)
+    code = models.CharField(max_length=64, validators=[CODE])
+    name = models.CharField(max_length=120, blank=True)
+    timezone = models.CharField(max_length=64, blank=True, validators=[validate_timezone], help_text="Empty: the tenant's.")
+    is_active = models.BooleanField(default=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects: ClassVar[Any] = ScopedManager(tenant="tenant")
+
+    class Meta:
+        ordering: ClassVar = ["code"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["tenant", "code"], name="store_code_once"),
+            models.UniqueConstraint(fields=["tenant", "id"], name="store_wall"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name or self.code
+
+    def timezone_or(self, tenant: Tenant) -> ZoneInfo:
+        """The store's own zone, else its tenant's."""
+        return ZoneInfo(self.timezone) if self.timezone else tenant.zone
+
+
+class StoreMode(models.Model):
+    """From this date on, this store's bills show points as a payment or as a discount."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT)
+    store = TenantForeignKey(Store, related_name="modes")
+    mode = models.CharField(max_length=8, choices=RedemptionMode.choices)
+    effective_from = models.DateField(default=date(2000, 1, 1))
+
+    objects: ClassVar[Any] = ScopedManager(tenant="tenant")
+
+    class Meta:
+        ordering: ClassVar = ["effective_from"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["tenant", "store", "effective_from"], name="one_mode_a_day"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.mode} from {self.effective_from}"
+
+
+class StoreAlias(models.Model):
+    """Another code under which a POS sends this store's bills."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT)
+    code = models.CharField(max_length=64, validators=[CODE])
+    store = TenantForeignKey(Store, related_name="aliases")
+
+    objects: ClassVar[Any] = ScopedManager(tenant="tenant")
+
+    class Meta:
+        verbose_name_plural = "store aliases"
+        constraints: ClassVar = [models.UniqueConstraint(fields=["tenant", "code"], name="alias_code_once")]
+
+    def __str__(self) -> str:
+        return self.code
+
+
+class UserManager(BaseUserManager["User"]):
+    def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        user = self.model(email=self.normalize_email(email).lower(), **fields)
+        user.set_password(password)
+        user.full_clean(exclude=["password"])
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
+
+    def get_by_natural_key(self, username: str | None) -> "User":
+        return self.get(email=(username or "").lower())
+
+
+class User(AbstractBaseUser, PermissionsMixin):
+    """A person who signs in by e-mail. What they may do is in their memberships; a superuser is the platform admin."""
+
+    email = models.EmailField(unique=True)
+    name = models.CharField(max_length=120, blank=True)
+    is_staff = models.BooleanField(default=True)
+    is_active = models.BooleanField(default=True)
+    date_joined = models.DateTimeField(auto_now_add=True)
+
+    objects: ClassVar[UserManager] = UserManager()
+
+    USERNAME_FIELD = "email"
+    EMAIL_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
+
+    def __str__(self) -> str:
+        return self.name or self.email
+
+    def get_short_name(self) -> str:
+        return str(self)
+
+    def as_actor(self) -> Actor:
+        return Actor(ActorKind.PERSON, self.pk, str(self))
+
+
+class Role(models.TextChoices):
+    AGENT = "agent", "agent"
+    MERCHANT = "merchant", "merchant"
+    INTEGRATOR = "integrator", "integrator"
+    AUDITOR = "auditor", "auditor"
+    ADMIN = "admin", "tenant admin"
+
+
+class Membership(models.Model):
+    """This user works for this tenant in this role."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
+    role = models.CharField(max_length=12, choices=Role.choices)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["tenant", "user"], name="one_role_a_tenant")]
+
+    def __str__(self) -> str:
+        return f"{self.user}: {self.role}"
+
+
+class Scope(models.TextChoices):
+    POS = "pos", "send bills, place and release holds"
+    ERP = "erp", "send orders"
+    CRM = "crm", "send balances"
+    SUPPORT = "support", "issue and adjust points"
+    SUPPORT_DEBT = "support:debt", "clear debt"
+    READ = "read", "read balances, entries and deliveries"
+
+
+class ApiKey(models.Model):
+    """A key of one tenant. Only its hash is kept; `prefix` finds the row."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT)
+    name = models.CharField(max_length=120)
+    prefix = models.CharField(max_length=16, unique=True, editable=False)
+    secret_hash = models.CharField(max_length=64, editable=False)
+    scopes = ArrayField(models.CharField(max_length=16, choices=Scope.choices))
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering: ClassVar = ["-created_at"]
+        verbose_name = "API key"
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix}…)"
+
+    def usable(self, now: datetime) -> bool:
+        return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
+
+    def as_actor(self) -> Actor:
+        return Actor(ActorKind.KEY, self.pk, self.name)
+
+
+class AuditEvent(models.Model):
+    """What was done, by whom, to whom, why and from where. Written in the transaction of the change, never changed."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT)
+    at = models.DateTimeField(auto_now_add=True)
+    actor_kind = models.CharField(max_length=8, choices=[(kind.value, kind.value) for kind in ActorKind])
+    actor_id = models.BigIntegerField(null=True)
+    actor_name = models.CharField(max_length=254)
+    action = models.CharField(max_length=64)
+    object_type = models.CharField(max_length=64)
+    object_id = models.CharField(max_length=64)
+    reason = models.CharField(max_length=500, blank=True)
+    before = models.JSONField(null=True)
+    after = models.JSONField(null=True)
+    address = models.GenericIPAddressField(null=True)
+    request_id = models.CharField(max_length=64, blank=True)
+
+    objects: ClassVar[Any] = ScopedManager(tenant="tenant")
+
+    class Meta:
+        ordering: ClassVar = ["-id"]
+        indexes: ClassVar = [
+            models.Index(fields=["tenant", "-id"], name="audit_newest"),
+            models.Index(fields=["tenant", "object_type", "object_id"], name="audit_of_object"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.object_type} {self.object_id}"
+
+
+class ScheduledRun(models.Model):
+    """One run of a job of the timetable. Runs of a job that had nothing to do share a row (`idle_runs`)."""
+
+    job = models.CharField(max_length=64)
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True)
+    done = models.BigIntegerField(default=0)
+    failed = models.BigIntegerField(default=0)
+    idle_runs = models.PositiveIntegerField(default=0)
+    error = models.TextField(blank=True)
+    process = models.CharField(max_length=120)
+
+    class Meta:
+        ordering: ClassVar = ["-id"]
+        indexes: ClassVar = [models.Index(fields=["job", "-id"], name="run_newest_of_job")]
+
+    def __str__(self) -> str:
+        return f"{self.job} at {self.started_at:%Y-%m-%d %H:%M:%S}"
+
+    @property
+    def took_seconds(self) -> float | None:
+        return (self.finished_at - self.started_at).total_seconds() if self.finished_at else None
+
+
+class Heartbeat(models.Model):
+    """A worker that lives writes here; "the process is up" proves nothing."""
+
+    process = models.CharField(max_length=120, primary_key=True)
+    at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.process
+
+
+def new_key_parts() -> tuple[str, str]:
+    """-> (prefix, secret) of a fresh API key; the whole key is `pd_<prefix>_<secret>`."""
+    alphabet = "abcdefghijkmnpqrstuvwxyz23456789"
+    return "".join(secrets.choice(alphabet) for _ in range(10)), secrets.token_urlsafe(32)

@@ -1,0 +1,70 @@
+"""Runs of the timetable as rows that people can see: when, how many, how long, what went wrong."""
+
+import contextlib
+import os
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from django.db import connection
+from django.utils import timezone
+
+from tenants.models import ScheduledRun
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a run counts; `busy` says that another worker was running the same job, so this one did nothing."""
+
+    done: int = 0
+    failed: int = 0
+    points: int = 0
+    busy: bool = False
+    note: str = ""
+
+
+@contextlib.contextmanager
+def recorded(job: str) -> Iterator[Tally]:
+    """Run one job of the timetable once at a time over the whole cluster, and keep a row of it.
+
+    An exception is written into the row and raised again. A run with nothing to do does not add a row of its own: it is
+    counted in the row of the last idle run.
+    """
+    tally = Tally()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(hashtext('pointdesk.job'), hashtext(%s))", [job])
+        if not cursor.fetchone()[0]:
+            tally.busy = True
+    if tally.busy:
+        yield tally
+        return
+    started = timezone.now()
+    error = ""
+    try:
+        yield tally
+    except Exception as problem:
+        error = f"{type(problem).__name__}: {problem}"[:2000]
+        raise
+    finally:
+        _write(job, started=started, tally=tally, error=error or tally.note[:2000])
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_unlock(hashtext('pointdesk.job'), hashtext(%s))", [job])
+
+
+def _write(job: str, *, started: timezone.datetime, tally: Tally, error: str) -> None:  # type: ignore[name-defined]
+    idle = not (tally.done or tally.failed or error)
+    process = f"{socket.gethostname()}:{os.getpid()}"[:120]
+    last = ScheduledRun.objects.filter(job=job).first() if idle else None
+    if last and last.idle_runs:
+        ScheduledRun.objects.filter(pk=last.pk).update(idle_runs=last.idle_runs + 1, finished_at=timezone.now(), process=process)
+        return
+    ScheduledRun.objects.create(
+        job=job,
+        started_at=started,
+        finished_at=timezone.now(),
+        done=tally.done,
+        failed=tally.failed,
+        idle_runs=int(idle),
+        error=error,
+        process=process,
+    )

@@ -1,0 +1,101 @@
+"""Tenants, stores, staff and keys: making them, each with its trace."""
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django_scopes import scope
+
+from tenants import audit
+from tenants.access import hash_secret
+from tenants.actors import Actor
+from tenants.errors import DomainError
+from tenants.models import ApiKey, Membership, RedemptionMode, Role, Scope, Store, StoreMode, Tenant, User, new_key_parts
+
+
+def create_tenant(*, actor: Actor, **fields: Any) -> Tenant:
+    """Raises: DomainError `exists`, `bad_value`."""
+    if Tenant.objects.filter(slug=fields["slug"]).exists():
+        raise DomainError("exists", f"There is a tenant {fields['slug']!r} already. Choose another slug.")
+    tenant = Tenant(**fields)
+    with transaction.atomic():
+        _clean(tenant)
+        tenant.save()
+        with scope(tenant=tenant):
+            audit.record(tenant, actor=actor, action="create_tenant", target=tenant, reason="Set up", after={"slug": tenant.slug})
+    return tenant
+
+
+def create_store(
+    tenant: Tenant, *, code: str, actor: Actor, name: str = "", timezone: str = "", mode: RedemptionMode = RedemptionMode.PAYMENT
+) -> Store:
+    """A store with its redemption mode from the beginning on. Raises: DomainError `exists`, `bad_value`."""
+    with scope(tenant=tenant), transaction.atomic():
+        if Store.objects.filter(tenant=tenant, code=code).exists():
+            raise DomainError("exists", f"There is a store {code!r} already. Choose another code.")
+        store = Store(tenant=tenant, code=code, name=name, timezone=timezone)
+        _clean(store)
+        store.save()
+        StoreMode.objects.create(tenant=tenant, store=store, mode=mode)
+        audit.record(tenant, actor=actor, action="create_store", target=store, reason="Set up", after={"code": code, "mode": mode})
+    return store
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """`key` is shown this once; only its hash is kept."""
+
+    row: ApiKey
+    key: str
+
+
+def create_api_key(
+    tenant: Tenant, *, scopes: list[str], actor: Actor, name: str = "", expires_at: datetime | None = None
+) -> NewKey:
+    """Raises: DomainError `bad_value`, for an unknown scope or none."""
+    unknown = sorted(set(scopes) - set(Scope.values))
+    if unknown or not scopes:
+        raise DomainError("bad_value", f"Scopes are: {', '.join(Scope.values)}. Not known: {', '.join(unknown) or '(none given)'}.")
+    prefix, secret = new_key_parts()
+    with scope(tenant=tenant), transaction.atomic():
+        row = ApiKey.objects.create(
+            tenant=tenant, name=name or f"key for {', '.join(scopes)}", prefix=prefix, secret_hash=hash_secret(secret), scopes=scopes,
+            expires_at=expires_at,
+        )  # fmt: skip
+        audit.record(tenant, actor=actor, action="create_api_key", target=row, reason="Set up", after={"scopes": scopes})
+    return NewKey(row, f"pd_{prefix}_{secret}")
+
+
+def create_staff(tenant: Tenant, *, email: str, role: str, actor: Actor, name: str = "", password: str = "") -> tuple[User, str]:
+    """A person with a role in this tenant; -> (user, password), the password empty where the person existed before.
+
+    Raises: DomainError `bad_value`, `exists`.
+    """
+    if role not in Role.values:
+        raise DomainError("bad_value", f"Roles are: {', '.join(Role.values)}.")
+    with scope(tenant=tenant), transaction.atomic():
+        user = User.objects.filter(email=email.lower()).first()
+        if user is None:
+            password = password or secrets.token_urlsafe(12)
+            try:
+                user = User.objects.create_user(email, password, name=name)
+            except ValidationError as problem:
+                raise DomainError("bad_value", f"{email!r} is no e-mail address: {'; '.join(problem.messages)}") from problem
+        else:
+            password = ""
+        membership, made = Membership.objects.get_or_create(tenant=tenant, user=user, defaults={"role": role})
+        if not made and membership.role != role:
+            raise DomainError("exists", f"{email} is {membership.role} here already. Change the role in Staff.")
+        audit.record(tenant, actor=actor, action="create_staff", target=membership, reason="Set up", after={"email": email, "role": role})
+    return user, password
+
+
+def _clean(row: Tenant | Store) -> None:
+    try:
+        row.full_clean()
+    except ValidationError as problem:
+        told = "; ".join(f"{name}: {' '.join(messages)}" for name, messages in problem.message_dict.items())
+        raise DomainError("bad_value", told) from problem

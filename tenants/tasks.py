@@ -1,0 +1,30 @@
+"""Tasks about the house itself."""
+
+import os
+import socket
+from datetime import timedelta
+
+from celery import shared_task
+from django.utils import timezone
+
+from tenants.models import Heartbeat, ScheduledRun
+
+RUNS_KEPT_DAYS = 30
+HEARTBEAT_MAX_AGE = timedelta(seconds=90)
+
+
+@shared_task
+def heartbeat() -> None:
+    """The whole chain beat -> broker -> worker -> PostgreSQL is alive when this row is young."""
+    process = f"{socket.gethostname()}:{os.getppid()}"
+    Heartbeat.objects.update_or_create(process=process, defaults={"at": timezone.now()})
+    Heartbeat.objects.filter(at__lt=timezone.now() - timedelta(days=1)).delete()
+
+
+@shared_task
+def forget_old_runs() -> None:
+    ScheduledRun.objects.filter(started_at__lt=timezone.now() - timedelta(days=RUNS_KEPT_DAYS)).delete()
+
+
+def worker_is_alive() -> bool:
+    return Heartbeat.objects.filter(at__gt=timezone.now() - HEARTBEAT_MAX_AGE).exists()

@@ -1,0 +1,134 @@
+"""The second wall: row-level security for the role `web`, and composite foreign keys, built by migrations.
+
+The first wall (django-scopes) makes a query without a tenant raise. This one holds when the first is missing: a web
+process sees only rows whose tenant_id stands in `app.tenants`, which the request's middleware sets for its transaction.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.apps.registry import Apps
+from django.conf import settings
+from django.db import DEFAULT_DB_ALIAS, connection, connections, models
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.migrations.operations.base import Operation
+
+from tenants.fields import TenantForeignKey
+
+WEB_ROLE = "web"
+
+#: Tables with a tenant that the web role may read whole: they decide whose request it is. A test keeps this list true.
+EXEMPT = {"tenants_membership", "tenants_apikey"}
+
+#: Written once, never changed: the web role may add rows and read them.
+APPEND_ONLY = ("loyalty_entry", "loyalty_entrylot", "tenants_auditevent")
+
+#: The tenants this transaction may see. A sub-select, so that it is worked out once a query and not once a row.
+POLICY = "tenant_id = ANY ((SELECT string_to_array(NULLIF(current_setting('app.tenants', true), ''), ','))::bigint[])"
+
+
+class BuildWalls(Operation):
+    """Last operation of an app's schema migrations: policies and composite keys for whatever lacks them. Repeatable."""
+
+    reversible = True
+    reduces_to_sql = True
+    atomic = True
+
+    def state_forwards(self, app_label: str, state: Any) -> None:
+        """Changes only the database."""
+
+    def database_forwards(self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: Any, to_state: Any) -> None:
+        for model in tenant_models(to_state.apps, app_label):
+            table = model._meta.db_table
+            if table not in EXEMPT:
+                schema_editor.execute(_policy_sql(table))
+            for field in model._meta.local_fields:
+                if isinstance(field, TenantForeignKey):
+                    schema_editor.execute(composite_key(table, column=field.column, target=field.related_model._meta.db_table))
+
+    def database_backwards(self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: Any, to_state: Any) -> None:
+        """The tables go, and their walls with them."""
+
+    def describe(self) -> str:
+        return "Row-level security and composite foreign keys"
+
+
+def tenant_models(apps: Apps, app_label: str | None = None) -> Iterator[type[models.Model]]:
+    for model in apps.get_models():
+        if app_label in (None, model._meta.app_label) and any(field.name == "tenant" for field in model._meta.local_fields):
+            yield model
+
+
+def _policy_sql(table: str) -> str:
+    return f"""
+        ALTER TABLE {table} ENABLE ROW LEVEL SECURITY;
+        DROP POLICY IF EXISTS tenant_wall ON {table};
+        CREATE POLICY tenant_wall ON {table} FOR ALL TO {WEB_ROLE} USING ({POLICY}) WITH CHECK ({POLICY});
+    """
+
+
+def composite_key_name(table: str, column: str) -> str:
+    return f"{table}_{column}_wall"[:63]
+
+
+def composite_key(table: str, *, column: str, target: str) -> str:
+    """SQL that adds the key, again where it is there: `(tenant_id, column)` must be a row of the same tenant."""
+    name = composite_key_name(table, column)
+    return f"""
+        ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {name};
+        ALTER TABLE {table} ADD CONSTRAINT {name} FOREIGN KEY (tenant_id, {column})
+            REFERENCES {target} (tenant_id, id) DEFERRABLE INITIALLY DEFERRED;
+    """
+
+
+MAKE_WEB_ROLE = f"""
+    DO $$ BEGIN
+        IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{WEB_ROLE}') THEN
+            CREATE ROLE {WEB_ROLE} NOLOGIN;
+            EXECUTE format('GRANT {WEB_ROLE} TO %I', current_user);
+        END IF;
+    EXCEPTION WHEN insufficient_privilege THEN
+        RAISE EXCEPTION 'The role {WEB_ROLE} is missing and % may not make it.', current_user
+            USING HINT = format('As a superuser run: CREATE ROLE {WEB_ROLE} NOLOGIN; GRANT {WEB_ROLE} TO %I;', current_user);
+    END $$;
+"""
+
+
+def grant_to_web(using: str = DEFAULT_DB_ALIAS) -> None:
+    """After every migrate: the web role may use all tables, but can neither change history nor touch the schema."""
+    with connections[using].cursor() as cursor:
+        cursor.execute(f"GRANT USAGE ON SCHEMA public TO {WEB_ROLE}")
+        cursor.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {WEB_ROLE}")
+        cursor.execute(f"GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {WEB_ROLE}")
+        cursor.execute(f"REVOKE INSERT, UPDATE, DELETE ON django_migrations FROM {WEB_ROLE}")
+        for table in APPEND_ONLY:
+            cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [table])
+            if cursor.fetchone()[0]:
+                cursor.execute(f"REVOKE UPDATE, DELETE, TRUNCATE ON {table} FROM {WEB_ROLE}")
+
+
+class WallsMissing(RuntimeError):
+    """The web process could see past the walls, so it does not serve."""
+
+
+def refuse_to_serve_without_walls() -> None:
+    """Called when a web process starts. An unreachable database is not a hole: requests answer 503 until it is back.
+
+    Raises: WallsMissing.
+    """
+    if settings.PROCESS != "web":
+        raise WallsMissing("This process serves requests but did not start as `web`. Serve config.wsgi:application.")
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT r.rolname, r.rolsuper, r.rolbypassrls,"
+                " EXISTS (SELECT FROM pg_class c WHERE c.relowner = r.oid AND c.relkind IN ('r', 'p'))"
+                " FROM pg_roles r WHERE r.rolname = current_user"
+            )
+            name, superuser, exempt, owns = cursor.fetchone()
+    except connection.Database.OperationalError:
+        return
+    finally:
+        connection.close()
+    if superuser or exempt or owns:
+        raise WallsMissing(f"Requests would run as {name}, which row-level security does not hold. See docs/runbook.md, roles.")
