@@ -1,1 +1,83 @@
-UNFOLD = {"SITE_TITLE": "Pointdesk"}
+"""The look of the desk: its name, its colours, its sidebar in the words of the people who use it."""
+
+from typing import Any
+
+from django.http import HttpRequest
+from django.templatetags.static import static
+from django.urls import reverse_lazy
+
+
+def _when(act: str) -> Any:
+    def allowed(request: HttpRequest) -> bool:
+        access = getattr(request, "access", None)
+        return access is not None and act in access.acts
+
+    return allowed
+
+
+def _page(title: str, icon: str, name: str, act: str) -> dict[str, Any]:
+    return {"title": title, "icon": icon, "link": reverse_lazy(f"admin:{name}"), "permission": _when(act)}
+
+
+UNFOLD: dict[str, Any] = {
+    "SITE_TITLE": "Pointdesk",
+    "SITE_HEADER": "Pointdesk",
+    "SITE_SYMBOL": "loyalty",
+    "SITE_URL": "/admin/",
+    "SHOW_HISTORY": False,
+    "SHOW_VIEW_ON_SITE": False,
+    "BORDER_RADIUS": "6px",
+    "STYLES": [lambda request: static("support/desk.css")],
+    "SCRIPTS": [lambda request: static("support/desk.js")],
+    "COLORS": {
+        "primary": {
+            "50": "oklch(97.5% .012 195)",
+            "100": "oklch(94% .03 195)",
+            "200": "oklch(88% .055 196)",
+            "300": "oklch(80% .08 197)",
+            "400": "oklch(68% .095 199)",
+            "500": "oklch(56% .095 201)",
+            "600": "oklch(46.5% .085 203)",
+            "700": "oklch(39.5% .072 205)",
+            "800": "oklch(33.5% .058 207)",
+            "900": "oklch(28.5% .045 209)",
+            "950": "oklch(21% .035 211)",
+        },
+    },
+    "COMMAND": {"search_models": False, "show_history": False},
+    "SIDEBAR": {
+        "show_search": False,
+        "show_all_applications": False,
+        "navigation": [
+            {
+                "title": "Desk",
+                "items": [
+                    _page("Start", "home", "index", "view_customers"),
+                    _page("Customers", "group", "loyalty_customer_changelist", "view_customers"),
+                    _page("Blocked points", "lock_clock", "loyalty_hold_changelist", "view_customers"),
+                ],
+            },
+            {
+                "title": "Bills",
+                "items": [
+                    _page("Inbox", "inbox", "integrations_delivery_changelist", "view_inbox"),
+                    _page("Bills", "receipt_long", "integrations_bill_changelist", "view_inbox"),
+                    _page("Incidents", "crisis_alert", "integrations_incident_changelist", "view_inbox"),
+                    _page("Discrepancies", "rule", "integrations_discrepancy_changelist", "view_inbox"),
+                ],
+            },
+            {
+                "title": "Set-up",
+                "items": [
+                    _page("Programme", "percent", "loyalty_programme_changelist", "view_rules"),
+                    _page("Stores", "storefront", "tenants_store_changelist", "view_inbox"),
+                    _page("Staff", "badge", "tenants_membership_changelist", "manage_staff"),
+                    _page("API keys", "key", "tenants_apikey_changelist", "manage_staff"),
+                    _page("Scheduled runs", "schedule", "tenants_scheduledrun_changelist", "view_runs"),
+                    _page("Parity", "balance", "integrations_parityrun_changelist", "view_runs"),
+                    _page("Audit", "policy", "tenants_auditevent_changelist", "view_audit"),
+                ],
+            },
+        ],
+    },
+}

@@ -210,9 +210,7 @@ class Batch:
     def _store(self, code: str) -> Store:
         store = self.stores.get(code)
         if store is None and self.tenant.auto_stores:
-            store = staff.create_store(
-                self.tenant, code=code, mode=RedemptionMode(self.tenant.default_mode), actor=SYSTEM
-            )
+            store = staff.create_store(self.tenant, code=code, mode=RedemptionMode(self.tenant.default_mode), actor=SYSTEM)
             self.stores[code] = store
         if store is None:
             raise CheckFailed(

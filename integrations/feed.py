@@ -98,7 +98,9 @@ def current_epoch(stream: str) -> FeedEpoch:
         epoch = FeedEpoch.objects.filter(system=system, stream=stream).first()
         if epoch is None:
             start = _one(cursor, NOW_XID)
-            epoch = FeedEpoch.objects.create(system=system, stream=stream, xid=start, resync_below_id=int(_one(cursor, MAX_ID[stream])))
+            epoch = FeedEpoch.objects.create(
+                system=system, stream=stream, xid=start, resync_below_id=int(_one(cursor, MAX_ID[stream]))
+            )
     return epoch
 
 

@@ -41,7 +41,9 @@ def engine_states(request: HttpRequest) -> dict[str, Any]:
         "valkey": _valkey(),
         "clickhouse": _clickhouse(),
         "worker": "up" if worker_is_alive() else "silent",
-        "inbox_waiting": Delivery.objects.filter(state=DeliveryState.RECEIVED).count() if getattr(request, "access", None) else None,
+        "inbox_waiting": Delivery.objects.filter(state=DeliveryState.RECEIVED).count()
+        if getattr(request, "access", None)
+        else None,
         "feed": {"entries_behind": lag.entries, "oldest": lag.since, "as_of": lag.as_of},
         "refused_at_the_door_today": {"unauthorised": counted("unauthorised", today=today)},
     }

@@ -64,7 +64,9 @@ FAILED = """
         message = %s, processed_at = %s, next_try_at = %s::timestamptz + %s * interval '1 second' * (attempts + 1)
     WHERE tenant_id = %s AND id = %s
 """
-WAITING = "SELECT DISTINCT tenant_id FROM integrations_delivery WHERE state = 'received' AND (next_try_at IS NULL OR next_try_at <= %s)"
+WAITING = (
+    "SELECT DISTINCT tenant_id FROM integrations_delivery WHERE state = 'received' AND (next_try_at IS NULL OR next_try_at <= %s)"
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,13 @@ def compare(*, now: datetime, tenant: Tenant | None = None) -> Verdict:
         ours = {(row[0], str(row[1])): tuple(row[2:]) for row in cursor.fetchall()}
     slugs = dict(Tenant.objects.values_list("pk", "slug"))
     differences = [
-        {"tenant": slugs.get(key[0], str(key[0])), "business_date": key[1], "measure": name, "postgresql": left, "clickhouse": right}
+        {
+            "tenant": slugs.get(key[0], str(key[0])),
+            "business_date": key[1],
+            "measure": name,
+            "postgresql": left,
+            "clickhouse": right,
+        }
         for key in sorted(ours.keys() | theirs.keys())
         for name, left, right in zip(MEASURES, ours.get(key, (0,) * 5), theirs.get(key, (0,) * 5), strict=True)
         if left != right

@@ -108,7 +108,8 @@ LAWS: dict[str, tuple[str, ...]] = {
         GROUP BY tenant_id, operation
         HAVING count(DISTINCT key) > 1 OR count(DISTINCT fingerprint) > 1 OR min(seq) <> 0 OR max(seq) <> count(*) - 1 OR min(id) <> operation
         """,
-        "SELECT 'key used twice', min(id) FROM loyalty_entry WHERE %(tenant)s IN (0, tenant_id) GROUP BY tenant_id, key, seq HAVING count(*) > 1",
+        "SELECT 'key used twice', min(id) FROM loyalty_entry WHERE %(tenant)s IN (0, tenant_id)"
+        " GROUP BY tenant_id, key, seq HAVING count(*) > 1",
     ),
     # 6. Every entry has an actor, a reason and a source.
     "6": (

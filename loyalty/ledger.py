@@ -29,6 +29,7 @@ LOCK_BALANCES = """
     SELECT customer_id, pending, available, held, owed FROM loyalty_balance
     WHERE tenant_id = %s AND customer_id = ANY(%s) ORDER BY customer_id FOR NO KEY UPDATE
 """
+PEEK_BALANCES = LOCK_BALANCES.replace("FOR NO KEY UPDATE", "")
 LOAD_LOTS = """
     SELECT entry_id, customer_id, granted_on, activates_on, expires_on, pending, available, held FROM loyalty_lot
     WHERE tenant_id = %s AND (customer_id = ANY(%s) AND NOT spent OR entry_id = ANY(%s))
@@ -293,15 +294,20 @@ def open(tenant: Tenant, customer_ids: Iterable[int], *, now: datetime, holds: C
     """
     ids = sorted(set(customer_ids))
     with transaction.atomic():
-        book = _load(tenant, ids, list(holds), now=now)
+        book = _load(tenant, ids, list(holds), now=now, statement=LOCK_BALANCES)
         crash.point("ledger_after_lock")
         yield book
         book.flush()
 
 
-def _load(tenant: Tenant, ids: list[int], hold_ids: list[int], *, now: datetime) -> Book:
+def peek(tenant: Tenant, customer_ids: Iterable[int], *, now: datetime, holds: Collection[int] = ()) -> Book:
+    """The same accounts without a lock, to try verbs on: a preview is the verb itself, never written."""
+    return _load(tenant, sorted(set(customer_ids)), list(holds), now=now, statement=PEEK_BALANCES)
+
+
+def _load(tenant: Tenant, ids: list[int], hold_ids: list[int], *, now: datetime, statement: str) -> Book:
     with connection.cursor() as cursor:
-        cursor.execute(LOCK_BALANCES, [tenant.pk, ids])
+        cursor.execute(statement, [tenant.pk, ids])
         balances = cursor.fetchall()
         if len(balances) != len(ids):
             raise DomainError("unknown_customer", "There is no such customer in this programme. Check the number.")

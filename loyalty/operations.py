@@ -1,7 +1,7 @@
 """The business acts of the ledger, one function each. Edges (pages, API, tasks, commands) call these and nothing below."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from django_scopes import scope
@@ -58,8 +58,7 @@ def issue(
     Raises: DomainError `points_invalid`, `reason_length`, `unknown_customer`, `no_rule`; KeyReused.
     """
     reason = checked_reason(reason)
-    zone = store.timezone_or(tenant) if store else tenant.zone
-    today = now.astimezone(zone).date()
+    today = _today(tenant, store, now)
     rule = RuleBook(tenant).rule(store_id=store.pk if store else None, on=today)
     operation = Operation(
         actor, reason, f"issue:{key}", content_hash("issue", customer_id, points, reason), now, today, store.pk if store else None
@@ -167,12 +166,52 @@ def _release(book: Book, hold_id: int, *, state: HoldState, reason: str, actor: 
     hold = book.holds[hold_id]
     if hold.state is not HoldState.ACTIVE:
         return False
-    zone = row.store.timezone_or(book.tenant) if row.store else book.tenant.zone
-    today = now.astimezone(zone).date()
+    today = _today(book.tenant, row.store, now)
     operation = Operation(actor, reason, f"release:{hold_id}", content_hash("release", hold_id), now, today, row.store_id)
     with book.operation(book.owner_of(hold), operation) as account:
         account.release(hold, today=today, state=state)
     return True
+
+
+@dataclass(frozen=True, slots=True)
+class Buckets:
+    """A balance as it is, or as it would be."""
+
+    pending: int
+    available: int
+    held: int
+    owed: int
+
+    @property
+    def closing(self) -> int:
+        return self.available + self.held - self.owed
+
+
+@dataclass(frozen=True, slots=True)
+class ReleasePreview:
+    """What a release would do; `lapsed` points would expire at once."""
+
+    before: Buckets
+    after: Buckets
+    lapsed: int
+
+
+def preview_release(tenant: Tenant, hold: HoldRow, *, now: datetime) -> ReleasePreview:
+    """Try the release on a copy of the account. Raises: DomainError `hold_ended`."""
+    book = ledger.peek(tenant, [hold.customer_id], now=now, holds=[hold.pk])
+    account = book[hold.customer_id]
+    before = _buckets(account)
+    tried = book.holds[hold.pk]
+    account.release(tried, today=_today(tenant, hold.store, now))
+    return ReleasePreview(before, _buckets(account), sum(points for _, points in tried.lapsed))
+
+
+def _buckets(account: Account) -> Buckets:
+    return Buckets(account.pending, account.available, account.held, account.owed)
+
+
+def _today(tenant: Tenant, store: Store | None, now: datetime) -> date:
+    return now.astimezone(store.timezone_or(tenant) if store else tenant.zone).date()
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,4 +14,6 @@ def release_expired_holds() -> None:
             result = release_expired_holds_everywhere(now=timezone.now())
             tally.done, tally.points, tally.failed = result.done, result.points, len(result.failed)
             if result.failed:
-                tally.note = "; ".join(f"{reference}: {why}" for reference, why in list(result.failed.items())[:5])
+                tally.note = f"{len(result.failed)} holds could not be released, tried again next time: " + "; ".join(
+                    f"{reference}: {why}" for reference, why in list(result.failed.items())[:5]
+                )

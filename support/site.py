@@ -1,5 +1,59 @@
+"""The admin's frame: our start page, search, Customer 360 and its dialogs live at its addresses."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, URLResolver, path
 from unfold.sites import UnfoldAdminSite
+
+from support import views
+from tenants.access import Access
+from tenants.errors import DomainError
+
+type Page = Callable[..., HttpResponse]
 
 
 class DeskSite(UnfoldAdminSite):
-    pass
+    """Open to people who work for a tenant; everything else asks them to sign in."""
+
+    site_title = "Pointdesk"
+    site_header = "Pointdesk"
+    index_title = "Start"
+
+    def has_permission(self, request: HttpRequest) -> bool:
+        access: Access | None = getattr(request, "access", None)
+        return access is not None and bool(super().has_permission(request))
+
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        return {**super().each_context(request), "access": getattr(request, "access", None)}
+
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        return self._page(views.start)(request)
+
+    def get_urls(self) -> list[URLPattern | URLResolver]:
+        pages: list[URLPattern | URLResolver] = [
+            path("find/", self._page(views.search), name="find"),
+            path("find/suggest/", self._page(views.suggest), name="suggest"),
+            path("customers/<int:pk>/", self._page(views.customer360), name="customer360"),
+            path("customers/<int:pk>/dashboard/", self._page(views.dashboard), name="customer_dashboard"),
+            path("customers/<int:pk>/mobile/", self._page(views.reveal), name="reveal_mobile"),
+            path("customers/<int:pk>/issue/", self._page(views.issue), name="issue_points"),
+            path("holds/<int:pk>/unblock/", self._page(views.unblock), name="unblock"),
+            path("tenant/", self._page(views.switch_tenant), name="switch_tenant"),
+        ]
+        return pages + super().get_urls()
+
+    def _page(self, view: Page) -> Page:
+        def page(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            request.desk_site = self  # type: ignore[attr-defined]
+            try:
+                return view(request, *args, **kwargs)
+            except DomainError as refusal:
+                if refusal.code == "forbidden":
+                    raise PermissionDenied(refusal.sentence) from refusal
+                raise
+
+        wrapped: Page = self.admin_view(page)
+        return wrapped

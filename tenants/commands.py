@@ -60,5 +60,7 @@ def tenant_of(slug: str) -> Tenant:
     """Raises: DomainError `unknown_tenant`."""
     tenant = Tenant.objects.filter(slug=slug).first()
     if tenant is None:
-        raise DomainError("unknown_tenant", f"There is no tenant {slug!r}. Known: {', '.join(Tenant.objects.values_list('slug', flat=True))}")
+        raise DomainError(
+            "unknown_tenant", f"There is no tenant {slug!r}. Known: {', '.join(Tenant.objects.values_list('slug', flat=True))}"
+        )
     return tenant

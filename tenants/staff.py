@@ -40,7 +40,9 @@ def create_store(
         _clean(store)
         store.save()
         StoreMode.objects.create(tenant=tenant, store=store, mode=mode)
-        audit.record(tenant, actor=actor, action="create_store", target=store, reason="Set up", after={"code": code, "mode": mode})
+        audit.record(
+            tenant, actor=actor, action="create_store", target=store, reason="Set up", after={"code": code, "mode": mode}
+        )
     return store
 
 
@@ -58,7 +60,9 @@ def create_api_key(
     """Raises: DomainError `bad_value`, for an unknown scope or none."""
     unknown = sorted(set(scopes) - set(Scope.values))
     if unknown or not scopes:
-        raise DomainError("bad_value", f"Scopes are: {', '.join(Scope.values)}. Not known: {', '.join(unknown) or '(none given)'}.")
+        raise DomainError(
+            "bad_value", f"Scopes are: {', '.join(Scope.values)}. Not known: {', '.join(unknown) or '(none given)'}."
+        )
     prefix, secret = new_key_parts()
     with scope(tenant=tenant), transaction.atomic():
         row = ApiKey.objects.create(
@@ -89,7 +93,9 @@ def create_staff(tenant: Tenant, *, email: str, role: str, actor: Actor, name: s
         membership, made = Membership.objects.get_or_create(tenant=tenant, user=user, defaults={"role": role})
         if not made and membership.role != role:
             raise DomainError("exists", f"{email} is {membership.role} here already. Change the role in Staff.")
-        audit.record(tenant, actor=actor, action="create_staff", target=membership, reason="Set up", after={"email": email, "role": role})
+        audit.record(
+            tenant, actor=actor, action="create_staff", target=membership, reason="Set up", after={"email": email, "role": role}
+        )
     return user, password
 
 

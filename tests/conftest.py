@@ -4,7 +4,6 @@ Alice administers Kulfi House, Bob is her agent; Charlie is an agent of Liberty 
 """
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 from config.engines import running

@@ -68,7 +68,12 @@ def _set_up(streams: Sequence[TenantStream], *, note: Path) -> dict[str, str]:
         for stream in streams
     ]  # fmt: skip
     done = subprocess.run(
-        [sys.executable, "manage.py", "demo_tenants"], cwd=ROOT, input=json.dumps(plans), capture_output=True, text=True, check=False
+        [sys.executable, "manage.py", "demo_tenants"],
+        cwd=ROOT,
+        input=json.dumps(plans),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
         raise LoadFailed(f"The demo's tenants could not be made: {done.stderr.strip()[-400:]}")

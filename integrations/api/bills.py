@@ -63,7 +63,9 @@ class BillsBatch(View):
         if envelope.get("bills") is not True or not isinstance(repush, str):
             raise DomainError("bad_value", 'Send {"repush": "label or null", "bills": [ ... ]}.', path="bills")
         if len(bills) > BATCH_BILLS_MAX:
-            raise DomainError("too_large", f"A batch may hold at most {BATCH_BILLS_MAX} bills. Send more batches.", bills=len(bills))
+            raise DomainError(
+                "too_large", f"A batch may hold at most {BATCH_BILLS_MAX} bills. Send more batches.", bills=len(bills)
+            )
         results = [self._one(request, index, body, bill, repush=repush) for index, (body, bill) in enumerate(bills)]
         transaction.on_commit(lambda: bell.ring(tenant.pk))
         return Response({"results": results}, status=202)

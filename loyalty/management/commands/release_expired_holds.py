@@ -10,7 +10,11 @@ class Command(JsonCommand):
 
     def work(self, **options: Any) -> dict[str, Any]:
         result = release_expired_holds_everywhere(now=now_or_as_of(options["as_of"]))
-        return {"done": result.done, "points": result.points, "failed": [{"hold": name, "error": why} for name, why in result.failed.items()]}
+        return {
+            "done": result.done,
+            "points": result.points,
+            "failed": [{"hold": name, "error": why} for name, why in result.failed.items()],
+        }
 
     def found_wrong(self, result: dict[str, Any]) -> bool:
         return bool(result["failed"])

@@ -13,7 +13,9 @@ class Command(JsonCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         parser.add_argument("slug")
-        parser.add_argument("--scope", action="append", default=[], help="pos, erp, crm, support, support:debt or read; may be repeated")
+        parser.add_argument(
+            "--scope", action="append", default=[], help="pos, erp, crm, support, support:debt or read; may be repeated"
+        )
         parser.add_argument("--name", default="")
 
     def work(self, **options: Any) -> dict[str, Any]:

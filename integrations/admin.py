@@ -1,0 +1,159 @@
+"""The inbox, bills, and what needs a person."""
+
+import json
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.admin import ModelAdmin, TabularInline
+from unfold.decorators import display
+
+from integrations.documents import MalformedJSON, read_json
+from integrations.models import Bill, BillLine, Delivery, DeliveryState, Discrepancy, Incident, ParityRun
+from loyalty.models import mask_mobile
+from tenants.access import Act
+from tenants.admin_base import ReadOnlyAdmin, access_of, may
+
+STATE_LABELS = {
+    "applied": "success", "received": "info", "duplicate": "info", "conflict": "danger", "quarantined": "warning", "waiting": "warning",
+}  # fmt: skip
+
+
+@admin.register(Delivery)
+class DeliveryAdmin(ReadOnlyAdmin):
+    view_act = Act.VIEW_INBOX
+    list_display = ("receipt", "labelled_state", "bill_no", "store_code", "check_name", "message", "received_at", "attempts")
+    list_filter = ("state", "source", "check_name")
+    search_fields = ("=receipt", "=bill_no")
+    search_help_text = "Receipt or bill number, whole"
+    fields = (
+        "receipt", "state", "check_name", "message", "shown_details", "bill", "bill_no", "store_code", "masked", "source", "sender",
+        "repush", "received_at", "processed_at", "attempts", "raw",
+    )  # fmt: skip
+
+    @display(description="State", label=STATE_LABELS)
+    def labelled_state(self, row: Delivery) -> str:
+        return "waiting" if row.state == DeliveryState.WAITING_PARENT else row.state
+
+    @admin.display(description="Mobile")
+    def masked(self, row: Delivery) -> str:
+        return mask_mobile(row.mobile) if row.mobile else "–"
+
+    @admin.display(description="Details of the check")
+    def shown_details(self, row: Delivery) -> SafeString:
+        return format_html('<pre class="pd-raw">{}</pre>', json.dumps(row.details, indent=2, ensure_ascii=False))
+
+    @admin.display(description="As it was sent")
+    def raw(self, row: Delivery) -> SafeString:
+        """The body, its mobile masked: the inbox is for documents, Customer 360 for people."""
+        body = bytes(row.body)
+        try:
+            document = read_json(body)
+        except MalformedJSON:
+            return format_html('<pre class="pd-raw">{}</pre>', f"{len(body)} bytes that are not JSON")
+        person = document.get("customer")
+        if isinstance(person, dict) and person.get("mobile"):
+            person["mobile"] = mask_mobile(str(person["mobile"]).ljust(8, "•"))
+        return format_html(
+            '<pre class="pd-raw">{}</pre>', json.dumps(document, indent=2, ensure_ascii=False, default=str)[:20_000]
+        )
+
+
+class LineInline(TabularInline):
+    model = BillLine
+    extra = 0
+    fields = readonly_fields = (
+        "line_no", "item_code", "department", "qty", "value", "discount", "amount", "tax_amount", "loyalty_discount", "loyalty_points",
+    )  # fmt: skip
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return may(request, Act.VIEW_INBOX)
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(Bill)
+class BillAdmin(ReadOnlyAdmin):
+    view_act = Act.VIEW_INBOX
+    list_display = (
+        "bill_no",
+        "business_date",
+        "store",
+        "customer",
+        "net_amount",
+        "redeemed_points",
+        "earned_points",
+        "shown_flags",
+    )
+    list_select_related = ("store", "customer")
+    list_filter = ("store", "mode")
+    search_fields = ("=bill_no",)
+    search_help_text = "Bill number, whole"
+    date_hierarchy = "business_date"
+    exclude = ("fingerprint", "period", "till")
+    inlines = (LineInline,)
+
+    @admin.display(description="Flags")
+    def shown_flags(self, row: Bill) -> str:
+        return ", ".join(flag.replace("_", " ") for flag in row.flags) or "–"
+
+
+@admin.register(Discrepancy)
+class DiscrepancyAdmin(ReadOnlyAdmin):
+    view_act = Act.VIEW_INBOX
+    list_display = ("raised_at", "kind", "message", "store", "customer", "bill", "points")
+    list_select_related = ("store", "customer", "bill")
+    list_filter = ("kind",)
+
+
+@admin.register(Incident)
+class IncidentAdmin(ReadOnlyAdmin):
+    view_act = Act.VIEW_INBOX
+    list_display = ("message", "store", "bills", "points", "opened_at", "last_at", "closed_at")
+    list_select_related = ("store",)
+    list_filter = ("kind",)
+
+
+@admin.register(ParityRun)
+class ParityRunAdmin(ModelAdmin):
+    """Runs over all tenants, and the own ones. Their differences name other tenants, so a row says only whether it was equal."""
+
+    list_display = ("at", "tenant_slug", "ok", "rows")
+    fields = readonly_fields = ("at", "tenant_slug", "ok", "rows", "own_differences")
+    show_full_result_count = False
+    actions = None
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ParityRun]:
+        rows: QuerySet[ParityRun] = super().get_queryset(request)
+        return rows.filter(tenant_slug__in=["", access_of(request).tenant.slug])
+
+    @admin.display(description="Differences of this brand")
+    def own_differences(self, row: ParityRun) -> SafeString:
+        slug = row.tenant_slug or ""
+        own = [difference for difference in row.differences if difference["tenant"] == slug]
+        return format_html('<pre class="pd-raw">{}</pre>', json.dumps(own, indent=2) if own else "none listed here")
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return may(request, Act.VIEW_RUNS)
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return may(request, Act.VIEW_RUNS)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False

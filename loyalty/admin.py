@@ -1,0 +1,103 @@
+"""Lists of customers, holds and rules. A customer opens as Customer 360."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils import timezone
+from unfold.admin import TabularInline
+from unfold.decorators import display
+
+from loyalty.account import HoldState
+from loyalty.models import Customer, Hold, Programme, ProgrammeVersion, held_since
+from tenants.access import Act
+from tenants.admin_base import ReadOnlyAdmin, may
+
+
+@admin.register(Customer)
+class CustomerAdmin(ReadOnlyAdmin):
+    view_act = Act.VIEW_CUSTOMERS
+    list_display = ("who", "masked", "available", "blocked", "negative", "closing", "tier", "joined_on")
+    list_select_related = ("balance",)
+    list_filter = ("status", "tier")
+
+    @admin.display(description="Customer", ordering="name")
+    def who(self, row: Customer) -> str:
+        return row.name or "(no name)"
+
+    @admin.display(description="Mobile")
+    def masked(self, row: Customer) -> str:
+        return row.masked_mobile
+
+    @admin.display(description="Available", ordering="balance__available")
+    def available(self, row: Customer) -> str:
+        return f"{row.balance.available:,}"
+
+    @admin.display(description="Blocked", ordering="balance__held")
+    def blocked(self, row: Customer) -> str:
+        return f"{row.balance.held:,}"
+
+    @admin.display(description="Negative", ordering="balance__owed")
+    def negative(self, row: Customer) -> str:
+        return f"−{row.balance.owed:,}" if row.balance.owed else "0"
+
+    @admin.display(description="Closing")
+    def closing(self, row: Customer) -> str:
+        return f"{row.balance.closing:,}"
+
+    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        return redirect(reverse("admin:customer360", args=[object_id]))
+
+
+@admin.register(Hold)
+class HoldAdmin(ReadOnlyAdmin):
+    view_act = Act.VIEW_CUSTOMERS
+    list_display = ("reference", "customer", "points", "labelled_state", "store", "bill_no", "at", "age", "expires_at")
+    list_select_related = ("customer", "store")
+    list_filter = ("state",)
+    search_fields = ("reference", "bill_no")
+    search_help_text = "Reference or bill number"
+
+    @display(description="State", label={"blocked": "warning", "captured": "success", "partly captured": "success"})
+    def labelled_state(self, row: Hold) -> str:
+        return "blocked" if row.state == HoldState.ACTIVE else row.get_state_display()
+
+    @admin.display(description="Blocked for")
+    def age(self, row: Hold) -> str:
+        return f"{held_since(row, now=timezone.now())} days" if row.state == HoldState.ACTIVE else "–"
+
+    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        row = self.get_object(request, object_id)
+        if row is None:
+            return super().change_view(request, object_id, form_url, extra_context)
+        return redirect(reverse("admin:customer360", args=[row.customer_id]) + "?tab=holds")
+
+
+class VersionInline(TabularInline):
+    model = ProgrammeVersion
+    extra = 0
+    exclude = ("tenant",)
+    readonly_fields = (
+        "version", "effective_from", "kind", "earn_per", "point_value", "hold_days", "validity_days", "pending_days",
+    )  # fmt: skip
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return may(request, Act.VIEW_RULES)
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(Programme)
+class ProgrammeAdmin(ReadOnlyAdmin):
+    view_act = Act.VIEW_RULES
+    list_display = ("name", "is_default", "created_at")
+    inlines = (VersionInline,)

@@ -1,0 +1,52 @@
+// The few things of the desk that HTML cannot do: `/` to search, one press is one act, before -> after while typing.
+"use strict";
+
+document.addEventListener("keydown", (event) => {
+  const typing = event.target.closest("input, textarea, select, [contenteditable]");
+  const box = document.getElementById("pd-search-box");
+  if (event.key === "/" && !typing && box && !event.ctrlKey && !event.metaKey && !event.altKey) {
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    box.focus();
+    box.select();
+  }
+  if (event.key === "Escape" && event.target === box) {
+    document.getElementById("pd-hits").replaceChildren();
+    box.blur();
+  }
+  const links = [...document.querySelectorAll("#pd-hits .pd-hit")];
+  if ((event.key === "ArrowDown" || event.key === "ArrowUp") && links.length && event.target.closest(".pd-search")) {
+    event.preventDefault();
+    const place = links.indexOf(document.activeElement) + (event.key === "ArrowDown" ? 1 : -1);
+    (place < 0 ? box : links[Math.min(place, links.length - 1)]).focus();
+  }
+}, true);
+
+document.addEventListener("click", (event) => {
+  const hits = document.getElementById("pd-hits");
+  if (hits && !event.target.closest(".pd-search")) hits.replaceChildren();
+});
+
+// Pressing twice does it once: the server knows the form's token; the button only says that it was heard.
+document.addEventListener("submit", (event) => {
+  const form = event.target.closest("form[data-once]");
+  if (form) setTimeout(() => form.querySelector("button[type=submit]").setAttribute("disabled", ""), 0);
+});
+window.addEventListener("pageshow", () => document.querySelectorAll("form[data-once] button[disabled]").forEach((button) => button.removeAttribute("disabled")));
+
+function showAfter() {
+  const table = document.querySelector("[data-before-available]");
+  const input = document.querySelector("input[name=points]");
+  if (!table || !input) return;
+  const number = (name) => Number(table.dataset[name]);
+  const points = Math.max(0, Math.floor(Number(input.value) || 0));
+  const paid = Math.min(number("beforeOwed"), points);
+  const after = { available: number("beforeAvailable") + points - paid, held: number("beforeHeld"), owed: number("beforeOwed") - paid };
+  after.closing = after.available + after.held - after.owed;
+  for (const [name, value] of Object.entries(after)) {
+    table.querySelector(`[data-after=${name}]`).textContent = value.toLocaleString("en");
+  }
+  document.querySelector("[data-act]").textContent = points ? `Issue ${points.toLocaleString("en")} points` : "Issue points";
+}
+document.addEventListener("input", showAfter);
+document.addEventListener("DOMContentLoaded", showAfter);

@@ -1,0 +1,253 @@
+"""Everything the desk shows of one customer, loaded in a fixed number of indexed queries."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from django.db import connection
+from django.db.models import Prefetch
+
+from integrations.models import Bill, Delivery, DeliveryState, FeedEpoch
+from loyalty.account import HoldState, Kind
+from loyalty.models import Balance, Customer, CustomerAlias, Entry, EntryLot, Hold, Lot
+from tenants.models import Tenant
+
+ENTRIES_A_PAGE = 40
+BILLS_SHOWN = 40
+HOLDS_SHOWN = 50
+
+FED = """
+    SELECT bill_id, bool_and((xid, id) <= (%s::text::xid8, %s)) FROM loyalty_entry
+    WHERE tenant_id = %s AND bill_id = ANY(%s) GROUP BY bill_id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """One of the places a bill passes. `at` None: not there (yet); `note` says why or what."""
+
+    name: str
+    at: datetime | None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """A bill with its stops: POS, received, posted, analytics, CRM."""
+
+    bill: Bill
+    stops: tuple[Stop, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One customer as of now."""
+
+    tenant: Tenant
+    customer: Customer
+    balance: Balance
+    aliases: tuple[CustomerAlias, ...]
+    active_holds: tuple[Hold, ...]
+    unsettled: tuple[Delivery, ...]
+    last_bill: Bill | None
+    now: datetime
+
+
+def load(tenant: Tenant, customer: Customer, *, now: datetime) -> Picture:
+    holds = (
+        Hold.objects.filter(tenant=tenant, customer=customer, state=HoldState.ACTIVE.value).select_related("store").order_by("at")
+    )
+    stuck = (DeliveryState.QUARANTINED, DeliveryState.CONFLICT, DeliveryState.WAITING_PARENT)
+    unsettled = Delivery.objects.filter(tenant=tenant, mobile=customer.mobile, state__in=stuck).defer("body")
+    bills = Bill.objects.filter(tenant=tenant, customer=customer).select_related("store").order_by("-billed_at")
+    return Picture(
+        tenant=tenant,
+        customer=customer,
+        balance=Balance.objects.get(tenant=tenant, customer=customer),
+        aliases=tuple(CustomerAlias.objects.filter(tenant=tenant, customer=customer)),
+        active_holds=tuple(holds),
+        unsettled=tuple(unsettled.order_by("-id")[:10]),
+        last_bill=bills.first(),
+        now=now,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the timeline: an entry in the words of the desk."""
+
+    entry: Entry
+    title: str
+    effect: str
+    negative: bool
+    about: str
+    why: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of the timeline; `older` is the cursor of the next one."""
+
+    lines: tuple[Line, ...]
+    older: int | None
+
+
+#: What happened, as an agent would say it.
+TITLES = {
+    Kind.EARN: "Earned",
+    Kind.BONUS: "Bonus",
+    Kind.ISSUE: "Issued",
+    Kind.ACTIVATE: "Became available",
+    Kind.HOLD: "Blocked",
+    Kind.CAPTURE: "Redeemed",
+    Kind.RELEASE: "Unblocked",
+    Kind.REDEEM: "Redeemed",
+    Kind.EXPIRE: "Expired",
+    Kind.EXTEND: "Expiry moved",
+    Kind.ADJUST: "Adjusted",
+    Kind.RESET: "Reset",
+    Kind.ROLLBACK: "Taken back",
+    Kind.DEBT: "Negative",
+    Kind.RESTORE: "Given back",
+    Kind.REVERSAL: "Reversed",
+    Kind.MERGE: "Merged",
+}
+
+
+def timeline(tenant: Tenant, customer: Customer, *, kind: str = "", before: int | None = None) -> Page:
+    """Newest first."""
+    movements = EntryLot.objects.filter(tenant=tenant).select_related("lot").order_by("id")
+    entries = Entry.objects.filter(tenant=tenant, customer=customer).select_related("store", "hold")
+    if kind in set(Kind):
+        entries = entries.filter(kind=kind)
+    if before:
+        entries = entries.filter(pk__lt=before)
+    page = list(entries.prefetch_related(Prefetch("movements", movements)).order_by("-id")[: ENTRIES_A_PAGE + 1])
+    more = len(page) > ENTRIES_A_PAGE
+    page = page[:ENTRIES_A_PAGE]
+    ids = {entry.bill_id for entry in page if entry.bill_id}
+    bills = {bill.pk: bill for bill in Bill.objects.filter(tenant=tenant, pk__in=ids)}
+    lines = tuple(_line(entry, bills.get(entry.bill_id or 0), tenant) for entry in page)
+    return Page(lines, page[-1].pk if more else None)
+
+
+def _line(entry: Entry, bill: Bill | None, tenant: Tenant) -> Line:
+    kind = Kind(entry.kind)
+    title = TITLES[kind]
+    if entry.of_kind:
+        title = f"{title}: {TITLES[Kind(entry.of_kind)].lower()}"
+    if kind is Kind.RELEASE and entry.actor_kind == "system":
+        title = "Unblocked by time" if entry.bill_id is None else "Unblocked (rest)"
+    negative = entry.owed > 0 or entry.available + entry.held + entry.pending < 0
+    return Line(entry, title, _effect(entry), negative, _about(entry, bill), tuple(_why(entry, bill, tenant)))
+
+
+def _effect(entry: Entry) -> str:
+    """The points that moved, signed, as people say it."""
+    if entry.held and entry.available:
+        return f"{entry.available:+,} available, {entry.held:+,} blocked"
+    parts = []
+    if entry.available:
+        parts.append(f"{entry.available:+,}")
+    if entry.held:
+        parts.append(f"{entry.held:+,} blocked")
+    if entry.pending:
+        parts.append(f"{entry.pending:+,} pending")
+    if entry.owed > 0:
+        parts.append(f"−{entry.owed:,} owed now")
+    elif entry.owed < 0:
+        parts.append(f"{-entry.owed:,} paid what was owed")
+    return ", ".join(parts) or "0"
+
+
+def _about(entry: Entry, bill: Bill | None) -> str:
+    parts = []
+    if bill:
+        parts.append(f"Bill {bill.bill_no}")
+    elif entry.hold and entry.hold.bill_no and entry.kind == Kind.HOLD:
+        parts.append(f"for bill {entry.hold.bill_no}")
+    if entry.store:
+        parts.append(str(entry.store))
+    if entry.actor_kind == "person":
+        parts.append(f"by {entry.actor_name}: “{entry.reason}”")
+    elif bill is None and entry.kind != Kind.HOLD:
+        parts.append(entry.reason)
+    return " · ".join(parts)
+
+
+def _why(entry: Entry, bill: Bill | None, tenant: Tenant) -> list[tuple[str, str]]:
+    """The arithmetic behind an entry, row by row."""
+    rows: list[tuple[str, str]] = []
+    snapshot: dict[str, Any] = entry.snapshot or {}
+    if snapshot:
+        rows.append(("Rule", f"{snapshot['programme']}, version {snapshot['version']}"))
+        base = f"{money(snapshot['net'], tenant)} net"
+        if Decimal(snapshot["paid_by_points"]):
+            base += f" − {money(snapshot['paid_by_points'], tenant)} paid with points = {money(snapshot['base'], tenant)}"
+        rows.append(("Base", base))
+        rows.append(
+            ("Points", f"{money(snapshot['base'], tenant)} ÷ {snapshot['earn_per']}, rounded down = {snapshot['points']}")
+        )
+    if entry.hold:
+        rows.append(
+            ("Redemption", f"{entry.hold.reference}, {entry.hold.points:,} points at {entry.hold.rate.normalize():f} each")
+        )
+    for move in entry.movements.all():
+        until = f"expires {move.lot.expires_on:%d %b %Y}" if move.lot.expires_on else "never expires"
+        paid = " to pay what was owed" if move.debt_id else ""
+        rows.append((f"Lot of {move.lot.granted_on:%d %b %Y}", f"{move.delta:+,} {word(move.bucket)}{paid} ({until})"))
+    rows.append(("By", f"{entry.actor_name} ({entry.actor_kind}): {entry.reason}"))
+    rows.append(("Posted", f"{entry.posted_at:%d %b %Y %H:%M:%S} UTC, entry {entry.pk}, operation {entry.operation}"))
+    return rows
+
+
+def word(bucket: str) -> str:
+    return "blocked" if bucket == "held" else bucket
+
+
+def money(amount: Decimal | str, tenant: Tenant) -> str:
+    return f"{tenant.currency} {Decimal(amount):,.2f}"
+
+
+def holds_of(picture: Picture) -> Sequence[Hold]:
+    rows = Hold.objects.filter(tenant=picture.tenant, customer=picture.customer).select_related("store").order_by("-id")
+    return list(rows[:HOLDS_SHOWN])
+
+
+def lots_of(picture: Picture) -> Sequence[Lot]:
+    rows = Lot.objects.filter(tenant=picture.tenant, customer=picture.customer, spent=False).order_by("expires_on", "entry_id")
+    return list(rows[:100])
+
+
+def bills_of(picture: Picture) -> list[Traced]:
+    """The newest bills with their five stops; four queries, however many bills."""
+    rows = Bill.objects.filter(tenant=picture.tenant, customer=picture.customer).select_related("store").order_by("-billed_at")
+    bills = list(rows[:BILLS_SHOWN])
+    ids = [bill.pk for bill in bills]
+    received: dict[int, Delivery] = {}
+    for delivery in Delivery.objects.filter(tenant=picture.tenant, bill_id__in=ids).defer("body").order_by("-id"):
+        if delivery.state in (DeliveryState.APPLIED, DeliveryState.REVERSED):
+            received[delivery.bill_id or 0] = delivery
+    epoch = FeedEpoch.objects.filter(stream="entries").first()
+    with connection.cursor() as cursor:
+        cursor.execute(FED, [epoch.xid if epoch else "0", epoch.row_id if epoch else 0, picture.tenant.pk, ids])
+        fed = dict(cursor.fetchall())
+    return [Traced(bill, _stops(bill, received.get(bill.pk), fed.get(bill.pk), epoch)) for bill in bills]
+
+
+def _stops(bill: Bill, delivery: Delivery | None, fed: bool | None, epoch: FeedEpoch | None) -> tuple[Stop, ...]:
+    if fed is None:
+        analytics = Stop("Analytics", None, "no points, nothing to send")
+    elif fed and epoch:
+        analytics = Stop("Analytics", epoch.moved_at, "sent")
+    else:
+        analytics = Stop("Analytics", None, "on its way")
+    return (
+        Stop("POS", bill.billed_at, str(bill.store)),
+        Stop("Received", delivery.received_at if delivery else None, delivery.receipt if delivery else "no delivery"),
+        Stop("Posted", bill.posted_at, f"{bill.earned_points:+,} earned"),
+        analytics,
+        Stop("CRM", None, "not connected"),
+    )

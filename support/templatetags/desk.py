@@ -1,0 +1,27 @@
+"""Small words of the templates."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from django import template
+
+from support.picture import money as money_text
+from tenants.models import Tenant
+
+register = template.Library()
+
+
+@register.filter
+def utc_text(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%d %b %Y %H:%M:%S}"
+
+
+@register.filter
+def first_part(text: str) -> str:
+    """`3 days, 4 hours` -> `3 days`."""
+    return text.partition(",")[0]
+
+
+@register.filter
+def money(amount: Decimal, tenant: Tenant) -> str:
+    return money_text(amount, tenant)

@@ -1,0 +1,256 @@
+"""Pages of the desk: start, search, Customer 360 and its dialogs. A view checks permission and form, calls one act, answers."""
+
+import json
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_GET, require_POST
+
+from integrations import feed
+from integrations.models import Delivery, DeliveryState, Incident
+from loyalty import operations
+from loyalty.account import HoldState, Kind
+from loyalty.models import Customer, Entry, Hold
+from support import acts, diagnosis, find, picture
+from support.forms import IssueForm, ReasonForm
+from tenants import access as gate
+from tenants.access import Act
+from tenants.admin_base import access_of
+from tenants.errors import DomainError
+from tenants.middleware import CHOSEN_TENANT
+
+TABS = {"timeline": "Timeline", "holds": "Blocked points", "bills": "Bills", "lots": "Lots and expiry"}
+
+
+def _render(request: HttpRequest, template: str, *, title: str, **context: Any) -> TemplateResponse:
+    site: Any = request.desk_site  # type: ignore[attr-defined]
+    return TemplateResponse(request, template, {**site.each_context(request), "title": title, **context})
+
+
+def start(request: HttpRequest) -> HttpResponse:
+    """What waits for somebody, and where to begin."""
+    access = access_of(request)
+    tenant, now = access.tenant, timezone.now()
+    holds = Hold.objects.filter(tenant=tenant, state=HoldState.ACTIVE.value).select_related("customer", "store").order_by("at")
+    states = (DeliveryState.RECEIVED, DeliveryState.QUARANTINED, DeliveryState.CONFLICT, DeliveryState.WAITING_PARENT)
+    waiting = {state.label: Delivery.objects.filter(tenant=tenant, state=state).count() for state in states}
+    return _render(
+        request,
+        "support/start.html",
+        title="Start",
+        oldest_holds=holds[:8],
+        blocked_count=holds.count(),
+        waiting=waiting,
+        states=[(state.value, state.label, waiting[state.label]) for state in states],
+        incidents=Incident.objects.filter(tenant=tenant, closed_at=None).select_related("store")[:5],
+        lag=feed.lag(),
+        stories=_stories(tenant.slug),
+        now=now,
+    )
+
+
+def _stories(slug: str) -> list[dict[str, str]]:
+    """The demo's customers to look at; empty everywhere else."""
+    note = settings.DATA_DIR / "demo.json"
+    if not note.exists():
+        return []
+    stories: list[dict[str, str]] = json.loads(note.read_text()).get("stories", {}).get(slug, [])
+    return stories
+
+
+@require_GET
+def search(request: HttpRequest) -> HttpResponse:
+    """Results as a page; with one hit, or on Enter (`go=1`), straight to the customer."""
+    access = access_of(request)
+    access.require(Act.VIEW_CUSTOMERS)
+    words = request.GET.get("q", "").strip()
+    hits = find.find(access.tenant, words)
+    if hits and (len(hits) == 1 or request.GET.get("go")):
+        return redirect("admin:customer360", hits[0].customer.pk)
+    return _render(request, "support/search.html", title="Search", words=words, hits=hits)
+
+
+@require_GET
+def suggest(request: HttpRequest) -> HttpResponse:
+    """The list under the search box, as one types."""
+    access = access_of(request)
+    access.require(Act.VIEW_CUSTOMERS)
+    words = request.GET.get("q", "").strip()
+    return TemplateResponse(
+        request,
+        "support/hits.html",
+        {"words": words, "hits": find.find(access.tenant, words), "access": access, "dropdown": True},
+    )
+
+
+@require_GET
+def customer360(request: HttpRequest, pk: int) -> HttpResponse:
+    access = access_of(request)
+    access.require(Act.VIEW_CUSTOMERS)
+    customer = gate.get(Customer, pk, access=access)
+    seen = picture.load(access.tenant, customer, now=timezone.now())
+    tab = request.GET.get("tab", "")
+    tab = tab if tab in TABS else "timeline"
+    kind = request.GET.get("kind", "")
+    before = request.GET.get("before", "")
+    context: dict[str, Any] = {}
+    match tab:
+        case "timeline":
+            context["page"] = picture.timeline(
+                access.tenant, customer, kind=kind, before=int(before) if before.isdecimal() else None
+            )
+            context["kinds"] = [(value.value, title) for value, title in picture.TITLES.items() if value is not Kind.MERGE]
+        case "holds":
+            context["holds"] = picture.holds_of(seen)
+        case "bills":
+            context["bills"] = picture.bills_of(seen)
+        case "lots":
+            context["lots"] = picture.lots_of(seen)
+    return _render(
+        request,
+        "support/customer360.html",
+        title=customer.name or customer.masked_mobile,
+        customer=customer,
+        balance=seen.balance,
+        seen=seen,
+        findings=diagnosis.diagnose(seen),
+        tab=tab,
+        tabs=TABS.items(),
+        kind=kind,
+        highlighted=request.GET.get("entry", ""),
+        may_issue=access.may(Act.ISSUE_POINTS),
+        may_unblock=access.may(Act.RELEASE_HOLDS),
+        now=seen.now,
+        zone=access.tenant.timezone,
+        **context,
+    )
+
+
+@require_GET
+def dashboard(request: HttpRequest, pk: int) -> HttpResponse:
+    """What ClickHouse shows for this customer, loaded after the page so that the page never waits for it."""
+    access = access_of(request)
+    access.require(Act.VIEW_CUSTOMERS)
+    customer = gate.get(Customer, pk, access=access)
+    seen = picture.load(access.tenant, customer, now=timezone.now())
+    says = acts.dashboard_says(customer)
+    context = {
+        "says": says[0] if says else None,
+        "equal": bool(says) and says == (seen.balance.closing, seen.balance.entries) if says else False,
+        "lag": feed.lag(),
+    }
+    return TemplateResponse(request, "support/dashboard.html", context)
+
+
+@require_POST
+def reveal(request: HttpRequest, pk: int) -> HttpResponse:
+    access = access_of(request)
+    mobile = acts.reveal_mobile(gate.get(Customer, pk, access=access), access=access)
+    return TemplateResponse(request, "support/mobile.html", {"mobile": mobile})
+
+
+def unblock(request: HttpRequest, pk: int) -> HttpResponse:
+    """The dialog that frees a hold's points."""
+    access = access_of(request)
+    access.require(Act.RELEASE_HOLDS)
+    hold = gate.get(Hold, pk, access=access)
+    form = ReasonForm(request.POST or None, initial={"token": ReasonForm.new_token()})
+    if request.method == "POST" and form.is_valid():
+        try:
+            ended, released = acts.unblock(hold, access=access, reason=form.cleaned_data["reason"], now=timezone.now())
+        except DomainError as refusal:
+            form.add_error(None, refusal.sentence)
+        else:
+            if released:
+                messages.success(request, f"{ended.points:,} points are available again.")
+            else:
+                messages.info(request, _somebody_was_faster(ended, access.tenant.zone))
+            return _back(request, ended.customer_id, operation_key=f"release:{ended.pk}")
+    try:
+        preview = operations.preview_release(access.tenant, hold, now=timezone.now())
+    except DomainError:
+        messages.info(request, _somebody_was_faster(hold, access.tenant.zone))
+        return _back(request, hold.customer_id)
+    return _dialog(
+        request,
+        "support/unblock.html",
+        title=f"Unblock {hold.points:,} points",
+        form=form,
+        customer=hold.customer,
+        hold=hold,
+        before=preview.before,
+        after=preview.after,
+        lapsed=preview.lapsed,
+        came_later=_came_later(hold),
+    )
+
+
+def _came_later(hold: Hold) -> str:
+    """How often a bill came after an agent had unblocked, at this store (CASES 4)."""
+    unblocked = Hold.objects.filter(tenant=hold.tenant_id, store=hold.store_id, state=HoldState.RELEASED.value)
+    total = unblocked.count()
+    return f"{unblocked.filter(late_bill_id__isnull=False).count()} of {total}" if total else ""
+
+
+def issue(request: HttpRequest, pk: int) -> HttpResponse:
+    """The dialog that gives points."""
+    access = access_of(request)
+    access.require(Act.ISSUE_POINTS)
+    customer = gate.get(Customer, pk, access=access)
+    form = IssueForm(request.POST or None, initial={"token": ReasonForm.new_token()})
+    if request.method == "POST" and form.is_valid():
+        data = form.cleaned_data
+        key = f"{access.actor.id}:{data['token']}"
+        try:
+            posted = acts.issue(
+                customer, access=access, points=data["points"], reason=data["reason"], key=key, now=timezone.now()
+            )
+        except DomainError as refusal:
+            form.add_error(None, refusal.sentence)
+        else:
+            told = f"{data['points']:,} points issued. {posted.available:,} are available now."
+            messages.success(request, told if not posted.repeated else f"Already done: {told}")
+            return _back(request, customer.pk, operation_key=f"issue:{key}")
+    seen = picture.load(access.tenant, customer, now=timezone.now())
+    return _dialog(request, "support/issue.html", title="Issue points", form=form, customer=customer, before=seen.balance)
+
+
+def _dialog(request: HttpRequest, template: str, *, title: str, form: ReasonForm, **context: Any) -> HttpResponse:
+    status = 422 if form.is_bound else 200
+    response = _render(request, template, title=title, form=form, **context)
+    response.status_code = status
+    return response
+
+
+def _back(request: HttpRequest, customer_id: int, *, operation_key: str = "") -> HttpResponseRedirect:
+    """To the customer, with the new entry highlighted."""
+    where = reverse("admin:customer360", args=[customer_id])
+    entry = (
+        Entry.objects.filter(tenant=access_of(request).tenant, key=operation_key).order_by("seq").first()
+        if operation_key
+        else None
+    )
+    return HttpResponseRedirect(f"{where}?entry={entry.pk}#entry-{entry.pk}" if entry else where)
+
+
+def _somebody_was_faster(hold: Hold, zone: Any) -> str:
+    if hold.state == HoldState.RELEASED:
+        return f"Already released by {hold.ended_by} at {hold.ended_at.astimezone(zone):%H:%M}. Nothing was changed."
+    return f"This redemption is already {hold.get_state_display()}. Nothing was changed."
+
+
+@require_POST
+def switch_tenant(request: HttpRequest) -> HttpResponse:
+    access = access_of(request)
+    wanted = request.POST.get("tenant", "")
+    chosen = next((tenant for tenant in access.tenants if str(tenant.pk) == wanted), None)
+    if chosen is None:
+        raise Http404("No such brand.")
+    request.session[CHOSEN_TENANT] = chosen.pk
+    return redirect("admin:index")

@@ -1,0 +1,149 @@
+"""Stores, staff, keys, the audit trail and the runs of the timetable."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from import_export.admin import ImportExportModelAdmin
+from unfold.admin import ModelAdmin, TabularInline
+from unfold.contrib.import_export.forms import ExportForm, ImportForm
+
+from tenants.access import Act
+from tenants.admin_base import ReadOnlyAdmin, TenantAdmin, TenantResource, access_of, may
+from tenants.models import ApiKey, AuditEvent, Membership, ScheduledRun, Store, StoreAlias, StoreMode
+
+
+class StoreResource(TenantResource):
+    class Meta:
+        model = Store
+        import_id_fields = ("code",)
+        fields = ("code", "name", "timezone", "is_active")
+        skip_unchanged = True
+        report_skipped = True
+        use_transactions = True
+        clean_model_instances = True
+
+
+class TenantInline(TabularInline):
+    """Rows of the parent's tenant; who may change the parent may change them."""
+
+    extra = 0
+    exclude = ("tenant",)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return may(request, Act.VIEW_INBOX)
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return may(request, Act.MANAGE_STORES)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class StoreModeInline(TenantInline):
+    model = StoreMode
+    verbose_name_plural = "Redemption mode, from which date"
+
+
+class StoreAliasInline(TenantInline):
+    model = StoreAlias
+    verbose_name_plural = "Other codes that its POS sends"
+
+
+@admin.register(Store)
+class StoreAdmin(TenantAdmin, ImportExportModelAdmin):  # type: ignore[misc]
+    view_act = Act.VIEW_INBOX
+    change_act = Act.MANAGE_STORES
+    resource_classes = (StoreResource,)
+    import_form_class = ImportForm
+    export_form_class = ExportForm
+    skip_admin_log = True
+    list_display = ("code", "name", "timezone", "is_active")
+    search_fields = ("code", "name")
+    search_help_text = "Code or name"
+    inlines = (StoreModeInline, StoreAliasInline)
+
+    def get_resource_kwargs(self, request: HttpRequest, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        return {"tenant": access_of(request).tenant}
+
+    get_import_resource_kwargs = get_resource_kwargs
+    get_export_resource_kwargs = get_resource_kwargs
+
+    def has_import_permission(self, request: HttpRequest) -> bool:
+        return may(request, Act.MANAGE_STORES)
+
+    def has_export_permission(self, request: HttpRequest) -> bool:
+        return may(request, Act.MANAGE_STORES)
+
+
+@admin.register(Membership)
+class MembershipAdmin(ReadOnlyAdmin):
+    view_act = Act.MANAGE_STAFF
+    list_display = ("user", "email", "role", "created_at")
+    list_select_related = ("user",)
+
+    @admin.display(description="E-mail", ordering="user__email")
+    def email(self, row: Membership) -> str:
+        return row.user.email
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(ReadOnlyAdmin):
+    view_act = Act.MANAGE_STAFF
+    list_display = ("name", "prefix", "scopes", "created_at", "expires_at", "revoked_at")
+    exclude = ("secret_hash",)
+
+
+@admin.register(AuditEvent)
+class AuditEventAdmin(ReadOnlyAdmin):
+    view_act = Act.VIEW_AUDIT
+    list_display = ("at", "actor_name", "action", "object_type", "object_id", "reason", "address")
+    list_filter = ("action",)
+    search_fields = ("actor_name", "reason", "object_id")
+    search_help_text = "Who, why, or the id of what"
+
+
+@admin.register(ScheduledRun)
+class ScheduledRunAdmin(ModelAdmin):
+    """Runs are the house's, not a tenant's: they count rows and name no customer."""
+
+    list_display = ("job", "started_at", "took", "done", "failed", "idle_runs", "trouble")
+    list_filter = ("job",)
+    show_full_result_count = False
+    actions = None
+
+    fields = readonly_fields = ("job", "started_at", "finished_at", "done", "failed", "idle_runs", "trouble", "process")
+
+    @admin.display(description="Trouble")
+    def trouble(self, run: ScheduledRun) -> str:
+        """The error's kind; its text may name another brand's things and is in the log."""
+        return run.error.partition(":")[0] if run.error else "–"
+
+    @admin.display(description="Took")
+    def took(self, run: ScheduledRun) -> str:
+        if run.idle_runs:
+            return "nothing to do"
+        return f"{run.took_seconds:.1f} s" if run.took_seconds is not None else "running"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ScheduledRun]:
+        rows: QuerySet[ScheduledRun] = super().get_queryset(request)
+        return rows
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return may(request, Act.VIEW_RUNS)
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return may(request, Act.VIEW_RUNS)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False

@@ -1,0 +1,154 @@
+"""What every admin of tenants' rows inherits: the wall, the permissions, the trace."""
+
+from typing import Any, ClassVar
+
+from django.core.exceptions import PermissionDenied
+from django.db.models import ForeignKey, Model, QuerySet
+from django.forms import ModelForm
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from import_export.resources import ModelResource
+from unfold.admin import ModelAdmin
+
+from tenants import audit
+from tenants.access import Access, Act
+from tenants.models import Tenant
+
+#: What a spreadsheet would run as a formula, also in its full-width spelling.
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+
+
+def access_of(request: HttpRequest) -> Access:
+    """Raises: PermissionDenied, when the request is nobody's."""
+    access: Access | None = getattr(request, "access", None)
+    if access is None:
+        raise PermissionDenied("Sign in as somebody who works for a tenant.")
+    return access
+
+
+def may(request: HttpRequest, act: Act | None) -> bool:
+    access: Access | None = getattr(request, "access", None)
+    return access is not None and act is not None and access.may(act)
+
+
+class TenantAdmin(ModelAdmin):
+    """Rows of the request's tenant only. `tenant` is never in a form: it is set when a row is saved.
+
+    Subclasses name the act that allows each: without one, nobody may.
+    """
+
+    view_act: ClassVar[Act | None] = None
+    change_act: ClassVar[Act | None] = None
+    show_full_result_count = False
+    list_per_page = 50
+    actions: ClassVar[Any] = None
+    warn_unsaved_form = True
+    compressed_fields = True
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        rows: QuerySet[Any] = super().get_queryset(request)
+        return rows.filter(tenant=access_of(request).tenant)
+
+    def get_exclude(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
+        return [*(super().get_exclude(request, obj) or []), "tenant"]
+
+    def formfield_for_foreignkey(self, db_field: "ForeignKey[Any, Any]", request: HttpRequest, **kwargs: Any) -> Any:
+        related = db_field.remote_field.model
+        if any(field.name == "tenant" for field in related._meta.local_fields):
+            kwargs["queryset"] = related._default_manager.filter(tenant=access_of(request).tenant)
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return may(request, self.view_act) or self.has_change_permission(request, obj)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return may(request, self.change_act)
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return may(request, self.change_act)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self.has_view_permission(request)
+
+    def save_model(self, request: HttpRequest, obj: Any, form: "ModelForm[Any]", change: bool) -> None:
+        obj.tenant = access_of(request).tenant
+        super().save_model(request, obj, form, change)
+
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
+        for row in formset.save(commit=False):
+            row.tenant = access_of(request).tenant
+            row.save()
+        formset.save_m2m()
+
+    # The trace: `django_admin_log` is not written, AuditEvent is.
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> None:
+        self._record(request, obj, "add", message)
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> None:
+        self._record(request, obj, "change", message)
+
+    def log_deletions(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        for row in queryset:
+            self._record(request, row, "delete", "")
+
+    def _record(self, request: HttpRequest, obj: Any, action: str, message: Any) -> None:
+        access = access_of(request)
+        named = f"{action}_{self.opts.model_name}"
+        audit.record(
+            access.tenant, actor=access.actor, action=named, target=obj, reason="At the desk", after={"changed": message}
+        )
+
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        where = reverse("admin:tenants_auditevent_changelist")
+        return redirect(f"{where}?object_type={self.opts.label_lower}&object_id={object_id}")
+
+
+class ReadOnlyAdmin(TenantAdmin):
+    """Pages to look at: no add, no change, no delete, whoever asks."""
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class TenantResource(ModelResource):  # type: ignore[misc]
+    """Import and export of one tenant's rows. A `tenant` column and another tenant's id are row errors, never effects.
+
+    Subclasses name `import_id_fields` that are unique within a tenant; `id` is never one.
+    """
+
+    def __init__(self, *, tenant: Tenant, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.tenant = tenant
+
+    def get_queryset(self) -> QuerySet[Any]:
+        rows: QuerySet[Any] = super().get_queryset()
+        return rows.filter(tenant=self.tenant)
+
+    def before_import_row(self, row: dict[str, Any], **kwargs: Any) -> None:
+        forbidden = sorted({"tenant", "tenant_id", "id", "pk"} & {name.strip().lower() for name in row if name})
+        if forbidden:
+            raise ValueError(f"The column {forbidden[0]} is not allowed: rows always belong to your own brand. Remove it.")
+        super().before_import_row(row, **kwargs)
+
+    def before_save_instance(self, instance: Any, row: dict[str, Any], **kwargs: Any) -> None:
+        instance.tenant = self.tenant
+
+    def import_instance(self, instance: Any, row: dict[str, Any], **kwargs: Any) -> None:
+        instance.tenant = self.tenant
+        super().import_instance(instance, row, **kwargs)
+
+    def export_field(self, field: Any, instance: Any, **kwargs: Any) -> Any:
+        return spreadsheet_safe(super().export_field(field, instance, **kwargs))
+
+
+def spreadsheet_safe(value: Any) -> Any:
+    """A text that a spreadsheet shows and does not run: import-export's own option strips one leading `=` only."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value
