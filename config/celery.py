@@ -14,7 +14,9 @@ app = Celery("pointdesk")
 
 
 def _broker(url: str) -> str:
-    return url.replace("unix://", "redis+socket://") + ("?virtual_host=0" if url.startswith("unix://") else "")
+    if url.startswith("unix://"):
+        return url.replace("unix://", "redis+socket://") + f"?virtual_host={settings.REDIS_DB}"
+    return f"{url.rstrip('/')}/{settings.REDIS_DB}"
 
 
 app.conf.update(

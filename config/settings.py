@@ -112,10 +112,11 @@ DATABASES = {"default": _database(env.str("DATABASE_URL", "postgresql://pointdes
 REDIS_URL = env.str("REDIS_URL", "redis://127.0.0.1:6379")
 CLICKHOUSE_URL = env.str("CLICKHOUSE_URL", "http://127.0.0.1:8123/pointdesk")
 #: One instance serves both; the broker must never evict, so the cache lives by its time-outs.
+REDIS_DB = env.int("REDIS_DB", 0)
 CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
-        "LOCATION": f"{REDIS_URL}?db=1" if urlsplit(REDIS_URL).scheme == "unix" else f"{REDIS_URL.rstrip('/')}/1",
+        "LOCATION": f"{REDIS_URL}?db={REDIS_DB + 1}" if urlsplit(REDIS_URL).scheme == "unix" else f"{REDIS_URL.rstrip('/')}/{REDIS_DB + 1}",
         "OPTIONS": {"socket_timeout": 0.25, "socket_connect_timeout": 0.25},
     }
 }
