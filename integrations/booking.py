@@ -14,7 +14,7 @@ from typing import Any
 from django.db import connection
 
 from integrations import wondersoft
-from integrations.documents import CheckFailed, Document, MalformedJSON, Spend, check_sums, read_json
+from integrations.documents import CheckFailed, Document, Spend, check_sums, read_json
 from integrations.models import BillClass, DeliveryState, DiscrepancyKind
 from loyalty import customers, ledger
 from loyalty.account import Account, Hold, HoldState, Kind
@@ -150,6 +150,7 @@ class Batch:
         self._discrepancies: list[tuple[Any, ...]] = []
         self._drifts: dict[int, list[Case]] = defaultdict(list)
         self._mobiles: dict[str, str] = {}
+        self._others: list[tuple[Document, Outcome]] = []
 
     def run(self, taken: Sequence[Taken]) -> list[Outcome]:
         outcomes = [Outcome(delivery.id) for delivery in taken]
@@ -160,6 +161,11 @@ class Batch:
         if cases:
             self._find_customers(cases)
             self._book(cases)
+        for document, outcome in self._others:
+            try:
+                self._park(document, outcome)
+            except DomainError as refusal:
+                outcome.refuse(refusal)
         return outcomes
 
     # Read and check one document
@@ -171,8 +177,6 @@ class Batch:
             document = wondersoft.document(raw, minor_digits=self.digits, lenient=self.tenant.lenient_numbers)
             outcome.mobile = mobile = self._mobile(document.mobile)
             return self._case(document, outcome, mobile)
-        except (CheckFailed, MalformedJSON) as refusal:
-            outcome.refuse(refusal)
         except DomainError as refusal:
             outcome.refuse(refusal)
         return None
@@ -193,7 +197,7 @@ class Batch:
             flags.append("tz_assumed")
         check_date_window(billed_at, tenant=self.tenant, now=self.now)
         if document.bill_type != "SALE":
-            self._park(document, outcome)
+            self._others.append((document, outcome))
             return None
         business_date = billed_at.astimezone(store.timezone_or(self.tenant)).date()
         fingerprint = document.content(billed_at=billed_at, mobile=mobile)

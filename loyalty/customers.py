@@ -14,7 +14,6 @@ from tenants.models import Tenant
 #: What people and machines put between digits.
 SEPARATORS = re.compile(r"[\s().\-\u00a0\u2010-\u2015]+")
 EXPONENT = re.compile(r"\d+\.?\d*[eE]\+?\d+\Z")
-#: Numbers of these lengths follow no plan of a carrier we could ask, but are valid E.164.
 E164 = re.compile(r"\+[1-9]\d{6,14}\Z")
 
 FIND = """
@@ -66,7 +65,8 @@ def normalised_mobile(text: str, *, region: str) -> str:
     except phonenumbers.NumberParseException:
         number = None
     result = f"+{number.country_code}{number.national_number}" if number else ""
-    if number is None or not phonenumbers.is_possible_number(number) or not E164.match(result):
+    mobile = phonenumbers.PhoneNumberType.MOBILE
+    if number is None or not phonenumbers.is_possible_number_for_type(number, mobile) or not E164.match(result):
         raise DomainError(
             "mobile_invalid",
             f"{text[:30]!r} has the wrong number of digits for a mobile number here. Send it like {_example(region)}.",

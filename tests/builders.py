@@ -23,7 +23,9 @@ DAY0 = date(2026, 1, 1)
 _numbers = itertools.count(1)
 
 
-def bill(number: str = "", *, net: str = "1000.00", mobile: str | None = MEERA, store: str = "K1", **fields: Any) -> dict[str, Any]:
+def bill(
+    number: str = "", *, net: str = "1000.00", mobile: str | None = MEERA, store: str = "K1", **fields: Any
+) -> dict[str, Any]:
     """A SALE of one line; `fields` replace or add."""
     document: dict[str, Any] = {
         "bill_type": "SALE",
@@ -90,7 +92,14 @@ def issue(tenant: Tenant, to: Customer, points: int, *, key: str = "") -> Posted
 
 
 def hold(
-    tenant: Tenant, of: Customer, points: int, *, reference: str = "", bill_no: str = "", at: datetime | None = None, store: str = "K1"
+    tenant: Tenant,
+    of: Customer,
+    points: int,
+    *,
+    reference: str = "",
+    bill_no: str = "",
+    at: datetime | None = None,
+    store: str = "K1",
 ) -> Hold:
     return operations.place_hold(
         tenant, of.pk, points=points, reference=reference or f"SB-{next(_numbers)}", store=Store.objects.get(tenant=tenant, code=store),

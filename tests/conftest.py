@@ -83,7 +83,9 @@ def liberty(db: None) -> Tenant:
 
 
 def _person(tenant: Tenant, name: str, role: str) -> User:
-    return staff.create_staff(tenant, email=f"{name.lower()}@{tenant.slug}.example", role=role, name=name, password=PASSWORD, actor=SYSTEM)[0]
+    return staff.create_staff(
+        tenant, email=f"{name.lower()}@{tenant.slug}.example", role=role, name=name, password=PASSWORD, actor=SYSTEM
+    )[0]
 
 
 @pytest.fixture

@@ -21,7 +21,13 @@ def placed(of: Account, points: int, *, on: int = 0) -> Hold:
 
 def deltas(entries: list[Entry]) -> list[tuple[str, int, int, int, int]]:
     return [
-        (f"{entry.kind} of {entry.of_kind}" if entry.of_kind else str(entry.kind), entry.pending, entry.available, entry.held, entry.owed)
+        (
+            f"{entry.kind} of {entry.of_kind}" if entry.of_kind else str(entry.kind),
+            entry.pending,
+            entry.available,
+            entry.held,
+            entry.owed,
+        )
         for entry in entries
     ]
 
@@ -146,7 +152,9 @@ def test_a_bill_that_uses_more_than_held_takes_the_rest_from_available() -> None
 
 @pytest.mark.case(3, 7)
 @pytest.mark.parametrize(("negative", "expected"), [(True, (0, 0, 0, 20)), (False, (0, 20, 60, 0))])
-def test_a_bill_that_uses_more_than_there_is_owes_or_is_refused_whole(negative: bool, expected: tuple[int, int, int, int]) -> None:
+def test_a_bill_that_uses_more_than_there_is_owes_or_is_refused_whole(
+    negative: bool, expected: tuple[int, int, int, int]
+) -> None:
     meera = account((80, None), negative=negative)
     hold = placed(meera, 60)
     if negative:
