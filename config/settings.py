@@ -140,7 +140,8 @@ USE_I18N = True
 USE_THOUSAND_SEPARATOR = True
 
 STATIC_URL = "/static/"
-STATIC_ROOT = DATA_DIR / "static"
+#: Where `collectstatic` puts files for a web server of its own; unset, they are served from where they lie.
+STATIC_ROOT = env.str("STATIC_ROOT", None)
 STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False

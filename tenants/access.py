@@ -12,6 +12,7 @@ from django.db import connection
 from django.db.models import Model
 from django.http import Http404
 from django_scopes import scope
+from psycopg.pq import TransactionStatus
 
 from tenants.actors import Actor
 from tenants.errors import DomainError
@@ -114,7 +115,9 @@ def walls_around(tenants: Iterable[Tenant]) -> Iterator[None]:
         with scope(tenant=tenants) if tenants else contextlib.nullcontext():
             yield
     finally:
-        if connection.connection is not None and not connection.needs_rollback:
+        # In a transaction that the server has given up, the coming rollback restores both.
+        alive = connection.connection is not None and connection.connection.info.transaction_status == TransactionStatus.INTRANS
+        if alive and not connection.needs_rollback:
             _set_walls(role=role_before, tenants=tenants_before)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core.cache import cache
 from django.db import connection
 from django.test import Client
@@ -21,6 +22,10 @@ from tenants.models import RedemptionMode, Tenant, User
 from tests.client import ApiClient
 
 PASSWORD = "a-long-password"
+
+
+def pytest_configure() -> None:
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # quick; the real one is Django's concern
 
 
 @pytest.fixture(autouse=True)

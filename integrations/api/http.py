@@ -6,7 +6,7 @@ from typing import Any
 import structlog
 from django.core.exceptions import RequestDataTooBig
 from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
-from django.http import Http404
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from rest_framework import exceptions, status
 from rest_framework.authentication import BaseAuthentication
@@ -128,3 +128,10 @@ def answer_error(problem: Exception, context: Mapping[str, Any]) -> Response | N
         "Something went wrong on our side; nothing was changed. Tell us the request id.",
         status.HTTP_500_INTERNAL_SERVER_ERROR,
     )
+
+
+def nothing_here(request: HttpRequest) -> HttpResponse:
+    """An address of the API that leads nowhere, in the API's own words."""
+    message = "There is nothing at this address. See the API's documentation for what there is."
+    body = {"code": "not_found", "message": message, "details": {}, "request_id": getattr(request, "request_id", "")}
+    return JsonResponse({"error": body}, status=404)

@@ -1,7 +1,8 @@
-from django.urls import path
+from django.urls import path, re_path
 
 from integrations.api.balances import CustomerBalance, CustomerEntries
 from integrations.api.bills import Bills, BillsBatch, OneDelivery
+from integrations.api.http import nothing_here
 from integrations.api.holds import Holds, OneHold, ReleaseHold
 
 app_name = "api"
@@ -14,4 +15,5 @@ urlpatterns = [
     path("holds/<str:reference>/release", ReleaseHold.as_view(), name="hold-release"),
     path("customers/<str:mobile>/balance", CustomerBalance.as_view(), name="balance"),
     path("customers/<str:mobile>/entries", CustomerEntries.as_view(), name="entries"),
+    re_path(r"", nothing_here, name="nothing"),
 ]

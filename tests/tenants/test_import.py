@@ -1,0 +1,48 @@
+"""Imports stay behind the walls: another tenant's ids, or a tenant column, are row errors and change nothing."""
+
+import pytest
+import tablib
+from django_scopes import scope, scopes_disabled
+
+from tenants.admin import StoreResource
+from tenants.admin_base import spreadsheet_safe
+from tenants.models import Store, Tenant
+
+
+def load(tenant: Tenant, *rows: tuple[str, ...], headers: tuple[str, ...] = ("code", "name")) -> object:
+    return StoreResource(tenant=tenant).import_data(tablib.Dataset(*rows, headers=headers), dry_run=False)
+
+
+def test_a_store_is_updated_by_its_code_or_added(kulfi: Tenant) -> None:
+    result = load(kulfi, ("K1", "Anna Nagar East"), ("K7", "Adyar"))
+    assert not result.has_errors()  # type: ignore[attr-defined]
+    assert dict(Store.objects.values_list("code", "name")) == {"K1": "Anna Nagar East", "K2": "T. Nagar", "K7": "Adyar"}
+
+
+@pytest.mark.parametrize("column", ["tenant", "tenant_id", "id", "ID", "pk"])
+def test_a_column_that_reaches_over_the_wall_is_a_row_error(kulfi: Tenant, liberty: Tenant, column: str) -> None:
+    with scopes_disabled():
+        theirs = Store.objects.filter(tenant=liberty, code="K1").get()
+    value = str(theirs.pk if column.lower() in ("id", "pk") else liberty.pk)
+    result = load(kulfi, ("K1", "Taken over", value), headers=("code", "name", column))
+    assert result.has_errors()  # type: ignore[attr-defined]
+    with scopes_disabled():
+        assert not Store.objects.filter(name="Taken over").exists()
+
+
+def test_a_code_of_another_tenant_is_only_a_code(kulfi: Tenant, liberty: Tenant) -> None:
+    load(kulfi, ("K1", "Ours"))
+    with scope(tenant=liberty):
+        assert Store.objects.get(code="K1").name == "Anna Nagar"
+
+
+@pytest.mark.parametrize("value", ["=1+1", "+1", "-1", "@x", "\tx", "\rx", "\nx", "＝1", "＋1", "－1", "＠x"])
+def test_no_formula_leaves_the_house(value: str) -> None:
+    assert spreadsheet_safe(value) == f"'{value}"
+
+
+def test_an_export_holds_only_own_stores_and_no_formula(kulfi: Tenant, liberty: Tenant) -> None:
+    Store.objects.filter(code="K1").update(name="=HYPERLINK(1)")
+    exported = StoreResource(tenant=kulfi).export().csv
+    assert "'=HYPERLINK(1)" in exported
+    assert exported.count("\n") == 3

@@ -1,0 +1,192 @@
+"""Every address of the house, asked with another tenant's ids: 404 or 403, and no canary in any byte.
+
+A new address without a row here fails the first test.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from django_scopes import scope
+
+from integrations.models import Bill, Delivery, Discrepancy, Incident, ParityRun
+from loyalty.models import Hold, Programme
+from tenants import staff
+from tenants.actors import SYSTEM
+from tenants.models import ApiKey, AuditEvent, Membership, ScheduledRun, Store, Tenant
+from tests import builders
+from tests.client import ApiClient
+from tests.conftest import key_of
+
+CANARY = "Zanzibar"
+MOBILE = "+15005557731"
+DIGITS = "5005557731"
+#: Addresses that show nothing of any tenant, or are the signed-out ones.
+WITHOUT_ROWS = {
+    "home", "live", "ready", "status", "api:nothing", "admin:login", "admin:logout", "admin:password_change", "admin:password_change_done",
+    "admin:jsi18n", "admin:search", "admin:autocomplete", "admin:view_on_site", "admin:app_list", "admin:auth_group_changelist",
+    "admin:auth_group_add", "admin:auth_group_history", "admin:auth_group_delete", "admin:auth_group_change",
+}  # fmt: skip
+#: Addresses without an id: their bytes must not hold a canary. The value: parameters.
+PAGES: dict[str, dict[str, str]] = {
+    "admin:index": {}, "admin:find": {"q": CANARY}, "admin:suggest": {"q": CANARY}, "admin:switch_tenant": {},
+    "admin:loyalty_customer_changelist": {}, "admin:loyalty_hold_changelist": {"q": "SB-CANARY"}, "admin:loyalty_programme_changelist": {},
+    "admin:integrations_delivery_changelist": {}, "admin:integrations_bill_changelist": {}, "admin:integrations_incident_changelist": {},
+    "admin:integrations_discrepancy_changelist": {}, "admin:integrations_parityrun_changelist": {}, "admin:tenants_store_changelist": {},
+    "admin:tenants_membership_changelist": {}, "admin:tenants_apikey_changelist": {}, "admin:tenants_auditevent_changelist": {},
+    "admin:tenants_scheduledrun_changelist": {}, "admin:tenants_store_import": {}, "admin:tenants_store_export": {},
+    "admin:tenants_store_process_import": {},
+}  # fmt: skip
+#: Our pages with an id of a customer or hold.
+OURS = {
+    "admin:customer360": "customer", "admin:customer_dashboard": "customer", "admin:reveal_mobile": "customer",
+    "admin:issue_points": "customer", "admin:unblock": "hold",
+}  # fmt: skip
+API = {
+    "api:bills", "api:bills-batch", "api:delivery", "api:holds", "api:hold", "api:hold-release", "api:balance", "api:entries",
+}  # fmt: skip
+MODELS = {
+    "loyalty_customer": "customer", "loyalty_hold": "hold", "loyalty_programme": "programme", "integrations_delivery": "delivery",
+    "integrations_bill": "bill", "integrations_incident": "incident", "integrations_discrepancy": "discrepancy",
+    "integrations_parityrun": "parityrun", "tenants_store": "store", "tenants_membership": "membership", "tenants_apikey": "apikey",
+    "tenants_auditevent": "auditevent", "tenants_scheduledrun": "scheduledrun",
+}  # fmt: skip
+ID_PAGES = ("change", "delete", "history")
+
+
+def names(resolver: URLResolver | None = None, prefix: str = "") -> Iterator[str]:
+    for pattern in (resolver or get_resolver()).url_patterns:
+        if isinstance(pattern, URLResolver):
+            yield from names(pattern, f"{prefix}{pattern.namespace}:" if pattern.namespace else prefix)
+        elif isinstance(pattern, URLPattern) and pattern.name:
+            yield prefix + pattern.name
+
+
+def test_every_address_has_a_row_in_this_matrix() -> None:
+    admin_pages = {f"admin:{model}_{page}" for model in MODELS for page in (*ID_PAGES, "add")}
+    known = WITHOUT_ROWS | set(PAGES) | set(OURS) | API | admin_pages
+    assert set(names()) - known == set()
+
+
+@dataclass
+class Theirs:
+    """What belongs to the other tenant, by name."""
+
+    rows: dict[str, Any]
+
+
+@pytest.fixture
+def theirs(kulfi: Tenant, liberty: Tenant) -> Theirs:
+    """Everything of Liberty Deli carries the canary."""
+    with scope(tenant=liberty):
+        Store.objects.filter(tenant=liberty).update(name=f"{CANARY} Street")
+        customer = builders.customer(liberty, MOBILE, points=500, name=f"{CANARY} Z.")
+        hold = builders.hold(liberty, customer, 20, reference="SB-CANARY")
+        builders.deliver(liberty, builders.bill("CANARY-1", mobile=MOBILE), builders.discounted("CANARY-2", 10, mobile=MOBILE))
+        key_of(liberty, "pos")
+        ApiKey.objects.filter(tenant=liberty).update(name=f"{CANARY} key")
+        Programme.objects.filter(tenant=liberty).update(name=f"{CANARY} points")
+        staff.create_staff(liberty, email="zoe@example.com", role="agent", name=f"{CANARY} Zoe", actor=SYSTEM)
+        run = ParityRun.objects.create(
+            ok=False, rows=1, tenant_slug=liberty.slug, differences=[{"tenant": liberty.slug, "measure": CANARY}]
+        )
+        schedule = ScheduledRun.objects.create(job="x", started_at=hold.at, error=f"RuntimeError: {CANARY}", process="p")
+        return Theirs(
+            {
+                "customer": customer, "hold": hold, "programme": Programme.objects.get(), "delivery": Delivery.objects.first(),
+                "bill": Bill.objects.first(), "incident": Incident.objects.get(), "discrepancy": Discrepancy.objects.first(),
+                "parityrun": run, "store": Store.objects.first(), "membership": Membership.objects.get(user__email="zoe@example.com"),
+                "apikey": ApiKey.objects.get(tenant=liberty), "auditevent": AuditEvent.objects.first(), "scheduledrun": schedule,
+            }
+        )  # fmt: skip
+
+
+def clean(response: Any) -> None:
+    content = b"".join(response.streaming_content) if response.streaming else response.content
+    for canary in (CANARY, DIGITS, "SB-CANARY", "CANARY-1", "Liberty", "liberty"):
+        words = response.request["QUERY_STRING"]
+        if canary in words:  # what was asked for may be repeated
+            content = content.replace(canary.encode(), b"")
+        assert canary.encode() not in content, canary
+
+
+@pytest.mark.parametrize("name", sorted(PAGES))
+def test_no_list_shows_a_canary(as_alice: Client, theirs: Theirs, name: str) -> None:
+    response = as_alice.get(reverse(name), PAGES[name])
+    assert response.status_code in (200, 302, 404, 405)
+    clean(response)
+
+
+@pytest.mark.parametrize("model", sorted(MODELS))
+@pytest.mark.parametrize("page", ID_PAGES)
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_no_admin_page_opens_another_tenants_row(as_alice: Client, theirs: Theirs, model: str, page: str, method: str) -> None:
+    row = theirs.rows[MODELS[model]]
+    if model == "tenants_scheduledrun" and page in ("change", "history"):
+        clean(as_alice.get(reverse(f"admin:{model}_{page}", args=[row.pk])))  # the house's own: shown without its text
+        return
+    response = getattr(as_alice, method)(
+        reverse(f"admin:{model}_{page}", args=[row.pk]), {"tenant": theirs.rows["store"].tenant_id}
+    )
+    assert response.status_code in (302, 403, 404)
+    if response.status_code == 302:
+        response = as_alice.get(response["Location"])
+    clean(response)
+
+
+@pytest.mark.parametrize("name", sorted(OURS))
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_no_page_of_the_desk_opens_another_tenants_customer_or_hold(
+    as_bob: Client, theirs: Theirs, name: str, method: str
+) -> None:
+    row = theirs.rows[OURS[name]]
+    body = {"reason": "because", "points": "5", "token": "t" * 20}
+    response = getattr(as_bob, method)(reverse(name, args=[row.pk]), body)
+    assert response.status_code in (404, 405)
+    clean(response)
+    row.refresh_from_db()
+    assert Hold.objects.filter(state="released").count() == 0
+
+
+@pytest.mark.parametrize(
+    "path", [f"/customers/{MOBILE}/balance", f"/customers/{MOBILE}/entries", "/holds/SB-CANARY", "/deliveries/{receipt}"]
+)
+def test_no_call_reads_another_tenants_things(till: ApiClient, theirs: Theirs, path: str) -> None:
+    answer = till.get(path.format(receipt=theirs.rows["delivery"].receipt))
+    assert answer.status == 404
+    assert CANARY not in answer.text
+
+
+def test_no_call_releases_another_tenants_hold(till: ApiClient, theirs: Theirs) -> None:
+    assert till.post("/holds/SB-CANARY/release", {"reason": "because"}).status == 404
+
+
+def test_a_reference_of_another_tenant_is_free_here(till: ApiClient, kulfi: Tenant, theirs: Theirs) -> None:
+    builders.customer(kulfi, points=50)
+    answer = till.post("/holds", {"mobile": builders.MEERA, "points": 5, "store_code": "K1", "reference": "SB-CANARY"})
+    assert answer.status == 201
+
+
+def test_a_tenant_one_does_not_work_for_cannot_be_switched_to(as_bob: Client, liberty: Tenant) -> None:
+    assert as_bob.post(reverse("admin:switch_tenant"), {"tenant": str(liberty.pk)}).status_code == 404
+
+
+def test_a_store_s_form_offers_and_takes_no_tenant(as_alice: Client, kulfi: Tenant, theirs: Theirs) -> None:
+    page = as_alice.get(reverse("admin:tenants_store_add"))
+    assert b'name="tenant"' not in page.content
+    body = {
+        "code": "N1", "name": "New", "timezone": "", "is_active": "on", "tenant": str(theirs.rows["store"].tenant_id),
+        "modes-TOTAL_FORMS": "0", "modes-INITIAL_FORMS": "0", "aliases-TOTAL_FORMS": "0", "aliases-INITIAL_FORMS": "0",
+    }  # fmt: skip
+    response = as_alice.post(reverse("admin:tenants_store_add"), body)
+    assert response.status_code == 302
+    assert Store.objects.get(code="N1").tenant == kulfi
+
+
+def test_the_last_digits_of_another_tenants_customer_find_nobody(as_bob: Client, theirs: Theirs) -> None:
+    for words in (DIGITS[-5:], MOBILE, "SB-CANARY", "CANARY-1", "zanz"):
+        response = as_bob.get(reverse("admin:suggest"), {"q": words})
+        assert b"Nobody found" in response.content

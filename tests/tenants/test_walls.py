@@ -1,0 +1,165 @@
+"""The second wall: with the first one removed on purpose, raw SQL as `web` still sees nothing of another tenant."""
+
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.db import DatabaseError, IntegrityError, connection, transaction
+from django_scopes import scope, scopes_disabled
+
+from loyalty.models import Customer, Entry, Hold
+from support.find import LAST_DIGITS
+from tenants import walls
+from tenants.access import walls_around
+from tenants.models import Store, Tenant
+from tests import builders
+
+
+def tables_with_tenant() -> list[str]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'tenant_id' AND NOT a.attisdropped"
+            " WHERE c.relkind IN ('r', 'p') AND c.relnamespace = 'public'::regnamespace ORDER BY 1"
+        )
+        return [row[0] for row in cursor.fetchall()]
+
+
+def rows(statement: str, parameters: Any = None) -> list[Any]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        return list(cursor.fetchall())
+
+
+@pytest.fixture
+def both(kulfi: Tenant, liberty: Tenant) -> tuple[Customer, Customer]:
+    """A customer with a hold, an entry and a bill in each tenant."""
+    ours = builders.customer(kulfi, points=100)
+    builders.hold(kulfi, ours, 10)
+    builders.deliver(kulfi, builders.bill("A1"))
+    with scope(tenant=liberty):
+        theirs = builders.customer(liberty, "+15005550100", points=100, name="Canary")
+        builders.hold(liberty, theirs, 10)
+        builders.deliver(liberty, builders.bill("A1", mobile="+15005550100"))
+    return ours, theirs
+
+
+@pytest.mark.django_db
+def test_every_table_with_a_tenant_has_a_policy_or_stands_on_the_written_list() -> None:
+    with_policy = {row[0] for row in rows("SELECT tablename FROM pg_policies WHERE policyname = 'tenant_wall'")}
+    enabled = {row[0] for row in rows("SELECT relname FROM pg_class WHERE relrowsecurity")}
+    assert set(tables_with_tenant()) == with_policy | walls.EXEMPT
+    assert with_policy == enabled
+
+
+@pytest.mark.django_db
+def test_every_key_to_a_walled_row_is_composite_in_the_database() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT conrelid::regclass::text, pg_get_constraintdef(oid) FROM pg_constraint WHERE contype = 'f' AND conname LIKE '%_wall'"
+        )
+        found = {(table, definition.partition("REFERENCES")[0]) for table, definition in cursor.fetchall()}
+    wanted = {
+        (model._meta.db_table, f"FOREIGN KEY (tenant_id, {field.column}) ")
+        for model in apps.get_models()
+        for field in model._meta.local_fields
+        if isinstance(field, walls.TenantForeignKey)
+    }
+    assert wanted <= found
+    assert ("loyalty_entry", "FOREIGN KEY (tenant_id, bill_id) ") in found
+    assert ("loyalty_balance", "FOREIGN KEY (tenant_id, customer_id) ") in found
+
+
+def test_raw_sql_as_web_sees_no_row_of_another_tenant(kulfi: Tenant, liberty: Tenant, both: Any) -> None:
+    for table in set(tables_with_tenant()) - walls.EXEMPT:
+        with walls_around([kulfi]):
+            seen = {row[0] for row in rows(f"SELECT DISTINCT tenant_id FROM {table}")}
+        assert seen <= {kulfi.pk}, table
+
+
+def test_raw_sql_as_web_without_a_tenant_sees_nothing_at_all(both: Any) -> None:
+    for table in set(tables_with_tenant()) - walls.EXEMPT:
+        with walls_around([]):
+            assert rows(f"SELECT count(*) FROM {table}") == [(0,)], table
+
+
+def test_the_orm_without_scopes_still_stands_behind_the_wall(kulfi: Tenant, both: tuple[Customer, Customer]) -> None:
+    with walls_around([kulfi]), scopes_disabled():
+        assert list(Customer.objects.all()) == [both[0]]
+
+
+def test_web_cannot_write_a_row_of_another_tenant(kulfi: Tenant, liberty: Tenant) -> None:
+    with pytest.raises(DatabaseError, match="row-level security"), transaction.atomic(), walls_around([kulfi]), scopes_disabled():
+        Store.objects.create(tenant=liberty, code="X1")
+
+
+def test_web_cannot_move_a_row_to_another_tenant(kulfi: Tenant, liberty: Tenant) -> None:
+    with pytest.raises(DatabaseError, match="row-level security"), transaction.atomic(), walls_around([kulfi]), scopes_disabled():
+        Store.objects.filter(tenant=kulfi).update(tenant=liberty)
+
+
+@pytest.mark.parametrize("table", ["loyalty_entry", "loyalty_entrylot", "tenants_auditevent"])
+@pytest.mark.parametrize("statement", ["UPDATE {} SET tenant_id = tenant_id", "DELETE FROM {}", "TRUNCATE {}"])
+def test_web_may_not_even_try_to_change_history(kulfi: Tenant, table: str, statement: str) -> None:
+    with pytest.raises(DatabaseError, match="permission denied"), transaction.atomic(), walls_around([kulfi]):
+        rows(statement.format(table))
+
+
+@pytest.mark.broken_on_purpose
+def test_no_row_can_point_at_another_tenants_row_even_as_owner(kulfi: Tenant, both: tuple[Customer, Customer]) -> None:
+    ours, theirs = both
+    with pytest.raises(IntegrityError, match="loyalty_hold_customer_id_wall"), transaction.atomic(), scopes_disabled():
+        Hold.objects.filter(customer=ours).update(customer=theirs)
+        with connection.cursor() as cursor:
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+
+
+def test_the_walls_come_down_again_after_the_block(kulfi: Tenant) -> None:
+    with walls_around([kulfi]):
+        assert rows("SELECT current_user, current_setting('app.tenants')") == [("web", str(kulfi.pk))]
+        with walls_around([]):
+            assert rows("SELECT current_setting('app.tenants')") == [("",)]
+        assert rows("SELECT current_setting('app.tenants')") == [(str(kulfi.pk),)]
+    assert rows("SELECT current_user <> 'web', coalesce(current_setting('app.tenants', true), '')") == [(True, "")]
+
+
+def test_the_name_search_sees_only_the_tenants_of_the_wall(
+    kulfi: Tenant, liberty: Tenant, both: tuple[Customer, Customer]
+) -> None:
+    with walls_around([kulfi]):
+        assert rows("SELECT search_customers('Canary', 10)") == []
+    with walls_around([liberty]):
+        assert rows("SELECT search_customers('canary', 10)") == [(both[1].pk,)]
+
+
+@pytest.mark.parametrize("words", ["%", "_", "\\", "'; DROP TABLE x; --"])
+def test_signs_of_sql_are_letters_to_the_name_search(kulfi: Tenant, both: Any, words: str) -> None:
+    with walls_around([kulfi]):
+        assert rows("SELECT search_customers(%s, 10)", [words]) == []
+
+
+def test_the_last_digits_reach_their_index_as_web(kulfi: Tenant) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO loyalty_customer (tenant_id, mobile, name, email, tier, status)"
+            " SELECT %s, '+9198' || lpad(n::text, 8, '0'), '', '', '', 'active' FROM generate_series(1, 5000) n", [kulfi.pk],
+        )  # fmt: skip
+        cursor.execute("ANALYZE loyalty_customer")
+    with walls_around([kulfi]):
+        plan = "\n".join(row[0] for row in rows("EXPLAIN " + LAST_DIGITS, [kulfi.pk, "54321", 12]))
+    assert "customer_by_last_digits" in plan
+
+
+@pytest.mark.django_db
+def test_a_process_that_is_not_web_refuses_to_serve() -> None:
+    with pytest.raises(walls.WallsMissing):
+        walls.refuse_to_serve_without_walls()
+
+
+def test_two_tenants_never_share_an_operation(kulfi: Tenant, both: Any) -> None:
+    with scopes_disabled():
+        shared = Entry.objects.values("operation").order_by().distinct().count()
+    assert shared == len(rows("SELECT DISTINCT tenant_id, operation FROM loyalty_entry"))
+
+
+def test_the_feed_s_index_exists(kulfi: Tenant) -> None:
+    assert rows("SELECT indexdef FROM pg_indexes WHERE indexname = 'entry_feed'")[0][0].endswith("(xid, id)")
