@@ -116,7 +116,9 @@ REDIS_DB = env.int("REDIS_DB", 0)
 CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
-        "LOCATION": f"{REDIS_URL}?db={REDIS_DB + 1}" if urlsplit(REDIS_URL).scheme == "unix" else f"{REDIS_URL.rstrip('/')}/{REDIS_DB + 1}",
+        "LOCATION": f"{REDIS_URL}?db={REDIS_DB + 1}"
+        if urlsplit(REDIS_URL).scheme == "unix"
+        else f"{REDIS_URL.rstrip('/')}/{REDIS_DB + 1}",
         "OPTIONS": {"socket_timeout": 0.25, "socket_connect_timeout": 0.25},
     }
 }

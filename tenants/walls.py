@@ -9,8 +9,10 @@ from typing import Any
 
 from django.apps.registry import Apps
 from django.conf import settings
-from django.db import DEFAULT_DB_ALIAS, connection, connections, models
+from django.db import DEFAULT_DB_ALIAS, OperationalError, connection, connections, models
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.backends.signals import connection_created
 from django.db.migrations.operations.base import Operation
 
 from tenants.fields import TenantForeignKey
@@ -112,23 +114,31 @@ class WallsMissing(RuntimeError):
 
 
 def refuse_to_serve_without_walls() -> None:
-    """Called when a web process starts. An unreachable database is not a hole: requests answer 503 until it is back.
+    """Called when a web process starts; from then on every new connection is checked too.
+
+    An unreachable database is not a hole: requests answer 503 until it is back, and its first connection is checked.
 
     Raises: WallsMissing.
     """
     if settings.PROCESS != "web":
         raise WallsMissing("This process serves requests but did not start as `web`. Serve config.wsgi:application.")
+    connection_created.connect(_check_connection)
     try:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT r.rolname, r.rolsuper, r.rolbypassrls,"
-                " EXISTS (SELECT FROM pg_class c WHERE c.relowner = r.oid AND c.relkind IN ('r', 'p'))"
-                " FROM pg_roles r WHERE r.rolname = current_user"
-            )
-            name, superuser, exempt, owns = cursor.fetchone()
-    except connection.Database.OperationalError:
+        connection.ensure_connection()
+    except OperationalError:
         return
     finally:
         connection.close()
+
+
+def _check_connection(sender: Any, connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
+    """Raises: WallsMissing, when this connection's role is one that row-level security does not hold."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT r.rolname, r.rolsuper, r.rolbypassrls,"
+            " EXISTS (SELECT FROM pg_class c WHERE c.relowner = r.oid AND c.relkind IN ('r', 'p'))"
+            " FROM pg_roles r WHERE r.rolname = current_user"
+        )
+        name, superuser, exempt, owns = cursor.fetchone()
     if superuser or exempt or owns:
         raise WallsMissing(f"Requests would run as {name}, which row-level security does not hold. See docs/runbook.md, roles.")

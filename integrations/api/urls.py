@@ -2,8 +2,8 @@ from django.urls import path, re_path
 
 from integrations.api.balances import CustomerBalance, CustomerEntries
 from integrations.api.bills import Bills, BillsBatch, OneDelivery
-from integrations.api.http import nothing_here
 from integrations.api.holds import Holds, OneHold, ReleaseHold
+from integrations.api.http import nothing_here
 
 app_name = "api"
 urlpatterns = [

@@ -1,0 +1,118 @@
+"""An agent's day in a real browser: find the customer, understand, unblock, see it."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+from playwright.sync_api import Page, expect, sync_playwright
+
+from loyalty.models import Customer, Entry
+from tenants import staff
+from tenants.actors import SYSTEM
+from tenants.models import Tenant
+from tests import builders
+from tests.conftest import PASSWORD
+from tests.served import web_process
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"  # playwright's loop runs in this thread; our queries do not run in it
+pytestmark = [
+    pytest.mark.xdist_group("browser"),
+    pytest.mark.skipif(
+        CHROMIUM is None and not os.environ.get("CI"),
+        reason="browser tests need Chromium: apt-get install chromium, then run again",
+    ),
+]
+
+
+@pytest.fixture
+def meera(committed: Tenant) -> Customer:
+    found = builders.customer(committed, points=412)
+    builders.hold(committed, found, 412, bill_no="IB/26-27/004512", at=timezone.now() - timedelta(days=3))
+    return found
+
+
+@pytest.fixture
+def browser_page(committed: Tenant, meera: Customer, settings: Any) -> Iterator[Page]:
+    """Bob's browser, signed in."""
+    email = f"bob@{committed.slug}.example"
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.PBKDF2PasswordHasher"]  # what the web process knows
+    staff.create_staff(committed, email=email, role="agent", name="Bob", password=PASSWORD, actor=SYSTEM)
+    with web_process() as address, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        problems: list[str] = []
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.goto(f"{address}/admin/")
+        page.fill("input[name=username]", email)
+        page.fill("input[name=password]", PASSWORD)
+        page.press("input[name=password]", "Enter")
+        page.wait_for_url("**/admin/")
+        yield page
+        browser.close()
+        assert problems == []
+
+
+def figures(page: Page) -> list[str]:
+    return [text.strip() for text in page.locator(".pd-strip .pd-figure").all_inner_texts()[:4]]
+
+
+def test_an_agent_finds_understands_unblocks_and_sees_it(browser_page: Page, meera: Customer) -> None:
+    page = browser_page
+    page.keyboard.press("/")
+    page.keyboard.type("12345")
+    page.wait_for_selector("#pd-hits .pd-hit")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/customers/*/")
+    assert figures(page) == ["0", "412", "0", "412"]
+    expect(page.locator(".pd-finding").first).to_contain_text("whose bill IB/26-27/004512 has not arrived")
+    page.click("text=Unblock 412")
+    page.keyboard.type("Store confirmed that the sale was called off")
+    page.dblclick("button:has-text('Unblock 412 points')", no_wait_after=True)
+    page.wait_for_url("**/customers/*/?entry=*")
+    assert figures(page) == ["412", "0", "0", "412"]
+    expect(page.locator(".pd-line-new")).to_contain_text("Unblocked")
+    expect(page.locator(".pd-line-new")).to_contain_text("Store confirmed that the sale was called off")
+    assert Entry.objects.filter(customer=meera, kind="release").count() == 1
+
+
+def test_issuing_shows_before_and_after_while_typing(browser_page: Page, meera: Customer) -> None:
+    page = browser_page
+    page.goto(f"{page.url}customers/{meera.pk}/issue/")
+    page.fill("input[name=points]", "1500")
+    expect(page.locator("[data-after=available]")).to_have_text("1,500")
+    expect(page.locator("[data-after=closing]")).to_have_text("1,912")
+    expect(page.locator("[data-act]")).to_have_text("Issue 1,500 points")
+    page.fill("textarea", "x")
+    page.click("button:has-text('Issue 1,500 points')")
+    assert Entry.objects.filter(customer=meera, kind="issue", available=1500).count() == 0
+    page.fill("textarea", "Apology for a delayed cake")
+    page.click("button:has-text('Issue')")
+    page.wait_for_url("**/customers/*/?entry=*")
+    assert figures(page) == ["1,500", "412", "0", "1,912"]
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_no_page_is_wider_than_its_window(browser_page: Page, meera: Customer, width: int) -> None:
+    page = browser_page
+    page.set_viewport_size({"width": width, "height": 844})
+    start = page.url
+    addresses: list[Any] = [
+        "",
+        f"customers/{meera.pk}/",
+        f"customers/{meera.pk}/?tab=holds",
+        f"customers/{meera.pk}/issue/",
+        "find/?q=zzz",
+    ]
+    for address in addresses:
+        page.goto(start + address)
+        wide = page.evaluate("document.documentElement.scrollWidth")
+        assert wide <= width, address

@@ -1,0 +1,123 @@
+"""The commands as people and scripts call them."""
+
+import gzip
+import json
+from datetime import timedelta
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+from django_scopes import scope
+
+from integrations.models import Delivery
+from loyalty.models import Hold, ProgrammeVersion
+from tenants.models import AuditEvent, Store, Tenant
+from tests import builders
+from tests.builders import bill
+from tests.client import ApiClient
+
+
+def run(*arguments: str) -> Any:
+    out = StringIO()
+    call_command(*arguments, "--json", stdout=out)
+    return json.loads(out.getvalue())
+
+
+def exit_code(*arguments: str) -> Any:
+    with pytest.raises(SystemExit) as ended:
+        call_command(*arguments, stdout=StringIO(), stderr=StringIO())
+    return ended.value.code
+
+
+@pytest.mark.django_db
+def test_a_tenant_is_set_up_from_the_command_line_and_takes_a_bill() -> None:
+    run("create_tenant", "new-shop", "--earn-per", "50", "--point-value", "0.5", "--hold-days", "30")
+    run("create_store", "new-shop", "S1", "--name", "First")
+    key = run("create_api_key", "new-shop", "--scope", "pos", "--scope", "read")["key"]
+    staff = run("create_staff", "new-shop", "Eve@Example.com", "--role", "agent")
+    assert (staff["email"], len(staff["password"]) >= 12) == ("eve@example.com", True)
+    assert ApiClient(key).post("/bills", bill(store="S1")).status == 202
+    tenant = Tenant.objects.get(slug="new-shop")
+    with scope(tenant=tenant):
+        version = ProgrammeVersion.objects.get()
+        assert (version.earn_per, version.hold_days, version.validity_days) == (50, 30, 365)
+        assert set(AuditEvent.objects.values_list("action", flat=True)) == {
+            "create_tenant",
+            "create_store",
+            "create_api_key",
+            "create_staff",
+        }
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "option",
+    [
+        ["--programme", "visit_count"],
+        ["--pending-days", "3"],
+        ["--signatures"],
+        ["--earn-per", "0"],
+        ["--earn-per", "x"],
+        ["--timezone", "Mars/Base"],
+    ],
+)
+def test_what_is_not_built_or_not_possible_is_refused_with_2_and_nothing_made(option: list[str]) -> None:
+    assert exit_code("create_tenant", "new-shop", *option) == 2
+    assert not Tenant.objects.filter(slug="new-shop").exists()
+
+
+def test_names_that_are_taken_are_refused_with_2(kulfi: Tenant) -> None:
+    assert exit_code("create_tenant", "kulfi-house") == 2
+    assert exit_code("create_store", "kulfi-house", "K1") == 2
+    assert exit_code("create_store", "no-such-tenant", "K1") == 2
+    assert exit_code("create_api_key", "kulfi-house", "--scope", "everything") == 2
+    assert exit_code("create_api_key", "kulfi-house") == 2
+
+
+def test_bills_from_a_file_go_the_same_way(kulfi: Tenant, tmp_path: Path) -> None:
+    lines = [json.dumps(bill("A1")), json.dumps(bill("A2", net_amount="1.00")), "{oops", "", json.dumps(bill(business_id="else"))]
+    file = tmp_path / "bills.jsonl.gz"
+    file.write_bytes(gzip.compress("\n".join(lines).encode()))
+    result = run("ingest_bills", "kulfi-house", str(file), "--repush", "May", "--wait")
+    assert result == {"total": 4, "counts": {"applied": 1, "quarantined": 1, "rejected": 1, "business_mismatch": 1}}
+    assert set(Delivery.objects.exclude(state="rejected").values_list("repush", flat=True)) == {"May"}
+    again = run("ingest_bills", "kulfi-house", str(file), "--wait")
+    assert again["counts"]["applied"] == 1
+    assert Delivery.objects.count() == 3
+
+
+def test_a_file_that_is_not_there_is_exit_2(kulfi: Tenant) -> None:
+    assert exit_code("ingest_bills", "kulfi-house", "/no/such/file") == 2
+
+
+def test_holds_expire_as_of_a_later_day_only_where_that_is_allowed(kulfi: Tenant, settings: Any) -> None:
+    builders.hold(kulfi, builders.customer(kulfi, points=50), 40)
+    later = (timezone.now() + timedelta(days=101)).isoformat()
+    with pytest.raises(CommandError, match="POINTDESK_ALLOW_AS_OF"):
+        run("release_expired_holds", "--as-of", later)
+    settings.ALLOW_AS_OF = True
+    assert run("release_expired_holds", "--as-of", later) == {"done": 1, "points": 40, "failed": []}
+    assert Hold.objects.get().state == "expired"
+
+
+def test_the_sweeper_processes_what_waits(kulfi: Tenant, till: ApiClient) -> None:
+    till.post("/bills", bill("A1"))
+    assert run("sweep_inbox")["counts"] == {"applied": 1}
+
+
+def test_the_audit_of_clean_books_is_exit_0(kulfi: Tenant) -> None:
+    builders.customer(kulfi, points=5)
+    report = run("audit_ledger", "--tenant", "kulfi-house")
+    assert (report["ok"], list(report["laws"].values())) == (True, [0] * 11)
+
+
+@pytest.mark.django_db
+def test_store_modes_are_the_tenants_unless_said(kulfi: Tenant) -> None:
+    Tenant.objects.update(default_mode="discount")
+    run("create_store", "kulfi-house", "K8")
+    run("create_store", "kulfi-house", "K9", "--mode", "payment")
+    modes = {store.code: store.modes.get().mode for store in Store.objects.filter(code__in=["K8", "K9"])}
+    assert modes == {"K8": "discount", "K9": "payment"}

@@ -1,0 +1,147 @@
+"""ClickHouse holds exactly what the ledger holds, whatever happens between reading and remembering."""
+
+import threading
+from typing import Any
+
+import pytest
+from clickhouse_connect.driver.client import Client
+from django.db import connection, transaction
+from django.utils import timezone
+from django_scopes import scope
+
+from integrations import clickhouse, feed, parity
+from integrations.models import FeedEpoch, ParityRun
+from loyalty.models import Customer, Entry
+from tenants.models import Tenant
+from tests import builders
+
+pytestmark = pytest.mark.xdist_group("feed")
+
+
+def in_clickhouse(tenant: Tenant, question: str) -> Any:
+    with clickhouse.connected() as client:
+        return client.query(question, parameters={"tenant": tenant.pk}).result_rows
+
+
+def fed(tenant: Tenant) -> list[tuple[Any, ...]]:
+    feed.run(now=timezone.now())
+    return list(
+        in_clickhouse(
+            tenant, "SELECT kind, available, held, owed FROM entries FINAL WHERE tenant_id = {tenant:UInt64} ORDER BY id"
+        )
+    )
+
+
+def test_entries_and_customers_arrive_as_they_are(committed: Tenant) -> None:
+    meera = builders.customer(committed, points=50)
+    builders.hold(committed, meera, 20)
+    assert fed(committed) == [("issue", 50, 0, 0), ("hold", -20, 20, 0)]
+    rows = in_clickhouse(committed, "SELECT mobile, name, business_id FROM customers FINAL WHERE tenant_id = {tenant:UInt64}")
+    assert rows == [(meera.mobile, "Meera S.", committed.business_id)]
+
+
+def test_a_changed_customer_is_sent_again(committed: Tenant) -> None:
+    meera = builders.customer(committed)
+    fed(committed)
+    Customer.objects.filter(pk=meera.pk).update(name="Meera T.")
+    fed(committed)
+    assert in_clickhouse(committed, "SELECT name FROM customers FINAL WHERE tenant_id = {tenant:UInt64}") == [("Meera T.",)]
+
+
+def test_a_row_that_commits_late_is_not_skipped(committed: Tenant) -> None:
+    """The earlier id commits after the later one was read: a cursor over ids would lose it."""
+    meera, raj = builders.customer(committed, "+919840000001"), builders.customer(committed, "+919840000002")
+    written, go_on = threading.Event(), threading.Event()
+
+    def late() -> None:
+        with scope(tenant=committed), transaction.atomic():
+            builders.issue(committed, meera, 11)
+            written.set()
+            go_on.wait(20)
+        connection.close()
+
+    thread = threading.Thread(target=late)
+    thread.start()
+    written.wait(20)
+    builders.issue(committed, raj, 22)
+    before = fed(committed)
+    go_on.set()
+    thread.join()
+    assert ("issue", 11, 0, 0) not in before
+    assert sorted(fed(committed)) == [("issue", 11, 0, 0), ("issue", 22, 0, 0)]
+
+
+@pytest.mark.case(102)
+def test_a_block_delivered_twice_is_counted_once(committed: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    builders.customer(committed, points=50)
+    real = clickhouse.insert
+
+    def twice(client: Client, stream: str, rows: Any) -> None:
+        real(client, stream, rows)
+        real(client, stream, rows)
+
+    monkeypatch.setattr(clickhouse, "insert", twice)
+    assert fed(committed) == [("issue", 50, 0, 0)]
+    assert parity.compare(now=timezone.now(), tenant=committed).ok
+
+
+def test_a_crash_after_the_insert_sends_again_and_doubles_nothing(committed: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    builders.customer(committed, points=50)
+
+    def die(name: str) -> None:
+        if name == "feed_after_insert":
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(feed.crash, "point", die)
+        with pytest.raises(KeyboardInterrupt):
+            feed.run(now=timezone.now())
+    assert fed(committed) == [("issue", 50, 0, 0)]
+
+
+def test_a_new_database_system_begins_an_epoch_and_loses_and_doubles_nothing(
+    committed: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meera = builders.customer(committed, points=50)
+    fed(committed)
+    monkeypatch.setattr(feed, "SYSTEM", f"SELECT 'restored-{committed.slug}'")
+    builders.issue(committed, meera, 7)
+    assert fed(committed) == [("issue", 50, 0, 0), ("issue", 7, 0, 0)]
+    assert parity.compare(now=timezone.now(), tenant=committed).ok
+    assert FeedEpoch.objects.filter(system__startswith=f"restored-{committed.slug}").count() == len(feed.STREAMS)
+
+
+def test_clickhouse_away_costs_nothing_but_lag(committed: Tenant, settings: Any) -> None:
+    builders.customer(committed, points=50)
+    real = settings.CLICKHOUSE_URL
+    settings.CLICKHOUSE_URL = "http://x:y@127.0.0.1:9/none"
+    assert feed.run(now=timezone.now()) == 0
+    assert feed.lag().entries >= 1
+    settings.CLICKHOUSE_URL = real
+    assert fed(committed) == [("issue", 50, 0, 0)]
+    assert feed.lag().entries == 0
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "ALTER TABLE entries DELETE WHERE tenant_id = {tenant:UInt64} AND kind = 'hold' SETTINGS mutations_sync = 2",
+        "ALTER TABLE entries UPDATE available = available + 1 WHERE tenant_id = {tenant:UInt64} AND kind = 'hold' SETTINGS mutations_sync = 2",
+        "INSERT INTO entries SELECT * REPLACE (id + 1000000 AS id, 0 AS xid) FROM entries WHERE tenant_id = {tenant:UInt64} AND kind = 'hold'",
+    ],
+)
+def test_parity_finds_a_missing_a_changed_and_an_extra_row(committed: Tenant, damage: str) -> None:
+    meera = builders.customer(committed, points=50)
+    builders.hold(committed, meera, 20)
+    assert parity.compare(now=timezone.now(), tenant=committed).ok
+    with clickhouse.connected() as client:
+        client.command(damage, parameters={"tenant": committed.pk})
+    verdict = parity.compare(now=timezone.now(), tenant=committed)
+    assert not verdict.ok
+    assert {difference["tenant"] for difference in verdict.differences} == {committed.slug}
+    assert ParityRun.objects.first().ok is False  # type: ignore[union-attr]
+
+
+def test_parity_counts_what_it_compared(committed: Tenant) -> None:
+    builders.customer(committed, points=50)
+    assert parity.compare(now=timezone.now(), tenant=committed).rows == Entry.objects.count() == 1
