@@ -14,7 +14,7 @@ from typing import Any
 from django.db import connection
 
 from integrations import wondersoft
-from integrations.documents import CheckFailed, Document, Spend, check_sums, read_json
+from integrations.documents import UNWRITABLE, CheckFailed, Document, Spend, check_sums, read_json
 from integrations.models import BillClass, DeliveryState, DiscrepancyKind
 from loyalty import customers, ledger
 from loyalty.account import Account, Hold, HoldState, Kind
@@ -324,7 +324,8 @@ class Batch:
         ids = {case.customer_id for case in cases if case.customer_id is not None}
         booked: list[Case] = []
         own = [row.id for row in hold_rows if row.customer_id in ids]
-        with ledger.open(self.tenant, ids, now=self.now, holds=own) as book:
+        spending = {case.customer_id for case in cases if case.customer_id is not None and case.document.spend}
+        with ledger.open(self.tenant, ids, now=self.now, holds=own, spending=spending) as book:
             desk = Desk(self, book, hold_rows)
             for case in cases:
                 try:
@@ -594,7 +595,7 @@ def _glimpse(raw: dict[str, Any], name: str, longest: int) -> str:
     value = raw.get(name)
     if not isinstance(value, (str, int)):
         return ""
-    return "".join(letter for letter in str(value) if ord(letter) >= 32 and not 0xD800 <= ord(letter) <= 0xDFFF)[:longest]
+    return UNWRITABLE.sub("", str(value))[:longest]
 
 
 def _bill_row(tenant_id: int, case: Case) -> tuple[Any, ...]:

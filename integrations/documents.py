@@ -29,6 +29,8 @@ from tenants.models import RedemptionMode
 NUMBER = re.compile(r"-?\d{1,14}(\.\d{1,4})?\Z")
 GROUPED = re.compile(r"-?\d{1,3}(,\d{2,3})+(\.\d{1,4})?\Z")
 DECIMAL_COMMA = re.compile(r"-?\d{1,14},\d{1,2}\Z")
+#: Control characters and lone surrogates: no till means them, and PostgreSQL cannot keep them.
+UNWRITABLE = re.compile("[\x00-\x1f\ud800-\udfff]")
 REFERENCE = r"^[A-Za-z0-9._:-]{1,64}$"
 LOYALTY_TENDER = "LOYALTY_POINTS"
 DEPTH_MAX = 40
@@ -166,7 +168,7 @@ def _points(value: Any) -> int:
 
 
 def _clean_text(value: str) -> str:
-    if any(ord(letter) < 32 or 0xD800 <= ord(letter) <= 0xDFFF for letter in value):
+    if UNWRITABLE.search(value):
         raise ValueError("holds control characters")
     return value.strip()
 

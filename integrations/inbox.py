@@ -118,7 +118,7 @@ def _keep(
 ) -> Received:
     digest = hashlib.sha256(body).digest()
     state = DeliveryState.REJECTED if rejected else DeliveryState.RECEIVED
-    row = [
+    row: list[Any] = [
         tenant.pk, f"dl_{secrets.token_hex(10)}", source.value, repush[:120], sender.id, sender.name, body, digest, state.value,
         rejected.code if rejected else "", rejected.sentence if rejected else "",
     ]  # fmt: skip

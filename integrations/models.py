@@ -41,7 +41,7 @@ class BillClass(models.TextChoices):
 class Bill(models.Model):
     """A POS document that was understood and booked. Its natural key keeps it from being counted twice."""
 
-    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT)
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False)
     store = TenantForeignKey(Store, related_name="bills")
     customer = TenantForeignKey(Customer, null=True, related_name="bills")
     bill_class = models.CharField(max_length=6, choices=BillClass.choices)
@@ -94,7 +94,7 @@ class Bill(models.Model):
 
 
 class BillLine(models.Model):
-    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT)
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False)
     bill = TenantForeignKey(Bill, related_name="lines")
     line_no = models.PositiveIntegerField()
     line_type = models.CharField(max_length=6)
@@ -121,7 +121,7 @@ class BillLine(models.Model):
 class Delivery(models.Model):
     """One message as it reached us. The raw body is kept for ever; the state is the truth about what became of it."""
 
-    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT)
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False)
     receipt = models.CharField(max_length=32, unique=True)
     source = models.CharField(max_length=8, choices=Source.choices)
     repush = models.CharField(max_length=120, blank=True)
@@ -180,7 +180,7 @@ class DiscrepancyKind(models.TextChoices):
 class Discrepancy(models.Model):
     """A fact that was booked, or could not be, and needs a person's eye. Kept, listed, never dropped."""
 
-    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT)
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False)
     kind = models.CharField(max_length=20, choices=DiscrepancyKind.choices)
     store = TenantForeignKey(Store, null=True, related_name="+")
     customer = TenantForeignKey(Customer, null=True, related_name="discrepancies")
@@ -207,7 +207,7 @@ class Discrepancy(models.Model):
 class Incident(models.Model):
     """The same trouble on many bills of one store. One is open at a time; it counts while it lasts."""
 
-    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT)
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False)
     kind = models.CharField(max_length=20, choices=DiscrepancyKind.choices)
     store = TenantForeignKey(Store, related_name="incidents")
     first_bill = TenantForeignKey(Bill, related_name="+")

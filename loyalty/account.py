@@ -164,18 +164,8 @@ class Account:
     """The four buckets, lots, open holds and debts of one customer; `entries` is what the verbs recorded, in order."""
 
     __slots__ = (
-        "_hold_changes",
-        "available",
-        "customer_id",
-        "debts",
-        "entries",
-        "held",
-        "holds",
-        "lots",
-        "negative_allowed",
-        "operation",
-        "owed",
-        "pending",
+        "_hold_changes", "available", "customer_id", "debts", "entries", "held", "holds", "lots", "lots_known", "negative_allowed",
+        "operation", "owed", "pending",
     )  # fmt: skip
 
     def __init__(
@@ -190,6 +180,7 @@ class Account:
         holds: list[Hold] | None = None,
         debts: list[Debt] | None = None,
         negative_allowed: bool = False,
+        lots_known: bool = True,
     ) -> None:
         self.customer_id = customer_id
         self.pending = pending
@@ -200,6 +191,8 @@ class Account:
         self.holds = holds if holds is not None else []
         self.debts = debts if debts is not None else []
         self.negative_allowed = negative_allowed
+        #: False: opened only to be given points; verbs that spend need the lots.
+        self.lots_known = lots_known
         self.entries: list[Entry] = []
         self.operation: Any = None
         self._hold_changes: list[tuple[Hold, dict[str, Any], Any]] = []
@@ -263,6 +256,7 @@ class Account:
         Raises: InsufficientPoints, with what is available and what is held since when (CASES 5, 69).
         """
         _check_points(hold.points)
+        assert self.lots_known
         usable = [lot for lot in sorted(self.lots, key=_spending_order) if lot.available and not lot.lapsed(today)]
         there = sum(lot.available for lot in usable)
         if there < hold.points:
@@ -382,6 +376,7 @@ class Account:
 
     def _check_shortfall(self, points: int, *, own: Iterable[tuple[Lot, int]], on: date) -> None:
         """`own`: lots of an ended hold, whose points are honoured even when lapsed."""
+        assert self.lots_known
         there = sum(lot.available for lot in self.lots if not lot.lapsed(on))
         there += sum(min(lot.available, most) for lot, most in own if lot.lapsed(on))
         if points > there and not self.negative_allowed:
@@ -396,6 +391,7 @@ class Account:
         self, points: int, *, kind: Kind, lots: list[Lot], own: Iterable[tuple[Lot, int]] = (), hold: Hold | None = None
     ) -> list[Entry]:
         """Spend from `own` (up to the given points of each), then `lots`; the rest becomes debt."""
+        assert self.lots_known
         entry = Entry(kind, hold=hold)
         for lot, most in own:
             taken = min(most, lot.available, points + entry.available)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.contrib import admin
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
@@ -71,7 +71,7 @@ class HoldAdmin(ReadOnlyAdmin):
     def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         row = self.get_object(request, object_id)
         if row is None:
-            return super().change_view(request, object_id, form_url, extra_context)
+            raise Http404
         return redirect(reverse("admin:customer360", args=[row.customer_id]) + "?tab=holds")
 
 

@@ -285,16 +285,24 @@ class Book:
 
 
 @contextmanager
-def open(tenant: Tenant, customer_ids: Iterable[int], *, now: datetime, holds: Collection[int] = ()) -> Iterator[Book]:
+def open(
+    tenant: Tenant,
+    customer_ids: Iterable[int],
+    *,
+    now: datetime,
+    holds: Collection[int] = (),
+    spending: Collection[int] | None = None,
+) -> Iterator[Book]:
     """Lock these customers (lowest id first), load their accounts, and write on exit, all in one transaction.
 
-    `holds`: ids of ended holds that the caller needs beside the active ones. An exception writes nothing.
+    `holds`: ids of ended holds that the caller needs beside the active ones. `spending`: whose lots are needed (default: all);
+    the others can only be given points. An exception writes nothing.
 
     Raises: DomainError `unknown_customer`, when one of the ids is not this tenant's.
     """
     ids = sorted(set(customer_ids))
     with transaction.atomic():
-        book = _load(tenant, ids, list(holds), now=now, statement=LOCK_BALANCES)
+        book = _load(tenant, ids, list(holds), now=now, statement=LOCK_BALANCES, spending=spending)
         crash.point("ledger_after_lock")
         yield book
         book.flush()
@@ -305,7 +313,9 @@ def peek(tenant: Tenant, customer_ids: Iterable[int], *, now: datetime, holds: C
     return _load(tenant, sorted(set(customer_ids)), list(holds), now=now, statement=PEEK_BALANCES)
 
 
-def _load(tenant: Tenant, ids: list[int], hold_ids: list[int], *, now: datetime, statement: str) -> Book:
+def _load(
+    tenant: Tenant, ids: list[int], hold_ids: list[int], *, now: datetime, statement: str, spending: Collection[int] | None = None
+) -> Book:
     with connection.cursor() as cursor:
         cursor.execute(statement, [tenant.pk, ids])
         balances = cursor.fetchall()
@@ -317,6 +327,9 @@ def _load(tenant: Tenant, ids: list[int], hold_ids: list[int], *, now: datetime,
             )
             for row in balances
         }
+        if spending is not None:
+            for account in accounts.values():
+                account.lots_known = account.customer_id in spending
         holding = [account.customer_id for account in accounts.values() if account.held]
         holds, owners = _load_holds(cursor, tenant, holding, hold_ids)
         parts: list[tuple[int, int, int | None, int | None]] = []
@@ -357,8 +370,11 @@ def _load_holds(cursor: Any, tenant: Tenant, holding: list[int], hold_ids: list[
 
 
 def _load_lots(cursor: Any, tenant: Tenant, accounts: dict[int, Account], lot_ids: list[int]) -> dict[int, Lot]:
-    cursor.execute(LOAD_LOTS, [tenant.pk, list(accounts), lot_ids])
+    wanted = [account.customer_id for account in accounts.values() if account.lots_known]
     lots: dict[int, Lot] = {}
+    if not (wanted or lot_ids):
+        return lots
+    cursor.execute(LOAD_LOTS, [tenant.pk, wanted, lot_ids])
     for lot_id, customer_id, granted_on, activates_on, expires_on, pending, available, held in cursor.fetchall():
         lot = lots[lot_id] = Lot(granted_on, activates_on, expires_on, lot_id, pending, available, held)
         if customer_id in accounts:

@@ -30,7 +30,7 @@ class CustomerStatus(models.TextChoices):
 class Customer(models.Model):
     """A person in one tenant's programme; identity is (tenant, mobile in E.164)."""
 
-    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT)
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False)
     mobile = models.CharField(max_length=16, db_collation="C")
     #: "The number ends in 54321" must reach an index under row-level security, where LIKE cannot.
     mobile_reversed = models.GeneratedField(
@@ -74,7 +74,7 @@ def mask_mobile(mobile: str) -> str:
 class CustomerAlias(models.Model):
     """Another number that leads to this customer, while it is valid: an old number, or one merged away."""
 
-    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT)
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False)
     customer = TenantForeignKey(Customer, related_name="aliases")
     mobile = models.CharField(max_length=16, db_collation="C")
     valid_from = models.DateTimeField(db_default=Now())
@@ -102,7 +102,7 @@ class ProgrammeKind(models.TextChoices):
 class Programme(models.Model):
     """Rules under one name. The default one rules every store that follows no other."""
 
-    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT)
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False)
     name = models.CharField(max_length=120)
     is_default = models.BooleanField(default=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
@@ -124,7 +124,7 @@ class Programme(models.Model):
 class ProgrammeVersion(models.Model):
     """The rules of a programme from a date on. A version that has ruled is never edited: a new one follows it."""
 
-    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT)
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False)
     programme = TenantForeignKey(Programme, related_name="versions")
     version = models.PositiveIntegerField()
     effective_from = models.DateField(default=date(2000, 1, 1))
@@ -156,7 +156,7 @@ class ProgrammeVersion(models.Model):
 class StoreProgramme(models.Model):
     """From this date on, this store follows this programme."""
 
-    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT)
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False)
     store = TenantForeignKey(Store, related_name="programmes")
     programme = TenantForeignKey(Programme, related_name="stores")
     effective_from = models.DateField(default=date(2000, 1, 1))
@@ -176,7 +176,7 @@ class Balance(models.Model):
     """The four buckets of a customer: the sum of their entries, cached. Its row lock is the customer's lock."""
 
     customer = models.OneToOneField(Customer, on_delete=models.PROTECT, primary_key=True, db_constraint=False)
-    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT)
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False)
     pending = models.BigIntegerField(default=0)
     available = models.BigIntegerField(default=0)
     held = models.BigIntegerField(default=0)
@@ -206,7 +206,7 @@ class Balance(models.Model):
 class Hold(models.Model):
     """Points reserved at the till. People call it a soft block; the desk says "blocked"."""
 
-    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT)
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False)
     customer = TenantForeignKey(Customer, related_name="holds")
     store = TenantForeignKey(Store, null=True, related_name="holds")
     reference = models.CharField(max_length=64)
@@ -257,7 +257,7 @@ class Entry(models.Model):
     The database adds `xid` (the transaction that wrote the row), by which the feed to ClickHouse reads in commit-safe order.
     """
 
-    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT)
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False)
     customer = TenantForeignKey(Customer, related_name="entries")
     operation = models.BigIntegerField(help_text="One business act: the id of its first entry.")
     seq = models.SmallIntegerField(help_text="Place within the operation, from 0.")
@@ -319,7 +319,7 @@ class Lot(models.Model):
     """Points granted at one time. Its key is its granting entry's; the buckets cache the sums of its EntryLots."""
 
     entry = models.OneToOneField(Entry, on_delete=models.PROTECT, primary_key=True, db_constraint=False, related_name="lot")
-    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT)
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False)
     customer = TenantForeignKey(Customer, related_name="lots")
     granted_on = models.DateField()
     activates_on = models.DateField(null=True)
@@ -334,7 +334,9 @@ class Lot(models.Model):
     )  # fmt: skip
     #: A column of its own, so that spending a part of a lot touches no indexed value.
     spent = models.GeneratedField(
-        expression=models.Q(pending=0, available=0, held=0), output_field=models.BooleanField(), db_persist=True
+        expression=models.ExpressionWrapper(models.Q(pending=0, available=0, held=0), output_field=models.BooleanField()),
+        output_field=models.BooleanField(),
+        db_persist=True,
     )
 
     objects: ClassVar[Any] = ScopedManager(tenant="tenant")
@@ -357,7 +359,7 @@ class Lot(models.Model):
 class EntryLot(models.Model):
     """One movement of a lot's points by an entry: into (+) or out of (-) a bucket. `debt`: the debt entry an offset paid."""
 
-    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT)
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False)
     entry = models.ForeignKey(Entry, on_delete=models.PROTECT, related_name="movements")
     lot = models.ForeignKey(Lot, on_delete=models.PROTECT, related_name="movements")
     bucket = models.CharField(max_length=9, choices=[(bucket.value, bucket.value) for bucket in LotBucket])

@@ -6,6 +6,7 @@ Every way uses an index, also under row-level security.
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import connection
 
@@ -72,7 +73,7 @@ def _ways(tenant: Tenant, text: str) -> Iterable[tuple[str, list[int]]]:
         yield "name or e-mail", _ids(BY_WORDS, [text, HITS_MAX])
 
 
-def _ids(statement: str, parameters: list[object]) -> list[int]:
+def _ids(statement: str, parameters: list[Any]) -> list[int]:
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
         return [row[0] for row in cursor.fetchall()]

@@ -29,7 +29,7 @@ class DeskSite(UnfoldAdminSite):
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         return {**super().each_context(request), "access": getattr(request, "access", None)}
 
-    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         return self._page(views.start)(request)
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
@@ -43,7 +43,8 @@ class DeskSite(UnfoldAdminSite):
             path("holds/<int:pk>/unblock/", self._page(views.unblock), name="unblock"),
             path("tenant/", self._page(views.switch_tenant), name="switch_tenant"),
         ]
-        return pages + super().get_urls()
+        stock: list[URLPattern | URLResolver] = super().get_urls()
+        return pages + stock
 
     def _page(self, view: Page) -> Page:
         def page(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:

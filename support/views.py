@@ -240,7 +240,7 @@ def _back(request: HttpRequest, customer_id: int, *, operation_key: str = "") ->
 
 
 def _somebody_was_faster(hold: Hold, zone: Any) -> str:
-    if hold.state == HoldState.RELEASED:
+    if hold.state == HoldState.RELEASED and hold.ended_at:
         return f"Already released by {hold.ended_by} at {hold.ended_at.astimezone(zone):%H:%M}. Nothing was changed."
     return f"This redemption is already {hold.get_state_display()}. Nothing was changed."
 

@@ -55,13 +55,13 @@ class StoreAliasInline(TenantInline):
 
 
 @admin.register(Store)
-class StoreAdmin(TenantAdmin, ImportExportModelAdmin):  # type: ignore[misc]
+class StoreAdmin(TenantAdmin, ImportExportModelAdmin):
     view_act = Act.VIEW_INBOX
     change_act = Act.MANAGE_STORES
-    resource_classes = (StoreResource,)
+    resource_classes: Any = (StoreResource,)
     import_form_class = ImportForm
-    export_form_class = ExportForm
-    skip_admin_log = True
+    export_form_class: Any = ExportForm
+    skip_admin_log: Any = True
     list_display = ("code", "name", "timezone", "is_active")
     search_fields = ("code", "name")
     search_help_text = "Code or name"

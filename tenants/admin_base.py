@@ -4,7 +4,6 @@ from typing import Any, ClassVar
 
 from django.core.exceptions import PermissionDenied
 from django.db.models import ForeignKey, Model, QuerySet
-from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -42,7 +41,7 @@ class TenantAdmin(ModelAdmin):
     change_act: ClassVar[Act | None] = None
     show_full_result_count = False
     list_per_page = 50
-    actions: ClassVar[Any] = None
+    actions: Any = None
     warn_unsaved_form = True
     compressed_fields = True
 
@@ -74,7 +73,7 @@ class TenantAdmin(ModelAdmin):
     def has_module_permission(self, request: HttpRequest) -> bool:
         return self.has_view_permission(request)
 
-    def save_model(self, request: HttpRequest, obj: Any, form: "ModelForm[Any]", change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         obj.tenant = access_of(request).tenant
         super().save_model(request, obj, form, change)
 
@@ -86,13 +85,13 @@ class TenantAdmin(ModelAdmin):
 
     # The trace: `django_admin_log` is not written, AuditEvent is.
 
-    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> None:
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
         self._record(request, obj, "add", message)
 
-    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> None:
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
         self._record(request, obj, "change", message)
 
-    def log_deletions(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+    def log_deletions(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
         for row in queryset:
             self._record(request, row, "delete", "")
 
@@ -118,7 +117,7 @@ class ReadOnlyAdmin(TenantAdmin):
         return False
 
 
-class TenantResource(ModelResource):  # type: ignore[misc]
+class TenantResource(ModelResource):
     """Import and export of one tenant's rows. A `tenant` column and another tenant's id are row errors, never effects.
 
     Subclasses name `import_id_fields` that are unique within a tenant; `id` is never one.

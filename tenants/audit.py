@@ -21,7 +21,7 @@ def record(
 ) -> AuditEvent:
     """Add one event. Address and request id come from the request that is being served, if one is."""
     context = structlog.contextvars.get_contextvars()
-    return AuditEvent.objects.create(
+    event: AuditEvent = AuditEvent.objects.create(
         tenant=tenant,
         actor_kind=actor.kind,
         actor_id=actor.id,
@@ -35,3 +35,4 @@ def record(
         address=context.get("address"),
         request_id=context.get("request_id", ""),
     )
+    return event

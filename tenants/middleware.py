@@ -5,11 +5,13 @@ import re
 import secrets
 import time
 from collections.abc import Callable
+from typing import Any
 
 import structlog
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.template.response import SimpleTemplateResponse
 from django.utils import timezone
 
 from tenants import access as gate
@@ -80,7 +82,7 @@ class TenantGateMiddleware:
         zone = timezone.override(access.tenant.zone) if access else contextlib.nullcontext()
         with gate.walls_around([access.tenant] if access else []), zone:
             response = self.get_response(request)
-            if isinstance(response, HttpResponse) and hasattr(response, "render") and not response.is_rendered:
+            if isinstance(response, SimpleTemplateResponse) and not response.is_rendered:
                 response = response.render()
             return response
 
@@ -100,7 +102,7 @@ def database_away(request: HttpRequest) -> HttpResponse:
     sentence = "Our database did not answer in time. Nothing was changed. Send the same request again in a few seconds."
     request_id = getattr(request, "request_id", "")
     if request.path.startswith("/api/"):
-        body = {"error": {"code": "unavailable", "message": sentence, "details": {}, "request_id": request_id}}
+        body: dict[str, Any] = {"error": {"code": "unavailable", "message": sentence, "details": {}, "request_id": request_id}}
         return JsonResponse(body, status=503, headers={"Retry-After": "5"})
     page = f"<!doctype html><title>One moment</title><h1>One moment</h1><p>{sentence}</p><p>Request {request_id}</p>"
     return HttpResponse(page, status=503, headers={"Retry-After": "5"})

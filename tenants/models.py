@@ -78,7 +78,7 @@ class Tenant(models.Model):
 
 
 class Store(models.Model):
-    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT)
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False)
     code = models.CharField(max_length=64, validators=[CODE])
     name = models.CharField(max_length=120, blank=True)
     timezone = models.CharField(max_length=64, blank=True, validators=[validate_timezone], help_text="Empty: the tenant's.")
@@ -105,7 +105,7 @@ class Store(models.Model):
 class StoreMode(models.Model):
     """From this date on, this store's bills show points as a payment or as a discount."""
 
-    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT)
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False)
     store = TenantForeignKey(Store, related_name="modes")
     mode = models.CharField(max_length=8, choices=RedemptionMode.choices)
     effective_from = models.DateField(default=date(2000, 1, 1))
@@ -125,7 +125,7 @@ class StoreMode(models.Model):
 class StoreAlias(models.Model):
     """Another code under which a POS sends this store's bills."""
 
-    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT)
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False)
     code = models.CharField(max_length=64, validators=[CODE])
     store = TenantForeignKey(Store, related_name="aliases")
 
@@ -240,7 +240,7 @@ class ApiKey(models.Model):
 class AuditEvent(models.Model):
     """What was done, by whom, to whom, why and from where. Written in the transaction of the change, never changed."""
 
-    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT)
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False)
     at = models.DateTimeField(auto_now_add=True)
     actor_kind = models.CharField(max_length=8, choices=[(kind.value, kind.value) for kind in ActorKind])
     actor_id = models.BigIntegerField(null=True)

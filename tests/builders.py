@@ -37,7 +37,7 @@ def bill(
     }
     if mobile is not None:
         document["customer"] = {"mobile": mobile}
-    return {name: value for name, value in (document | fields).items() if value is not ...}
+    return document | fields
 
 
 def paid_with_points(number: str, points: int, *, net: str = "1000.00", reference: str = "", **fields: Any) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.core.cache import cache
 from django.db import connection
 from django.test import Client
-from django.test.utils import setup_databases, teardown_databases
+from django.test.utils import setup_databases
 from django_scopes import scope, scopes_disabled
 
 from loyalty.audit import audit_ledger
@@ -33,10 +33,19 @@ def pytest_configure() -> None:
 def django_db_setup(django_test_environment: None, django_db_blocker: Any, django_db_modify_db_settings: None) -> Iterator[None]:
     """The database is made and migrated as owner, also for tests that only use `committed`."""
     with django_db_blocker.unblock():
-        made = setup_databases(verbosity=0, interactive=False, aliases={"default"})
+        _drop(str(connection.settings_dict["TEST"]["NAME"] or f"test_{connection.settings_dict['NAME']}"))
+        setup_databases(verbosity=0, interactive=False, aliases={"default": None})
     yield
     with django_db_blocker.unblock():
-        teardown_databases(made, verbosity=0)
+        name = connection.settings_dict["NAME"]
+        connection.close()
+        _drop(name)
+
+
+def _drop(database: str) -> None:
+    """Also when a killed process of a fault test still sits on it."""
+    with connection._nodb_cursor() as cursor:
+        cursor.execute(f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)')
 
 
 @pytest.fixture(autouse=True)

@@ -44,7 +44,7 @@ class ReleaseRequest(Body):
     reason: Annotated[str, Field(max_length=2000)]
 
 
-def read_body[B: Body](form: type[B], data: dict[str, Any]) -> B:
+def read_body[B: Body](form: type[B], data: Any) -> B:
     """Raises: DomainError `required_field`, `bad_value`, with the path."""
     try:
         return form.model_validate(data)

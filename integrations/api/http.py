@@ -54,7 +54,8 @@ class HasScope(BasePermission):
 
     def has_permission(self, request: Request, view: Any) -> bool:
         wanted: Mapping[str, tuple[str, ...]] = getattr(view, "scopes", {})
-        return any(scope in request.user.scopes for scope in wanted.get(request.method or "", ()))
+        access: Any = request.user
+        return any(scope in access.scopes for scope in wanted.get(request.method or "", ()))
 
 
 class ExactJSONParser(JSONParser):
@@ -133,5 +134,10 @@ def answer_error(problem: Exception, context: Mapping[str, Any]) -> Response | N
 def nothing_here(request: HttpRequest) -> HttpResponse:
     """An address of the API that leads nowhere, in the API's own words."""
     message = "There is nothing at this address. See the API's documentation for what there is."
-    body = {"code": "not_found", "message": message, "details": {}, "request_id": getattr(request, "request_id", "")}
+    body: dict[str, Any] = {
+        "code": "not_found",
+        "message": message,
+        "details": {},
+        "request_id": getattr(request, "request_id", ""),
+    }
     return JsonResponse({"error": body}, status=404)

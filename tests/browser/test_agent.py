@@ -75,6 +75,7 @@ def test_an_agent_finds_understands_unblocks_and_sees_it(browser_page: Page, mee
     assert figures(page) == ["0", "412", "0", "412"]
     expect(page.locator(".pd-finding").first).to_contain_text("whose bill IB/26-27/004512 has not arrived")
     page.click("text=Unblock 412")
+    page.wait_for_selector("textarea:focus")
     page.keyboard.type("Store confirmed that the sale was called off")
     page.dblclick("button:has-text('Unblock 412 points')", no_wait_after=True)
     page.wait_for_url("**/customers/*/?entry=*")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.cache import cache
 from django.utils import timezone
 
 from integrations import bell
@@ -58,7 +59,7 @@ def test_the_bell_gives_up_quickly_and_rests(monkeypatch: pytest.MonkeyPatch, se
     def hang(*args: Any, **kwargs: Any) -> bool:
         raise TimeoutError
 
-    monkeypatch.setattr(bell.cache, "add", hang)
+    monkeypatch.setattr(cache, "add", hang)
     monkeypatch.setattr(redis_breaker, "_closed_until", 0.0)
     bell.ring(1)
     assert not redis_breaker.open()

@@ -19,6 +19,7 @@ from integrations.models import Delivery, Source
 from loyalty import ledger, operations
 from loyalty.audit import audit_ledger
 from loyalty.models import Customer, Entry, Hold
+from tenants import crash
 from tenants.actors import SYSTEM
 from tenants.errors import DomainError
 from tenants.models import Store, Tenant
@@ -95,7 +96,7 @@ def slow_between_read_and_write(monkeypatch: pytest.MonkeyPatch) -> None:
                 meeting.reset()
 
     monkeypatch.setattr(ledger, "LOCK_BALANCES", ledger.PEEK_BALANCES)
-    monkeypatch.setattr(ledger.crash, "point", dawdle)
+    monkeypatch.setattr(crash, "point", dawdle)
 
 
 @pytest.fixture

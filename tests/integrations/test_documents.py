@@ -22,7 +22,9 @@ def refusal(document: dict[str, Any], **options: Any) -> CheckFailed:
 
 @pytest.mark.parametrize("field", ["bill_type", "bill_no", "bill_date", "store_code", "items", "net_amount"])
 def test_a_missing_field_is_named(field: str) -> None:
-    found = refusal(bill(**{field: ...}))
+    document = bill()
+    del document[field]
+    found = refusal(document)
     assert (found.code, found.details["path"]) == ("required_field", field)
 
 

@@ -12,6 +12,7 @@ from django_scopes import scope
 from integrations import clickhouse, feed, parity
 from integrations.models import FeedEpoch, ParityRun
 from loyalty.models import Customer, Entry
+from tenants import crash
 from tenants.models import Tenant
 from tests import builders
 
@@ -93,7 +94,7 @@ def test_a_crash_after_the_insert_sends_again_and_doubles_nothing(committed: Ten
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(feed.crash, "point", die)
+        patched.setattr(crash, "point", die)
         with pytest.raises(KeyboardInterrupt):
             feed.run(now=timezone.now())
     assert fed(committed) == [("issue", 50, 0, 0)]

@@ -11,6 +11,7 @@ from loyalty.models import Customer, Entry, Hold
 from support.find import LAST_DIGITS
 from tenants import walls
 from tenants.access import walls_around
+from tenants.fields import TenantForeignKey
 from tenants.models import Store, Tenant
 from tests import builders
 
@@ -62,7 +63,7 @@ def test_every_key_to_a_walled_row_is_composite_in_the_database() -> None:
         (model._meta.db_table, f"FOREIGN KEY (tenant_id, {field.column}) ")
         for model in apps.get_models()
         for field in model._meta.local_fields
-        if isinstance(field, walls.TenantForeignKey)
+        if isinstance(field, TenantForeignKey)
     }
     assert wanted <= found
     assert ("loyalty_entry", "FOREIGN KEY (tenant_id, bill_id) ") in found

@@ -1,0 +1,82 @@
+import json
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandParser
+from django.db import connection
+from django_scopes import scope
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from config.bench.harness import Job, Result, measure
+from config.bench.holds import HoldApi
+from config.bench.ingest import IngestBatch
+from tenants import staff
+from tenants.actors import SYSTEM
+from tenants.commands import tenant_of
+from tenants.models import Tenant
+
+DATABASE = "pointdesk_bench"
+SCALES = {"small": {"bills": 1000, "holds": 150}, "full": {"bills": 5000, "holds": 1000}}
+
+
+class Command(BaseCommand):
+    help = "Measure each job beside its physical limit, in a database of its own. Ratio: 1 is the limit."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("jobs", nargs="*", metavar="JOB", help="all, if none is named")
+        parser.add_argument("--scale", choices=SCALES, default="small")
+        parser.add_argument("--json", action="store_true")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        jobs = _jobs(SCALES[options["scale"]])
+        unknown = sorted(set(options["jobs"]) - set(jobs))
+        if unknown:
+            self.stderr.write(f"Not a job: {', '.join(unknown)}. Jobs: {', '.join(jobs)}.")
+            sys.exit(2)
+        results = [self._run(name, jobs[name]) for name in options["jobs"] or jobs]
+        if options["json"]:
+            self.stdout.write(json.dumps([result.as_dict() for result in results]))
+            return
+        self.stdout.write(f"{'job':<14}{'unit':<10}{'ours':>12}{'limit':>12}{'ratio':>8}{'target':>8}   the limit is")
+        for result in results:
+            row = f"{result.job:<14}{result.unit:<10}{result.ours:>12,.0f}{result.limit:>12,.0f}{result.ratio:>8.2f}{result.target:>8.2f}"
+            self.stdout.write(f"{row}   {result.limit_is}")
+
+    def _run(self, name: str, make: Callable[[Tenant, str], Job]) -> Result:
+        url = _fresh_database()
+        try:
+            call_command("create_tenant", name.replace("_", "-"), stdout=sys.stderr)
+            tenant = tenant_of(name.replace("_", "-"))
+            staff.create_store(tenant, code="B1", actor=SYSTEM)
+            with scope(tenant=tenant):
+                return measure(make(tenant, url))
+        finally:
+            _drop_database()
+
+
+def _jobs(scale: dict[str, int]) -> dict[str, Callable[[Tenant, str], Job]]:
+    return {
+        IngestBatch.name: lambda tenant, url: IngestBatch(tenant, bills=scale["bills"]),
+        HoldApi.name: lambda tenant, url: HoldApi(tenant, holds=scale["holds"], database_url=url),
+    }
+
+
+def _fresh_database() -> str:
+    """A migrated database of the bench's own; -> its URL. The data of the installation is not touched."""
+    _drop_database()
+    with connection._nodb_cursor() as cursor:
+        cursor.execute(f"CREATE DATABASE {DATABASE}")
+    connection.close()
+    connection.settings_dict["NAME"] = DATABASE
+    call_command("migrate", verbosity=0)
+    parts = conninfo_to_dict(os.environ["DATABASE_URL"]) | {"dbname": DATABASE}
+    return make_conninfo(**{name: str(value) for name, value in parts.items()})
+
+
+def _drop_database() -> None:
+    connection.close()
+    with connection._nodb_cursor() as cursor:
+        cursor.execute(f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)")
