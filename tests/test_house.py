@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from django.core.management import call_command
 
+from tests.cases import table
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -40,3 +42,7 @@ def test_locked_requirements_hold_hashes_and_no_addresses() -> None:
         text = (ROOT / name).read_text()
         assert "://" not in text
         assert "--hash=sha256:" in text
+
+
+def test_the_table_of_cases_is_true() -> None:
+    assert (ROOT / "docs/cases.md").read_text() == table()
