@@ -33,7 +33,7 @@ test: lint types  # lint, types and all tests on real engines
 lint: $(STAMP)
 	@$(BIN)/ruff check -q .
 	@$(BIN)/ruff format -q --check .
-	@$(BIN)/lint-imports --no-logo | tail -4
+	@$(BIN)/lint-imports --no-logo
 
 types: $(STAMP)
 	@$(BIN)/mypy

@@ -140,6 +140,7 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = True
 USE_THOUSAND_SEPARATOR = True
+FORMAT_MODULE_PATH = ["config.formats"]
 
 STATIC_URL = "/static/"
 #: Where `collectstatic` puts files for a web server of its own; unset, they are served from where they lie.

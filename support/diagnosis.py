@@ -53,8 +53,8 @@ def unsettled_bills(picture: Picture) -> Iterator[Finding]:
     """Bills of this customer that reached us and are not in the balance."""
     for delivery in picture.unsettled:
         what = {
-            DeliveryState.CONFLICT: "came a second time with other content; the first one counts",
-            DeliveryState.WAITING_PARENT: "waits for the sale it belongs to",
+            DeliveryState.CONFLICT: "came a second time with other content; the first one counts.",
+            DeliveryState.WAITING_PARENT: "waits for the sale it belongs to.",
         }.get(DeliveryState(delivery.state), f"is set aside: {delivery.message}")
         yield Finding(
             f"bill_{delivery.state}",

@@ -9,6 +9,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from import_export.resources import ModelResource
 from unfold.admin import ModelAdmin
+from unfold.paginator import InfinitePaginator
 
 from tenants import audit
 from tenants.access import Access, Act
@@ -40,6 +41,7 @@ class TenantAdmin(ModelAdmin):
     view_act: ClassVar[Act | None] = None
     change_act: ClassVar[Act | None] = None
     show_full_result_count = False
+    paginator = InfinitePaginator  # no COUNT(*) over a million rows
     list_per_page = 50
     actions: Any = None
     warn_unsaved_form = True

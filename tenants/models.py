@@ -175,6 +175,9 @@ class User(AbstractBaseUser, PermissionsMixin):
     def get_short_name(self) -> str:
         return str(self)
 
+    def get_full_name(self) -> str:
+        return str(self)
+
     def as_actor(self) -> Actor:
         return Actor(ActorKind.PERSON, self.pk, str(self))
 

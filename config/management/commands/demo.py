@@ -14,6 +14,9 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if os.environ.get("DEMO", "") not in ("", "small"):
+            self.stderr.write("pointdesk: only the shipped demo data exists in this version. Leave DEMO unset.")
+            sys.exit(2)
         processes = Processes(port=int(os.environ.get("PORT", "8000")), say=self._say)
         try:
             sys.exit(processes.run(when_up=lambda: load_demo(processes.address, say=self._say)))

@@ -1,0 +1,145 @@
+"""`manage.py up` from outside: what is killed comes back, what is stopped leaves nothing, two never share a folder."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+ENGINES = ("DATABASE_URL", "REDIS_URL", "CLICKHOUSE_URL", "REDIS_DB", "PYTEST_XDIST_WORKER", "DJANGO_SETTINGS_MODULE")
+pytestmark = [pytest.mark.xdist_group("processes"), pytest.mark.timeout(300)]
+
+
+class Up:
+    """A running `manage.py up` with a data folder of its own."""
+
+    def __init__(self, data_dir: Path) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.environment = {name: value for name, value in os.environ.items() if name not in ENGINES}
+        self.environment |= {"DATA_DIR": str(data_dir), "PORT": str(self.port)}
+        self.state = data_dir / "engines"
+        self.log = data_dir / "up.log"
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "manage.py", "up"],
+                cwd=ROOT,
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def ready(self, *, seconds: float = 90) -> "Up":
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            assert self.process.poll() is None, self.log.read_text()
+            if "READY http" in self.log.read_text() and self.answers():
+                return self
+            time.sleep(0.2)
+        raise AssertionError(self.log.read_text())
+
+    def answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/ready", timeout=5) as answer:
+                return bool(answer.status == 200)
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def pid(self, name: str) -> int:
+        return int(json.loads((self.state / "pids" / f"{name}.json").read_text())["pid"])
+
+    def family(self) -> list[psutil.Process]:
+        found: list[psutil.Process] = psutil.Process(self.process.pid).children(recursive=True)
+        return found
+
+    def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+
+
+@pytest.fixture
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    data_dir = tmp_path_factory.mktemp("up")
+    for folder in (data_dir, *data_dir.parents[:2]):
+        folder.chmod(0o755)  # PostgreSQL runs as a lesser user where we are root
+    started = Up(data_dir)
+    yield started
+    if started.process.poll() is None:
+        started.process.send_signal(signal.SIGINT)
+        started.process.wait(60)
+
+
+def gone(processes: list[psutil.Process], *, seconds: float = 20) -> bool:
+    _, alive = psutil.wait_procs(processes, timeout=seconds)
+    return not alive
+
+
+def until(answer: object, *, seconds: float = 60) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if answer():  # type: ignore[operator]
+            return True
+        time.sleep(0.3)
+    return False
+
+
+def test_everything_comes_up_and_ctrl_c_leaves_nothing(up: Up) -> None:
+    family = up.ready().family()
+    assert len(family) >= 8
+    up.process.send_signal(signal.SIGINT)
+    assert up.process.wait(60) == 0
+    assert gone(family)
+
+
+def test_a_killed_engine_or_process_is_named_and_comes_back(up: Up) -> None:
+    up.ready()
+    for name in ("valkey", "web", "worker", "postgresql"):
+        before = up.pid(name)
+        os.kill(before, signal.SIGKILL)
+        assert until(lambda name=name, before=before: up.pid(name) != before and up.answers()), f"{name}: {up.log.read_text()}"
+        assert f"{name} died" in up.log.read_text()
+    done = up.manage("audit_ledger", "--json")
+    assert (done.returncode, json.loads(done.stdout)["ok"]) == (0, True)
+
+
+def test_after_the_supervisor_was_killed_the_next_start_finds_all_well(up: Up) -> None:
+    family = up.ready().family()
+    made = up.manage("create_tenant", "kept", "--json")
+    assert made.returncode == 0, made.stderr
+    os.kill(up.process.pid, signal.SIGKILL)
+    up.process.wait()
+    assert gone(family), [process for process in family if process.is_running()]
+    again = Up(up.state.parent).ready()
+    try:
+        assert again.manage("create_tenant", "kept", "--json").returncode == 2  # it is still there
+    finally:
+        again.process.send_signal(signal.SIGINT)
+        again.process.wait(60)
+
+
+def test_a_second_start_in_the_same_folder_is_refused(up: Up) -> None:
+    up.ready()
+    second = up.manage("up")
+    assert second.returncode == 2
+    assert "runs already" in second.stderr
+    assert up.answers()
