@@ -16,7 +16,7 @@ setup: $(STAMP)  # make .venv and install the locked, hashed requirements
 
 $(STAMP): requirements.txt requirements-setup.txt .ci/find-python
 	@echo "Setting up .venv (about a minute) ..."
-	@test -x $(PYTHON) || $$(sh .ci/find-python) -m venv .venv
+	@test -x $(PYTHON) || { python=$$(sh .ci/find-python) && "$$python" -m venv .venv; }
 	@$(PYTHON) -m pip install -q --disable-pip-version-check --require-hashes -r requirements-setup.txt
 	@$(BIN)/uv pip sync -q --python $(PYTHON) --require-hashes requirements.txt
 	@touch $@

@@ -14,15 +14,17 @@ def main() -> int:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     from django.core.management import execute_from_command_line  # after the engines have set their addresses
 
-    if len(sys.argv) < 2 or sys.argv[1] in WITHOUT_ENGINES or "--help" in sys.argv:
-        execute_from_command_line(sys.argv)
-        return 0
     try:
+        if len(sys.argv) < 2 or sys.argv[1] in WITHOUT_ENGINES or "--help" in sys.argv:
+            execute_from_command_line(sys.argv)
+            return 0
         with running():
             execute_from_command_line(sys.argv)
     except Failure as failure:
         print(f"pointdesk: {failure}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
     return 0
 
 

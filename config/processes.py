@@ -12,6 +12,7 @@ from types import FrameType
 
 from config.engines.child import Child, wait_until
 from config.engines.house import ROOT, EngineHouse, Failure
+from config.engines.places import is_free
 
 #: A child that dies is started again, but not for ever: so often within so many seconds, and we give up.
 RESTARTS_MAX = 5
@@ -34,7 +35,7 @@ class Processes:
         self._web = Child("web", state=state)
         self._worker = Child("worker", state=state)
         self._beat = Child("beat", state=state)
-        self._restarts: list[float] = []
+        self._restarts: dict[str, list[float]] = {}
         self._started: list[tuple[Child, Callable[[], None]]] = []
 
     @property
@@ -44,7 +45,12 @@ class Processes:
     def run(self, *, when_up: Callable[[], None]) -> int:
         """Start, watch until Ctrl-C, stop; -> exit code."""
         if not self._house.own():
-            raise Failure("Pointdesk runs already from this folder. Stop it first, or set DATA_DIR to another folder.")
+            raise Failure(
+                "Pointdesk (or a command of it) runs already from this folder. Stop it first, or set DATA_DIR to another folder."
+            )
+        for child in (self._beat, self._worker, self._web):
+            child.stop_orphan()
+        self._wait_for_port()
         for sig in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(sig, _raise_stopped)
         try:
@@ -68,9 +74,8 @@ class Processes:
         return 1
 
     def _start(self) -> None:
-        for child in (self._beat, self._worker, self._web):
-            child.stop_orphan()
-        self._say("Starting PostgreSQL, Valkey and ClickHouse ...")
+        names = ", ".join(engine.name for engine in self._house.engines)
+        self._say(f"Starting {names} ..." if names else "Using the servers of DATABASE_URL, REDIS_URL and CLICKHOUSE_URL ...")
         os.environ.update(self._house.start())
         self._migrate()
         self._launch(self._web, self._web_command)
@@ -83,6 +88,7 @@ class Processes:
         child.start([sys.executable, "manage.py", "migrate", "--verbosity", "0"], cwd=ROOT, env=os.environ)
         while child.alive():
             time.sleep(0.05)
+        child.stop()
         if child.exit_code:
             raise RuntimeError(f"The database could not be migrated:\n{child.last_words(15)}")
 
@@ -107,7 +113,7 @@ class Processes:
 
     def _beat_command(self) -> None:
         schedule = self._house.places.state / "beat"
-        schedule.mkdir(exist_ok=True)
+        schedule.mkdir(mode=0o700, exist_ok=True)
         argv = [
             sys.executable, "-m", "celery", "-A", "config.celery", "beat", "--loglevel", "warning",
             "--schedule", str(schedule / "schedule"), "--pidfile", "",
@@ -134,12 +140,28 @@ class Processes:
     def _revive(self, child: Child, start: Callable[[], None]) -> None:
         """Start a dead child again on its old address. Raises: RuntimeError, when it keeps dying."""
         now = time.monotonic()
-        self._restarts = [moment for moment in self._restarts if now - moment < RESTARTS_SECONDS] + [now]
-        if len(self._restarts) > RESTARTS_MAX:
+        recent = [moment for moment in self._restarts.get(child.name, []) if now - moment < RESTARTS_SECONDS] + [now]
+        self._restarts[child.name] = recent
+        if len(recent) > RESTARTS_MAX:
             raise RuntimeError(f"{child.name} keeps dying (exit {child.exit_code}). Its last words:\n{child.last_words(15)}")
         self._say(f"{child.name} died (exit {child.exit_code}); starting it again.")
         child.sweep_group()
         start()
+        urls = self._house.publish()
+        if any(os.environ.get(name) != url for name, url in urls.items()):
+            # Its old port was taken meanwhile: everybody has to learn the new address.
+            os.environ.update(urls)
+            for service, launch in self._started:
+                service.stop()
+                launch()
+
+    def _wait_for_port(self) -> None:
+        """The web processes of a killed supervisor need a moment to end. Raises: Failure, when it is somebody else's port."""
+        deadline = time.monotonic() + 10
+        while not is_free(self._port):
+            if time.monotonic() > deadline:
+                raise Failure(f"Port {self._port} is in use. Choose another one: PORT={self._port + 1} make ...")
+            time.sleep(0.1)
 
 
 def _raise_stopped(signum: int, frame: FrameType | None) -> None:

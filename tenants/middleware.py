@@ -86,6 +86,13 @@ class TenantGateMiddleware:
                 response = response.render()
             return response
 
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
+        """A page that meets a missing database or a lock that is not had in time says so, and nothing of it is kept."""
+        if not isinstance(exception, OperationalError | InterfaceError):
+            return None
+        log.error("database unavailable", error=type(exception).__name__)
+        return database_away(request)
+
 
 def _access_of(request: HttpRequest) -> Access | None:
     if request.path.startswith("/api/"):

@@ -25,7 +25,7 @@ class Login:
     gid: int
 
 
-def _dies_with_parent(sig: signal.Signals) -> Callable[[], None] | None:
+def dies_with_parent(sig: signal.Signals) -> Callable[[], None] | None:
     """On Linux the kernel tells a child that its parent is gone, even after kill -9. Elsewhere orphans are found at start."""
     if not sys.platform.startswith("linux"):
         return None
@@ -53,8 +53,9 @@ class Child:
     def start(
         self, argv: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: Path | None = None, login: Login | None = None
     ) -> None:
-        self.log.parent.mkdir(parents=True, exist_ok=True)
-        self._pid_file.parent.mkdir(parents=True, exist_ok=True)
+        for folder in (self.log.parent, self._pid_file.parent):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folder.chmod(0o700)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 argv,
@@ -67,7 +68,7 @@ class Child:
                 user=login.uid if login else None,
                 group=login.gid if login else None,
                 extra_groups=[] if login else None,
-                preexec_fn=_dies_with_parent(self._stop_signal),
+                preexec_fn=dies_with_parent(self._stop_signal),
             )
         created = psutil.Process(self._process.pid).create_time()
         self._pid_file.write_text(json.dumps({"pid": self._process.pid, "created": created}))

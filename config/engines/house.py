@@ -63,6 +63,7 @@ class EngineHouse:
             return False
         os.set_inheritable(lock.fileno(), False)
         self._owner_lock = lock
+        self._notice.unlink(missing_ok=True)  # of an owner that was killed
         return True
 
     def start(self) -> dict[str, str]:
@@ -110,16 +111,16 @@ class EngineHouse:
 
     def visit(self) -> dict[str, str] | None:
         """As a guest: the URLs of the running engines, or None when their owner is gone."""
-        lock = (self.places.state / "guests.lock").open("w")
-        fcntl.flock(lock, fcntl.LOCK_SH)
         deadline = time.monotonic() + GUEST_WAIT_SECONDS
         while time.monotonic() < deadline:
-            with contextlib.suppress(FileNotFoundError, ValueError):
+            lock = (self.places.state / "guests.lock").open("w")
+            with contextlib.suppress(BlockingIOError, FileNotFoundError, ValueError):
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
                 urls: dict[str, str] = json.loads(self._notice.read_text())
                 self._guest_lock = lock
                 return urls
-            if self.own():  # the owner left while we waited
-                lock.close()
+            lock.close()  # an owner that is leaving waits for its guests: we are none while we wait
+            if self.own():
                 return None
             time.sleep(0.1)
         raise Failure(f"The embedded engines of {self.places.state} are starting or stopping for too long. See its log folder.")
@@ -137,7 +138,10 @@ def running(*, directory: Path | None = None, durable: bool = True) -> Iterator[
 
     Raises: Failure, when they neither run nor start.
     """
-    house = EngineHouse(directory=directory, durable=durable)
+    try:
+        house = EngineHouse(directory=directory, durable=durable)
+    except RuntimeError as problem:
+        raise Failure(str(problem)) from problem
     if not house.engines:
         yield
         return
@@ -149,7 +153,11 @@ def running(*, directory: Path | None = None, durable: bool = True) -> Iterator[
                 urls = house.start()
             except RuntimeError as problem:
                 raise Failure(str(problem)) from problem
-        os.environ.update(urls)
+        missing = [engine.variable for engine in house.engines if engine.variable not in urls]
+        if missing:
+            raise Failure(f"Pointdesk runs from this folder on servers of its own. Set {', '.join(missing)} here too.")
+        for name, url in urls.items():
+            os.environ.setdefault(name, url)  # what somebody has set stays
         yield
     finally:
         house.stop() if owner else house.leave()

@@ -37,17 +37,18 @@ class Places:
             self.sockets = Path(tempfile.gettempdir()) / f"pointdesk-{os.geteuid()}-{mark}"
         self.sockets.mkdir(mode=0o711, parents=True, exist_ok=True)
         self._own(self.sockets)
+        self.sockets.chmod(0o711)
 
     @staticmethod
     def _own(folder: Path) -> None:
-        if folder.stat().st_uid != os.geteuid():
+        if folder.lstat().st_uid != os.geteuid():
             raise RuntimeError(f"{folder} belongs to another user. Remove it or set DATA_DIR to a folder of your own.")
 
     def port(self, name: str) -> int:
         """The port of last time if it is still free, else a new one."""
         file = self.state / "ports.json"
         ports: dict[str, int] = json.loads(file.read_text()) if file.exists() else {}
-        if name not in ports or not _is_free(ports[name]):
+        if name not in ports or not is_free(ports[name]):
             ports[name] = _free_port()
             file.write_text(json.dumps(ports))
         return ports[name]
@@ -61,7 +62,7 @@ class Places:
         return file.read_text()
 
 
-def _is_free(port: int) -> bool:
+def is_free(port: int) -> bool:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

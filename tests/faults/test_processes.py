@@ -143,3 +143,26 @@ def test_a_second_start_in_the_same_folder_is_refused(up: Up) -> None:
     assert second.returncode == 2
     assert "runs already" in second.stderr
     assert up.answers()
+
+
+def test_a_start_that_is_broken_off_leaves_nothing_half_made(tmp_path_factory: pytest.TempPathFactory) -> None:
+    data_dir = tmp_path_factory.mktemp("broken-off")
+    for folder in (data_dir, *data_dir.parents[:2]):
+        folder.chmod(0o755)
+    for seconds in (1.0, 1.6, 2.4):
+        begun = Up(data_dir)
+        time.sleep(seconds)
+        begun.process.send_signal(signal.SIGINT)
+        begun.process.wait(60)
+    whole = Up(data_dir).ready()
+    whole.process.send_signal(signal.SIGINT)
+    assert whole.process.wait(60) == 0
+
+
+def test_an_address_that_somebody_has_set_is_never_replaced(up: Up) -> None:
+    up.ready()
+    up.environment["DATABASE_URL"] = "postgresql://nobody@127.0.0.1:9/none"
+    done = up.manage("create_tenant", "elsewhere", "--json")
+    del up.environment["DATABASE_URL"]
+    assert done.returncode != 0
+    assert up.manage("create_tenant", "elsewhere", "--json").returncode == 0

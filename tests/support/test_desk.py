@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -310,3 +311,15 @@ def test_a_changed_store_leaves_an_audit_event_and_no_admin_log(as_alice: Client
     assert store.aliases.get().tenant == kulfi
     assert AuditEvent.objects.filter(action="change_store", actor_name="Alice").exists()
     assert not LogEntry.objects.exists()
+
+
+def test_a_page_that_does_not_get_its_lock_says_so_and_keeps_nothing(
+    as_bob: Client, meera: Customer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def locked(*args: Any, **kwargs: Any) -> Any:
+        raise OperationalError("canceling statement due to lock timeout")
+
+    monkeypatch.setattr("loyalty.operations.issue", locked)
+    response = issue(as_bob, meera)
+    assert response.status_code == 503
+    assert "Nothing was changed" in response.content.decode()

@@ -5,7 +5,6 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from config.demo.load import load_demo
-from config.engines import Failure
 from config.processes import Processes
 
 
@@ -17,10 +16,10 @@ class Command(BaseCommand):
         if os.environ.get("DEMO", "") not in ("", "small"):
             self.stderr.write("pointdesk: only the shipped demo data exists in this version. Leave DEMO unset.")
             sys.exit(2)
-        processes = Processes(port=int(os.environ.get("PORT", "8000")), say=self._say)
         try:
+            processes = Processes(port=int(os.environ.get("PORT", "8000")), say=self._say)
             sys.exit(processes.run(when_up=lambda: load_demo(processes.address, say=self._say)))
-        except Failure as failure:
+        except RuntimeError as failure:
             self.stderr.write(f"pointdesk: {failure}")
             sys.exit(2)
 

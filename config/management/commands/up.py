@@ -4,7 +4,6 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from config.engines import Failure
 from config.processes import Processes
 
 
@@ -13,10 +12,10 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def handle(self, *args: Any, **options: Any) -> None:
-        processes = Processes(port=int(os.environ.get("PORT", "8000")), say=self._say)
         try:
+            processes = Processes(port=int(os.environ.get("PORT", "8000")), say=self._say)
             sys.exit(processes.run(when_up=lambda: None))
-        except Failure as failure:
+        except RuntimeError as failure:
             self.stderr.write(f"pointdesk: {failure}")
             sys.exit(2)
 
