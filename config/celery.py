@@ -13,14 +13,13 @@ from django.conf import settings
 app = Celery("pointdesk")
 
 
-def _broker(url: str) -> str:
-    if url.startswith("unix://"):
-        return url.replace("unix://", "redis+socket://") + f"?virtual_host={settings.REDIS_DB}"
-    return f"{url.rstrip('/')}/{settings.REDIS_DB}"
+def _broker(address: str) -> str:
+    """Celery's spelling of a unix socket's address."""
+    return address.replace("unix://", "redis+socket://").replace("?db=", "?virtual_host=")
 
 
 app.conf.update(
-    broker_url=_broker(settings.REDIS_URL),
+    broker_url=_broker(settings.BROKER_ADDRESS),
     task_ignore_result=True,
     # A killed worker's task runs again (so tasks are idempotent), and soon.
     task_acks_late=True,

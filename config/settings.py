@@ -23,7 +23,7 @@ if not SECRET_KEY:
     from config.secret import local_secret_key
 
     SECRET_KEY = local_secret_key(DATA_DIR)
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]", "testserver"])
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])
 
 INSTALLED_APPS = [
@@ -92,6 +92,9 @@ def _database(url: str) -> dict[str, Any]:
         "timezone": "UTC",
     }
     options: dict[str, Any] = {"options": " ".join(f"-c {name}={value}" for name, value in limits.items()), "connect_timeout": 5}
+    options |= {
+        name: value for name, value in parts.items() if name not in ("dbname", "user", "password", "host", "port", "options")
+    }
     if PROCESS == "web":
         options["assume_role"] = "web"
     return {
@@ -113,16 +116,30 @@ REDIS_URL = env.str("REDIS_URL", "redis://127.0.0.1:6379")
 CLICKHOUSE_URL = env.str("CLICKHOUSE_URL", "http://127.0.0.1:8123/pointdesk")
 #: One instance serves both; the broker must never evict, so the cache lives by its time-outs.
 REDIS_DB = env.int("REDIS_DB", 0)
+
+
+def redis_address(number: int) -> str:
+    """REDIS_URL with this database, whichever it names itself."""
+    parts = urlsplit(REDIS_URL)
+    if parts.scheme == "unix":
+        return f"{REDIS_URL.partition('?')[0]}?db={number}"
+    return parts._replace(path=f"/{number}").geturl()
+
+
+BROKER_ADDRESS = redis_address(REDIS_DB)
 CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
-        "LOCATION": f"{REDIS_URL}?db={REDIS_DB + 1}"
-        if urlsplit(REDIS_URL).scheme == "unix"
-        else f"{REDIS_URL.rstrip('/')}/{REDIS_DB + 1}",
+        "LOCATION": redis_address(REDIS_DB + 1),
         "OPTIONS": {"socket_timeout": 0.25, "socket_connect_timeout": 0.25},
     }
 }
 
+#: Behind HTTPS: cookies by HTTPS only, and the browser told to stay there.
+HTTPS = env.bool("HTTPS", False)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
+SECURE_HSTS_SECONDS = 31536000 if HTTPS else 0
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIND_PROXY", False) else None
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_AGE = 12 * 3600
@@ -150,7 +167,6 @@ WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
 
 #: The raw body of a batch is kept as bytes: 16 MiB. Django's own limit must not be the one that answers.
-BILL_BYTES_MAX = 1 << 20
 BATCH_BYTES_MAX = 16 << 20
 DATA_UPLOAD_MAX_MEMORY_SIZE = BATCH_BYTES_MAX + 1
 
@@ -159,7 +175,6 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["integrations.api.http.HasScope"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["integrations.api.http.ExactJSONParser"],
-    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "EXCEPTION_HANDLER": "integrations.api.http.answer_error",
     "UNAUTHENTICATED_USER": None,
 }

@@ -27,12 +27,16 @@ class DeliveryAdmin(ReadOnlyAdmin):
     view_act = Act.VIEW_INBOX
     list_display = ("receipt", "labelled_state", "bill_no", "store_code", "check_name", "message", "received_at", "attempts")
     list_filter = ("state", "source", "check_name")
-    search_fields = ("=receipt", "=bill_no")
+    search_fields = ("receipt__exact", "bill_no__exact")
     search_help_text = "Receipt or bill number, whole"
     fields = (
         "receipt", "state", "check_name", "message", "shown_details", "bill", "bill_no", "store_code", "masked", "source", "sender",
         "repush", "received_at", "processed_at", "attempts", "raw",
     )  # fmt: skip
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Delivery]:
+        rows: QuerySet[Delivery] = super().get_queryset(request)
+        return rows.defer("body", "details")  # a list of 50 must not read 50 MiB
 
     @display(description="State", label=STATE_LABELS)
     def labelled_state(self, row: Delivery) -> str:
@@ -97,7 +101,7 @@ class BillAdmin(ReadOnlyAdmin):
     )
     list_select_related = ("store", "customer")
     list_filter = ("store", "mode")
-    search_fields = ("=bill_no",)
+    search_fields = ("bill_no__exact",)
     search_help_text = "Bill number, whole"
     date_hierarchy = "business_date"
     exclude = ("fingerprint", "period", "till")
@@ -137,10 +141,15 @@ class ParityRunAdmin(ModelAdmin):
         rows: QuerySet[ParityRun] = super().get_queryset(request)
         return rows.filter(tenant_slug__in=["", access_of(request).tenant.slug])
 
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        row = super().get_object(request, object_id, from_field)
+        if row is not None:
+            row.reader = access_of(request).tenant.slug
+        return row
+
     @admin.display(description="Differences of this brand")
-    def own_differences(self, row: ParityRun) -> SafeString:
-        slug = row.tenant_slug or ""
-        own = [difference for difference in row.differences if difference["tenant"] == slug]
+    def own_differences(self, row: Any) -> SafeString:
+        own = [difference for difference in row.differences if difference["tenant"] == getattr(row, "reader", "")]
         return format_html('<pre class="pd-raw">{}</pre>', json.dumps(own, indent=2) if own else "none listed here")
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:

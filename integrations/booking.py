@@ -460,7 +460,7 @@ class Desk:
         self._compare_mode(case, spend)
         on = case.business_date
         if hold is None:
-            entries = account.redeem(points, on=on)
+            entries = account.redeem(points, on=on, today=today)
             self._tell(
                 case, DiscrepancyKind.NO_HOLD, points=points, message=f"{points} points were spent without being blocked first."
             )
@@ -474,7 +474,7 @@ class Desk:
             late = f"The bill came after its {hold.points} blocked points had been freed ({hold.state})."
             self._tell(case, DiscrepancyKind.LATE_COMPLETION, points=points, message=late)
         else:
-            entries = account.redeem(points, on=on, hold=hold)
+            entries = account.redeem(points, on=on, today=today, hold=hold)
             taken = f"Another bill had completed the redemption {hold.reference}; {points} points were spent again."
             self._tell(case, DiscrepancyKind.HOLD_TAKEN, points=points, message=taken)
         debt = sum(entry.owed for entry in entries if entry.kind is Kind.DEBT)
@@ -505,7 +505,7 @@ class Desk:
                     "redemption_unknown", f"No redemption {spend.reference} was started here. Check the reference at the till.",
                     path="redemption.reference", found=spend.reference,
                 )  # fmt: skip
-        named = [hold for hold in account.holds if hold.bill_no == case.document.bill_no and hold.store_id == case.store.pk]
+        named = [hold for hold in account.holds if hold.bill_no == case.document.bill_no and self._same_bill(hold, case)]
         if named:
             return next((hold for hold in named if hold.state is HoldState.ACTIVE), named[-1])
         equal = [
@@ -514,6 +514,11 @@ class Desk:
             if hold.store_id == case.store.pk and not hold.bill_no and hold.points == self._wanted(spend, rate=hold.rate)
         ]
         return equal[0] if len(equal) == 1 else None
+
+    def _same_bill(self, hold: Hold, case: Case) -> bool:
+        """A hold names the number of a bill of its own store and year; next year's number is another bill (CASES 25)."""
+        day = hold.at.astimezone(case.store.timezone_or(self.batch.tenant)).date()
+        return hold.store_id == case.store.pk and natural_period(day, rule=self.batch.tenant.bill_period) == case.key[3]
 
     @staticmethod
     def _wanted(spend: Spend, *, rate: Decimal) -> Decimal:
@@ -542,7 +547,8 @@ class Desk:
 
     def _refuse_missing_split(self, case: Case) -> None:
         rows = self.by_bill.get((case.store.pk, case.document.bill_no), [])
-        here = [hold for hold in self.book.holds.values() if hold.id in {row.id for row in rows}]
+        ids = {row.id for row in rows}
+        here = [hold for hold in self.book.holds.values() if hold.id in ids and self._same_bill(hold, case)]
         open_elsewhere = [row for row in rows if row.id not in self.book.holds and row.state == HoldState.ACTIVE]
         held = next((hold for hold in here if hold.state is HoldState.ACTIVE), None) or next(iter(open_elsewhere), None)
         if held is not None:

@@ -7,12 +7,12 @@ from urllib.parse import unquote, urlsplit
 
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client
-from clickhouse_connect.driver.exceptions import ClickHouseError
+from clickhouse_connect.driver.exceptions import OperationalError
 from django.conf import settings
 from urllib3.exceptions import HTTPError
 
-#: Whatever says that ClickHouse cannot be asked now.
-Away = (ClickHouseError, HTTPError, OSError)
+#: Whatever says that ClickHouse cannot be reached now. What it says about our statements is another matter, and is raised.
+Away = (OperationalError, HTTPError, OSError)
 
 #: Delivery is at least once: every read is FINAL. `version` grows with the feed's epoch and the row's transaction.
 TABLES = (
@@ -58,6 +58,8 @@ def connected(*, timeout_seconds: int = 60) -> Iterator[Client]:
         connect_timeout=2,
         send_receive_timeout=timeout_seconds,
         autogenerate_session_id=False,
+        query_retries=0,
+        settings={"max_partitions_per_insert_block": 0},  # a re-push may reach back many years
     )
     try:
         yield client

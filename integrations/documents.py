@@ -33,7 +33,7 @@ DECIMAL_COMMA = re.compile(r"-?\d{1,14},\d{1,2}\Z")
 UNWRITABLE = re.compile("[\x00-\x1f\ud800-\udfff]")
 REFERENCE = r"^[A-Za-z0-9._:-]{1,64}$"
 LOYALTY_TENDER = "LOYALTY_POINTS"
-DEPTH_MAX = 40
+AMOUNT_MAX = Decimal(10) ** 13
 
 
 class CheckFailed(DomainError):
@@ -134,7 +134,9 @@ def _decimal(value: Any, info: ValidationInfo) -> Decimal:
     lenient: list[str] | None = (info.context or {}).get("lenient")
     if isinstance(value, bool) or not isinstance(value, (str, int, Decimal)):
         raise ValueError("is not a number")
-    text = f"{value:f}" if isinstance(value, Decimal) and value.is_finite() else str(value)
+    if isinstance(value, Decimal) and (not value.is_finite() or abs(value.adjusted()) > 20):
+        raise ValueError("is out of range")  # and is never written out: 1e999999999 has a thousand million digits
+    text = f"{value:f}" if isinstance(value, Decimal) else str(value)
     if NUMBER.match(text):
         return Decimal(text)
     if lenient is not None:
@@ -194,6 +196,7 @@ Signed = Annotated[Decimal, BeforeValidator(_decimal)]
 Amount = Annotated[Decimal, BeforeValidator(_decimal), AfterValidator(_not_negative)]
 Points = Annotated[int, BeforeValidator(_points)]
 Text = Annotated[str, BeforeValidator(_text_of), AfterValidator(_clean_text), Field(max_length=120)]
+ShortText = Annotated[str, BeforeValidator(_text_of), AfterValidator(_clean_text), Field(max_length=64)]
 Code = Annotated[str, BeforeValidator(_text_of), AfterValidator(_clean_text), Field(min_length=1, max_length=120)]
 ShortCode = Annotated[str, BeforeValidator(_text_of), AfterValidator(_clean_text), Field(min_length=1, max_length=64)]
 Reference = Annotated[str, BeforeValidator(_text_of), Field(pattern=REFERENCE)]
@@ -223,7 +226,7 @@ class Redemption(_Part):
 
 
 class Item(_Part):
-    line_no: Points | None = None
+    line_no: Annotated[int, BeforeValidator(_points), Field(le=10**6)] | None = None
     line_type: LineType = "SALE"
     item_code: Text | None = None
     department: Text | None = None
@@ -260,7 +263,7 @@ class Form(_Part):
     bill_uid: Text | None = None
     business_id: Text | None = None
     version: Annotated[int, BeforeValidator(_points), Field(ge=1, le=10**6)] = 1
-    till_code: Text | None = None
+    till_code: ShortText | None = None
     cashier: Text | None = None
     customer: Person | None = None
     loyalty_mode: Literal["PAYMENT", "DISCOUNT"] | None = None
@@ -368,7 +371,11 @@ def read_bill(raw: Mapping[str, Any], *, minor_digits: int, lenient: bool = Fals
         _require(form.net_amount, "net_amount")
         _require(form.items or None, "items")
     _check_minor_unit(form, minor_digits)
+    if form.bill_type == "SALE" and any(item.line_type == "RETURN" for item in form.items):
+        raise CheckFailed("bad_value", "items: a SALE holds returned lines. Send it as an EXCHANGE.", path="items")
     document = _document(form)
+    if max(document.gross, document.discount, abs(document.net), abs(document.tax), abs(document.payable)) >= AMOUNT_MAX:
+        raise CheckFailed("bad_value", f"An amount of the bill is {AMOUNT_MAX} or more.", path="net_amount")
     if readings:
         document = replace(document, flags=(*document.flags, "lenient_number"))
     return document

@@ -17,7 +17,7 @@ from django.db import OperationalError, connection, transaction
 from django_scopes import scope
 
 from integrations.booking import Outcome, Taken, book_batch
-from integrations.documents import MalformedJSON, read_json
+from integrations.documents import UNWRITABLE, MalformedJSON, read_json
 from integrations.models import DeliveryState, Source
 from loyalty.ledger import retried
 from tenants import crash
@@ -62,7 +62,7 @@ FAILED = """
         state = CASE WHEN attempts + 1 >= %s THEN 'quarantined' ELSE state END,
         check_name = CASE WHEN attempts + 1 >= %s THEN 'processing_error' ELSE check_name END,
         message = %s, processed_at = %s, next_try_at = %s::timestamptz + %s * interval '1 second' * (attempts + 1)
-    WHERE tenant_id = %s AND id = %s
+    WHERE tenant_id = %s AND id = %s AND state = 'received'
 """
 WAITING = (
     "SELECT DISTINCT tenant_id FROM integrations_delivery WHERE state = 'received' AND (next_try_at IS NULL OR next_try_at <= %s)"
@@ -100,7 +100,7 @@ def receive(
     try:
         bill = checked if checked is not None else read_json(body)
     except MalformedJSON as problem:
-        _keep(tenant, body, source=source, sender=sender, repush=repush, rejected=problem)
+        reject(tenant, body, problem, source=source, sender=sender)
         raise
     named = bill.get("business_id")
     if named is not None and named != tenant.business_id:
@@ -111,6 +111,11 @@ def receive(
             path="business_id",
         )
     return _keep(tenant, body, source=source, sender=sender, repush=repush)
+
+
+def reject(tenant: Tenant, body: bytes, problem: MalformedJSON, *, source: Source, sender: Actor) -> None:
+    """Keep a body that nobody can read, finally."""
+    _keep(tenant, body, source=source, sender=sender, repush="", rejected=problem)
 
 
 def _keep(
@@ -131,7 +136,8 @@ def _keep(
         receipt, first_state = cursor.fetchone()
         if first_state == DeliveryState.QUARANTINED:
             cursor.execute(RETRY, [tenant.pk, digest])
-            first_state = cursor.fetchone()[0]
+            # None: somebody else has just asked for the same.
+            first_state = (cursor.fetchone() or [DeliveryState.RECEIVED.value])[0]
     return Received(receipt, first_state, duplicate=True)
 
 
@@ -145,33 +151,51 @@ def process(tenant: Tenant, *, now: datetime, rows_max: int = BATCH_ROWS) -> Cou
         return _process(tenant, now=now, rows_max=rows_max)
 
 
+class Unbookable(Exception):
+    """Booking these deliveries raised; its cause says what."""
+
+    def __init__(self, delivery_ids: list[int]) -> None:
+        super().__init__(f"{len(delivery_ids)} deliveries")
+        self.delivery_ids = delivery_ids
+
+
 def _process(tenant: Tenant, *, now: datetime, rows_max: int) -> Counter[str] | None:
     try:
         return retried(lambda: _book_some(tenant, now=now, rows_max=rows_max))
-    except OperationalError:
-        raise  # the database's trouble is nobody's bill
-    except Exception as problem:
-        if rows_max > 1:
-            log.warning("batch halved", tenant=tenant.slug, rows=rows_max, error=type(problem).__name__)
-            return _process(tenant, now=now, rows_max=(rows_max + 1) // 2)
-        _note_failure(tenant, problem, now=now)
+    except Unbookable as problem:
+        count, cause = len(problem.delivery_ids), problem.__cause__
+        if count > 1:
+            log.warning("batch halved", tenant=tenant.slug, rows=count, error=type(cause).__name__)
+            return _process(tenant, now=now, rows_max=(count + 1) // 2)
+        _note_failure(tenant, problem.delivery_ids[0], cause, now=now)
         return Counter({"failed": 1})
 
 
 def _book_some(tenant: Tenant, *, now: datetime, rows_max: int) -> Counter[str] | None:
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(TENANT_LOCK, [tenant.pk % 2**31])
-        if not cursor.fetchone()[0]:
-            return None
-        cursor.execute(TAKE, [tenant.pk, now, rows_max])
-        taken = [Taken(row[0], bytes(row[1])) for row in cursor.fetchall()]
-        if not taken:
-            return Counter()
-        outcomes = book_batch(tenant, taken, now=now)
-        settled = [outcome for outcome in outcomes if outcome.state is not DeliveryState.RECEIVED]
-        crash.point("inbox_before_settle")
-        cursor.execute(SETTLE, [now, *columns_of([_row(outcome) for outcome in settled]), tenant.pk])
-        crash.point("inbox_before_commit")
+    """Raises: Unbookable; OperationalError, since the database's trouble is nobody's bill."""
+    ids: list[int] = []
+    settled: list[Outcome] = []
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(TENANT_LOCK, [tenant.pk % 2**31])
+            if not cursor.fetchone()[0]:
+                return None
+            cursor.execute(TAKE, [tenant.pk, now, rows_max])
+            taken = [Taken(row[0], bytes(row[1])) for row in cursor.fetchall()]
+            if not taken:
+                return Counter()
+            ids = [delivery.id for delivery in taken]
+            outcomes = book_batch(tenant, taken, now=now)
+            settled = [outcome for outcome in outcomes if outcome.state is not DeliveryState.RECEIVED]
+            crash.point("inbox_before_settle")
+            cursor.execute(SETTLE, [now, *columns_of([_row(outcome) for outcome in settled]), tenant.pk])
+            crash.point("inbox_before_commit")
+    except OperationalError:
+        raise
+    except Exception as problem:
+        if not ids:
+            raise
+        raise Unbookable(ids) from problem
     crash.point("inbox_after_commit")
     return Counter(outcome.state.value for outcome in settled)
 
@@ -183,17 +207,12 @@ def _row(outcome: Outcome) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def _note_failure(tenant: Tenant, problem: Exception, *, now: datetime) -> None:
-    message = (
-        f"Processing failed ({type(problem).__name__}: {problem}). It is tried {TRIES_MAX} times, then a person has to look."
-    )
-    log.error("delivery failed", tenant=tenant.slug, error=type(problem).__name__)
+def _note_failure(tenant: Tenant, delivery_id: int, problem: BaseException | None, *, now: datetime) -> None:
+    told = f"Processing failed ({type(problem).__name__}: {problem}). It is tried {TRIES_MAX} times, then a person has to look."
+    log.error("delivery failed", tenant=tenant.slug, delivery=delivery_id, error=type(problem).__name__)
+    text = UNWRITABLE.sub(" ", told)[:500]
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(TAKE, [tenant.pk, now, 1])
-        row = cursor.fetchone()
-        if row is not None:
-            text = message.replace("\0", "")[:500]
-            cursor.execute(FAILED, [TRIES_MAX, TRIES_MAX, text, now, now, RETRY_SECONDS, tenant.pk, row[0]])
+        cursor.execute(FAILED, [TRIES_MAX, TRIES_MAX, text, now, now, RETRY_SECONDS, tenant.pk, delivery_id])
 
 
 def drain(tenant: Tenant, *, now: datetime, batches_max: int = 10_000) -> Counter[str]:
@@ -219,5 +238,11 @@ def sweep(*, now: datetime, tenants: Iterable[Tenant] | None = None) -> Counter[
     """Process whatever the bell missed, tenant by tenant; -> counts by state."""
     total: Counter[str] = Counter()
     for tenant in tenants if tenants is not None else tenants_waiting(now=now):
-        total.update(drain(tenant, now=now))
+        try:
+            total.update(drain(tenant, now=now))
+        except Exception as problem:  # the other tenants' bills go on; this one's wait for the next sweep
+            log.error("inbox failed", tenant=tenant.slug, error=type(problem).__name__)
+            total["failed"] += 1
+            if not connection.in_atomic_block:
+                connection.close_if_unusable_or_obsolete()
     return total

@@ -3,7 +3,7 @@
 from celery import shared_task
 from django.utils import timezone
 
-from integrations import bell, feed, inbox
+from integrations import bell, clickhouse, feed, inbox
 from tenants.models import Tenant
 from tenants.runs import recorded
 
@@ -30,4 +30,7 @@ def sweep_inbox() -> None:
 def feed_analytics() -> None:
     with recorded("feed_analytics") as tally:
         if not tally.busy:
-            tally.done = feed.run(now=timezone.now())
+            try:
+                tally.done = feed.run(now=timezone.now())
+            except clickhouse.Away as problem:
+                tally.failed, tally.note = 1, f"ClickHouse away: {type(problem).__name__}"

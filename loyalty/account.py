@@ -303,7 +303,7 @@ class Account:
         self._must_be_active(hold)
         _check_points(points)
         captured = min(points, hold.points)
-        self._check_shortfall(points - captured, own=(), on=on)
+        self._check_shortfall(points - captured, own=(), on=min(on, today))
         whole = captured == hold.points
         parts = sorted(hold.parts, key=lambda part: _spending_order(part[0]))
         self._end(hold, state=HoldState.CAPTURED if whole else HoldState.PARTLY_CAPTURED, bill_id=bill_id)
@@ -319,7 +319,7 @@ class Account:
         if rest:
             entries += self._give_back(hold, rest, today=today)
         if points > captured:
-            entries += self.redeem(points - captured, on=on, hold=hold)
+            entries += self.redeem(points - captured, on=on, today=today, hold=hold)
         return entries
 
     def complete_late(self, hold: Hold, points: int, *, on: date, today: date, bill_id: int | None = None) -> list[Entry]:
@@ -334,8 +334,7 @@ class Account:
         first = hold.late_bill_id is None
         revived = hold.lapsed if first else []
         own = sorted(hold.parts, key=lambda part: _spending_order(part[0])) if first else []
-        there = sum(count for _, count in revived)
-        self._check_shortfall(points - there, own=own, on=on)
+        self._check_shortfall(points, own=own, on=min(on, today), revived=revived)
         entries: list[Entry] = []
         if revived:
             entry = Entry(Kind.REVERSAL, of_kind=Kind.EXPIRE, hold=hold)
@@ -344,7 +343,7 @@ class Account:
                 if lot not in self.lots:
                     self.lots.append(lot)
             entries.append(self._record(entry))
-        entries += self.redeem(points, on=on, hold=hold, own=own)
+        entries += self.redeem(points, on=on, today=today, hold=hold, own=own)
         leftovers = [lot for lot, _ in revived if lot.available and lot.lapsed(today)]
         if leftovers:
             entries.append(self.expire(leftovers))
@@ -352,33 +351,44 @@ class Account:
             self._change(hold, late_bill_id=bill_id, late_points=points)
         return entries
 
-    def redeem(self, points: int, *, on: date, hold: Hold | None = None, own: Iterable[tuple[Lot, int]] = ()) -> list[Entry]:
+    def redeem(
+        self, points: int, *, on: date, today: date, hold: Hold | None = None, own: Iterable[tuple[Lot, int]] = ()
+    ) -> list[Entry]:
         """Spend available points for a sale that already happened, first `own`, then earliest expiry first.
 
+        Lots must have been alive on the sale's date `on`; a till whose clock runs ahead lapses nothing before `today`.
         What is missing becomes debt (a second entry) where the tenant allows it (CASES 18, vector 5a).
 
         Raises: DomainError `late_shortfall`.
         """
         _check_points(points)
         own = list(own)
-        self._check_shortfall(points, own=own, on=on)
-        usable = [lot for lot in sorted(self.lots, key=_spending_order) if not lot.lapsed(on)]
+        alive_on = min(on, today)
+        self._check_shortfall(points, own=own, on=alive_on)
+        usable = [lot for lot in sorted(self.lots, key=_spending_order) if not lot.lapsed(alive_on)]
         return self._take(points, kind=Kind.REDEEM, lots=usable, own=own, hold=hold)
 
-    def expire(self, lots: list[Lot], *, hold: Hold | None = None) -> Entry:
+    def expire(self, lots: list[Lot]) -> Entry:
         """Take what is available of lapsed lots."""
-        entry = Entry(Kind.EXPIRE, hold=hold)
+        entry = Entry(Kind.EXPIRE)
         for lot in lots:
             self._move(entry, lot, Bucket.AVAILABLE, -lot.available)
         return self._record(entry)
 
     # How the verbs work inside
 
-    def _check_shortfall(self, points: int, *, own: Iterable[tuple[Lot, int]], on: date) -> None:
-        """`own`: lots of an ended hold, whose points are honoured even when lapsed."""
+    def _check_shortfall(
+        self, points: int, *, own: Iterable[tuple[Lot, int]], on: date, revived: Iterable[tuple[Lot, int]] = ()
+    ) -> None:
+        """`own`: lots of an ended hold, whose points are honoured even when lapsed; `revived`: points it is about to get back."""
         assert self.lots_known
-        there = sum(lot.available for lot in self.lots if not lot.lapsed(on))
-        there += sum(min(lot.available, most) for lot, most in own if lot.lapsed(on))
+        back = {id(lot): count for lot, count in revived}
+        lots = {id(lot): lot for lot in (*self.lots, *(lot for lot, _ in own))}
+        honoured = {id(lot): most for lot, most in own}
+        there = 0
+        for key, lot in lots.items():
+            available = lot.available + back.get(key, 0)
+            there += min(available, honoured.get(key, 0)) if lot.lapsed(on) else available
         if points > there and not self.negative_allowed:
             raise DomainError(
                 "late_shortfall",

@@ -6,6 +6,7 @@ No other code writes an entry, a lot, a hold or a balance.
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from tenants.models import Tenant
 from tenants.setwise import columns_of, insert, insert_sql, take_ids
 
 REASON_MIN, REASON_MAX = 3, 500
+#: What PostgreSQL cannot keep, and what nobody means. Line breaks are fine.
+UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
 #: PostgreSQL asks us to try the whole operation again: serialization failure, deadlock.
 AGAIN = {"40001", "40P01"}
 
@@ -37,7 +40,7 @@ LOAD_LOTS = """
 LOAD_HOLDS = """
     SELECT id, customer_id, reference, points, rate, at, expires_at, store_id, bill_no, fingerprint, state, bill_id,
            late_bill_id, late_points
-    FROM loyalty_hold WHERE tenant_id = %s AND (customer_id = ANY(%s) AND state = 'active' OR id = ANY(%s))
+    FROM loyalty_hold WHERE tenant_id = %s AND (customer_id = ANY(%s) AND state = 'active' OR id = ANY(%s)) ORDER BY id
 """
 #: What each lot gave to a hold (of an active hold: still holds), and what the hold's end expired of it.
 LOAD_HOLD_PARTS = """
@@ -51,6 +54,7 @@ LOAD_DEBTS = """
     SELECT e.customer_id, e.id, e.owed + coalesce((SELECT sum(m.delta)::bigint FROM loyalty_entrylot m WHERE m.debt_id = e.id), 0)
     FROM loyalty_entry e WHERE e.tenant_id = %s AND e.customer_id = ANY(%s) AND e.owed > 0 ORDER BY e.id
 """
+LOCK_KEY = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
 FIND_KEY = "SELECT operation, customer_id, fingerprint FROM loyalty_entry WHERE tenant_id = %s AND key = %s ORDER BY seq"
 
 ENTRY_COLUMNS = {
@@ -119,6 +123,8 @@ def content_hash(*parts: object) -> int:
 def checked_reason(reason: str) -> str:
     """The trimmed reason. Raises: DomainError `reason_length` (CASES 82)."""
     reason = reason.strip()
+    if UNWRITABLE.search(reason):
+        raise DomainError("bad_value", "The reason holds control characters. Write it in plain text.", path="reason")
     if not REASON_MIN <= len(reason) <= REASON_MAX:
         raise DomainError("reason_length", f"Give a reason of {REASON_MIN} to {REASON_MAX} characters.", length=len(reason))
     return reason
@@ -155,9 +161,6 @@ class Book:
     def __getitem__(self, customer_id: int) -> Account:
         return self._accounts[customer_id]
 
-    def __contains__(self, customer_id: int) -> bool:
-        return customer_id in self._accounts
-
     def owner_of(self, hold: Hold) -> int:
         """The customer id of a loaded hold."""
         return self._owners[hold.id]
@@ -177,8 +180,12 @@ class Book:
             account.operation = None
 
     def earlier(self, key: str, *, fingerprint: int) -> int | None:
-        """The operation that was posted under this key, or None. Raises: KeyReused, when its content was another."""
+        """The operation that was posted under this key, or None. Raises: KeyReused, when its content was another.
+
+        The key is locked until the transaction ends: the same key for another customer waits here, and then is found.
+        """
         with connection.cursor() as cursor:
+            cursor.execute(LOCK_KEY, [f"{self.tenant.pk}:{key}"])
             cursor.execute(FIND_KEY, [self.tenant.pk, key])
             row = cursor.fetchone()
         if row is None:

@@ -9,7 +9,6 @@ from django_scopes import scope
 from loyalty import ledger
 from loyalty.account import Account, Hold, HoldState
 from loyalty.ledger import Book, Operation, checked_reason, content_hash
-from loyalty.models import Balance
 from loyalty.models import Hold as HoldRow
 from loyalty.programmes import RuleBook
 from tenants.actors import SYSTEM, Actor
@@ -42,27 +41,15 @@ def _posted(account: Account, operation: int, *, repeated: bool = False) -> Post
     return Posted(operation, repeated, account.available, account.held, account.closing)
 
 
-def issue(
-    tenant: Tenant,
-    customer_id: int,
-    *,
-    points: int,
-    reason: str,
-    actor: Actor,
-    key: str,
-    now: datetime,
-    store: Store | None = None,
-) -> Posted:
+def issue(tenant: Tenant, customer_id: int, *, points: int, reason: str, actor: Actor, key: str, now: datetime) -> Posted:
     """Give points by hand, as a new lot under the default rule's validity. One key, one entry, however often sent (CASES 78).
 
     Raises: DomainError `points_invalid`, `reason_length`, `unknown_customer`, `no_rule`; KeyReused.
     """
     reason = checked_reason(reason)
-    today = _today(tenant, store, now)
-    rule = RuleBook(tenant).rule(store_id=store.pk if store else None, on=today)
-    operation = Operation(
-        actor, reason, f"issue:{key}", content_hash("issue", customer_id, points, reason), now, today, store.pk if store else None
-    )
+    today = _today(tenant, None, now)
+    rule = RuleBook(tenant).rule(store_id=None, on=today)
+    operation = Operation(actor, reason, f"issue:{key}", content_hash("issue", customer_id, points, reason), now, today)
     with ledger.open(tenant, [customer_id], now=now) as book:
         if earlier := book.earlier(operation.key, fingerprint=operation.fingerprint):
             return _posted(book[customer_id], earlier, repeated=True)
@@ -121,7 +108,8 @@ def place_hold(
     reason = f"Redemption started at {store}"[: ledger.REASON_MAX]
     operation = Operation(actor, reason, f"hold:{reference}", fingerprint, when, day, store.pk)
     with ledger.open(tenant, [customer_id], now=now) as book:
-        # Somebody may have placed it while we waited for the lock.
+        # Somebody may have placed it while we waited for the locks.
+        book.earlier(operation.key, fingerprint=fingerprint)
         if placed := _placed_before(tenant, reference, fingerprint):
             return placed
         with book.operation(customer_id, operation) as account:
@@ -244,11 +232,6 @@ def release_expired_holds(tenant: Tenant, *, now: datetime, at_most: int = 5000)
             done += released
             points += row.points if released else 0
     return ReleaseRun(done, points, failed)
-
-
-def balance_of(tenant: Tenant, customer_id: int) -> Balance:
-    balance: Balance = Balance.objects.get(tenant=tenant, customer_id=customer_id)
-    return balance
 
 
 def worth(points: int, *, rate: Decimal, minor_digits: int) -> Decimal:

@@ -4,6 +4,9 @@ from collections import defaultdict
 from datetime import date
 from decimal import Decimal
 
+from django.core.exceptions import ValidationError
+from django.db import transaction
+
 from loyalty.earning import Rule
 from loyalty.models import Programme, ProgrammeVersion, StoreProgramme
 from tenants.errors import DomainError
@@ -70,15 +73,17 @@ def create_programme(
     validity_days: int,
     default: bool = True,
 ) -> Programme:
-    """A programme with its first version, in force from the beginning."""
-    programme: Programme = Programme.objects.create(tenant=tenant, name=name, is_default=default)
-    ProgrammeVersion.objects.create(
-        tenant=tenant,
-        programme=programme,
-        version=1,
-        earn_per=earn_per,
-        point_value=point_value,
-        hold_days=hold_days,
-        validity_days=validity_days,
-    )
+    """A programme with its first version, in force from the beginning. Raises: DomainError `bad_value`."""
+    with transaction.atomic():
+        programme: Programme = Programme.objects.create(tenant=tenant, name=name, is_default=default)
+        version = ProgrammeVersion(
+            tenant=tenant, programme=programme, version=1, earn_per=earn_per, point_value=point_value, hold_days=hold_days,
+            validity_days=validity_days,
+        )  # fmt: skip
+        try:
+            version.full_clean()
+        except ValidationError as problem:
+            told = "; ".join(f"{field}: {' '.join(messages)}" for field, messages in problem.message_dict.items())
+            raise DomainError("bad_value", told) from problem
+        version.save()
     return programme

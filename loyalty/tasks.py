@@ -12,7 +12,7 @@ def release_expired_holds() -> None:
     with recorded("release_expired_holds") as tally:
         if not tally.busy:
             result = release_expired_holds_everywhere(now=timezone.now())
-            tally.done, tally.points, tally.failed = result.done, result.points, len(result.failed)
+            tally.done, tally.failed = result.done, len(result.failed)
             if result.failed:
                 tally.note = f"{len(result.failed)} holds could not be released, tried again next time: " + "; ".join(
                     f"{reference}: {why}" for reference, why in list(result.failed.items())[:5]

@@ -46,7 +46,7 @@ def issue(customer: Customer, *, access: Access, points: int, reason: str, key: 
 
 def reveal_mobile(customer: Customer, *, access: Access) -> str:
     """The whole number; that somebody looked is kept."""
-    access.require(Act.VIEW_CUSTOMERS)
+    access.require(Act.VIEW_MOBILES)
     audit.record(access.tenant, actor=access.actor, action="reveal_mobile", target=customer, reason="Looked at the number")
     return customer.mobile
 

@@ -12,6 +12,7 @@ from django.db.models import Prefetch
 from integrations.models import Bill, Delivery, DeliveryState, FeedEpoch
 from loyalty.account import HoldState, Kind
 from loyalty.models import Balance, Customer, CustomerAlias, Entry, EntryLot, Hold, Lot
+from loyalty.operations import minor_digits
 from tenants.models import Tenant
 
 ENTRIES_A_PAGE = 40
@@ -208,7 +209,7 @@ def word(bucket: str) -> str:
 
 
 def money(amount: Decimal | str, tenant: Tenant) -> str:
-    return f"{tenant.currency} {Decimal(amount):,.2f}"
+    return f"{tenant.currency} {Decimal(amount):,.{minor_digits(tenant.currency)}f}"
 
 
 def holds_of(picture: Picture) -> Sequence[Hold]:

@@ -16,7 +16,7 @@ from integrations import feed
 from integrations.models import Delivery, DeliveryState, Incident
 from loyalty import operations
 from loyalty.account import HoldState, Kind
-from loyalty.models import Customer, Entry, Hold
+from loyalty.models import Balance, Customer, Entry, Hold
 from support import acts, diagnosis, find, picture
 from support.forms import IssueForm, ReasonForm
 from tenants import access as gate
@@ -66,12 +66,12 @@ def _stories(slug: str) -> list[dict[str, str]]:
 
 @require_GET
 def search(request: HttpRequest) -> HttpResponse:
-    """Results as a page; with one hit, or on Enter (`go=1`), straight to the customer."""
+    """Results as a page; with one hit straight to the customer."""
     access = access_of(request)
     access.require(Act.VIEW_CUSTOMERS)
     words = request.GET.get("q", "").strip()
     hits = find.find(access.tenant, words)
-    if hits and (len(hits) == 1 or request.GET.get("go")):
+    if len(hits) == 1:  # several: a person chooses, or the wrong one gets the points
         return redirect("admin:customer360", hits[0].customer.pk)
     return _render(request, "support/search.html", title="Search", words=words, hits=hits)
 
@@ -125,6 +125,7 @@ def customer360(request: HttpRequest, pk: int) -> HttpResponse:
         kind=kind,
         highlighted=request.GET.get("entry", ""),
         may_issue=access.may(Act.ISSUE_POINTS),
+        may_reveal=access.may(Act.VIEW_MOBILES),
         may_unblock=access.may(Act.RELEASE_HOLDS),
         now=seen.now,
         zone=access.tenant.timezone,
@@ -138,11 +139,11 @@ def dashboard(request: HttpRequest, pk: int) -> HttpResponse:
     access = access_of(request)
     access.require(Act.VIEW_CUSTOMERS)
     customer = gate.get(Customer, pk, access=access)
-    seen = picture.load(access.tenant, customer, now=timezone.now())
+    balance = Balance.objects.get(tenant=access.tenant, customer=customer)
     says = acts.dashboard_says(customer)
     context = {
         "says": says[0] if says else None,
-        "equal": bool(says) and says == (seen.balance.closing, seen.balance.entries) if says else False,
+        "equal": says == (balance.closing, balance.entries),
         "lag": feed.lag(),
     }
     return TemplateResponse(request, "support/dashboard.html", context)
@@ -193,9 +194,10 @@ def unblock(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _came_later(hold: Hold) -> str:
     """How often a bill came after an agent had unblocked, at this store (CASES 4)."""
-    unblocked = Hold.objects.filter(tenant=hold.tenant_id, store=hold.store_id, state=HoldState.RELEASED.value)
-    total = unblocked.count()
-    return f"{unblocked.filter(late_bill_id__isnull=False).count()} of {total}" if total else ""
+    by_agents = Entry.objects.filter(tenant=hold.tenant_id, kind=Kind.RELEASE, actor_kind="person").values("hold_id")
+    unblocked = Hold.objects.filter(tenant=hold.tenant_id, store=hold.store_id, state=HoldState.RELEASED.value, pk__in=by_agents)
+    newest = list(unblocked.order_by("-id").values_list("late_bill_id", flat=True)[:200])
+    return f"{sum(bill is not None for bill in newest)} of {len(newest)}" if newest else ""
 
 
 def issue(request: HttpRequest, pk: int) -> HttpResponse:
@@ -217,8 +219,8 @@ def issue(request: HttpRequest, pk: int) -> HttpResponse:
             told = f"{data['points']:,} points issued. {posted.available:,} are available now."
             messages.success(request, told if not posted.repeated else f"Already done: {told}")
             return _back(request, customer.pk, operation_key=f"issue:{key}")
-    seen = picture.load(access.tenant, customer, now=timezone.now())
-    return _dialog(request, "support/issue.html", title="Issue points", form=form, customer=customer, before=seen.balance)
+    balance = Balance.objects.get(tenant=access.tenant, customer=customer)
+    return _dialog(request, "support/issue.html", title="Issue points", form=form, customer=customer, before=balance)
 
 
 def _dialog(request: HttpRequest, template: str, *, title: str, form: ReasonForm, **context: Any) -> HttpResponse:

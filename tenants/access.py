@@ -38,7 +38,7 @@ class Act(StrEnum):
 _LOOK = {Act.VIEW_CUSTOMERS, Act.VIEW_INBOX, Act.VIEW_RULES}
 #: The whole table of who may do what. The platform admin (superuser) may do everything in every tenant.
 ROLE_MAY: dict[str, frozenset[Act]] = {
-    Role.AGENT: frozenset(_LOOK | {Act.RELEASE_HOLDS, Act.ISSUE_POINTS}),
+    Role.AGENT: frozenset(_LOOK | {Act.RELEASE_HOLDS, Act.ISSUE_POINTS, Act.VIEW_MOBILES}),
     Role.MERCHANT: frozenset(_LOOK | {Act.RELEASE_HOLDS, Act.ISSUE_POINTS, Act.VIEW_MOBILES}),
     Role.INTEGRATOR: frozenset(_LOOK | {Act.VIEW_RUNS, Act.MANAGE_STORES}),
     Role.AUDITOR: frozenset(_LOOK | {Act.VIEW_RUNS, Act.VIEW_AUDIT}),

@@ -9,6 +9,7 @@ from import_export.admin import ImportExportModelAdmin
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.contrib.import_export.forms import ExportForm, ImportForm
 
+from tenants import staff
 from tenants.access import Act
 from tenants.admin_base import ReadOnlyAdmin, TenantAdmin, TenantResource, access_of, may
 from tenants.models import ApiKey, AuditEvent, Membership, ScheduledRun, Store, StoreAlias, StoreMode
@@ -23,6 +24,11 @@ class StoreResource(TenantResource):
         report_skipped = True
         use_transactions = True
         clean_model_instances = True
+
+    def after_save_instance(self, instance: Any, row: dict[str, Any], **kwargs: Any) -> None:
+        super().after_save_instance(instance, row, **kwargs)
+        if not kwargs.get("dry_run") and not instance.modes.exists():
+            staff.open_store(instance, actor=self.actor)
 
 
 class TenantInline(TabularInline):
@@ -67,8 +73,14 @@ class StoreAdmin(TenantAdmin, ImportExportModelAdmin):
     search_help_text = "Code or name"
     inlines = (StoreModeInline, StoreAliasInline)
 
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        super().save_related(request, form, formsets, change)
+        if not change and not form.instance.modes.exists():
+            staff.open_store(form.instance, actor=access_of(request).actor)
+
     def get_resource_kwargs(self, request: HttpRequest, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        return {"tenant": access_of(request).tenant}
+        access = access_of(request)
+        return {"tenant": access.tenant, "actor": access.actor}
 
     get_import_resource_kwargs = get_resource_kwargs
     get_export_resource_kwargs = get_resource_kwargs

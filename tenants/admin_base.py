@@ -13,6 +13,7 @@ from unfold.paginator import InfinitePaginator
 
 from tenants import audit
 from tenants.access import Access, Act
+from tenants.actors import Actor
 from tenants.models import Tenant
 
 #: What a spreadsheet would run as a formula, also in its full-width spelling.
@@ -53,6 +54,21 @@ class TenantAdmin(ModelAdmin):
 
     def get_exclude(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
         return [*(super().get_exclude(request, obj) or []), "tenant"]
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        """A form that knows its row's tenant before it validates, so that "code once a tenant" is an error by the field."""
+        form = super().get_form(request, obj, change=change, **kwargs)
+        tenant = access_of(request).tenant
+
+        class OfTenant(form):  # type: ignore[misc, valid-type]
+            def __init__(self, *args: Any, **options: Any) -> None:
+                super().__init__(*args, **options)
+                self.instance.tenant = tenant
+
+            def _get_validation_exclusions(self) -> set[str]:
+                return set(super()._get_validation_exclusions()) - {"tenant"}
+
+        return OfTenant
 
     def formfield_for_foreignkey(self, db_field: "ForeignKey[Any, Any]", request: HttpRequest, **kwargs: Any) -> Any:
         related = db_field.remote_field.model
@@ -125,9 +141,10 @@ class TenantResource(ModelResource):
     Subclasses name `import_id_fields` that are unique within a tenant; `id` is never one.
     """
 
-    def __init__(self, *, tenant: Tenant, **kwargs: Any) -> None:
+    def __init__(self, *, tenant: Tenant, actor: Actor, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.tenant = tenant
+        self.actor = actor
 
     def get_queryset(self) -> QuerySet[Any]:
         rows: QuerySet[Any] = super().get_queryset()
@@ -145,6 +162,15 @@ class TenantResource(ModelResource):
     def import_instance(self, instance: Any, row: dict[str, Any], **kwargs: Any) -> None:
         instance.tenant = self.tenant
         super().import_instance(instance, row, **kwargs)
+
+    def after_save_instance(self, instance: Any, row: dict[str, Any], **kwargs: Any) -> None:
+        """Every imported row leaves its trace, in the import's own transaction."""
+        if not kwargs.get("dry_run"):
+            action = f"import_{instance._meta.model_name}"
+            shown = {name: str(value) for name, value in row.items()}
+            audit.record(
+                self.tenant, actor=self.actor, action=action, target=instance, reason="Imported from a file", after=shown
+            )
 
     def export_field(self, field: Any, instance: Any, **kwargs: Any) -> Any:
         return spreadsheet_safe(super().export_field(field, instance, **kwargs))

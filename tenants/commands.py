@@ -7,6 +7,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError, InterfaceError
 from django.utils import timezone
 
 from tenants.errors import DomainError
@@ -28,6 +29,9 @@ class JsonCommand(BaseCommand):
             result = self.work(**options)
         except DomainError as refusal:
             self.stderr.write(f"{refusal.code}: {refusal.sentence}")
+            sys.exit(2)
+        except (DatabaseError, InterfaceError, OSError, EOFError) as problem:
+            self.stderr.write(f"could not run: {type(problem).__name__}: {problem}"[:500])
             sys.exit(2)
         self.stdout.write(json.dumps(result, default=str) if options["json"] else self.in_words(result))
         if self.found_wrong(result):

@@ -11,7 +11,6 @@ import structlog
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
-from django.template.response import SimpleTemplateResponse
 from django.utils import timezone
 
 from tenants import access as gate
@@ -81,10 +80,7 @@ class TenantGateMiddleware:
         request.access = access  # type: ignore[attr-defined]
         zone = timezone.override(access.tenant.zone) if access else contextlib.nullcontext()
         with gate.walls_around([access.tenant] if access else []), zone:
-            response = self.get_response(request)
-            if isinstance(response, SimpleTemplateResponse) and not response.is_rendered:
-                response = response.render()
-            return response
+            return self.get_response(request)  # Django renders a TemplateResponse before it comes back here
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
         """A page that meets a missing database or a lock that is not had in time says so, and nothing of it is kept."""

@@ -6,6 +6,7 @@ from datetime import date, datetime
 from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
+import phonenumbers
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
 from django.contrib.postgres.fields import ArrayField
@@ -24,6 +25,11 @@ SLUG = RegexValidator(r"\A[a-z0-9][a-z0-9-]{0,62}\Z", "Use lower-case letters, d
 def validate_timezone(name: str) -> None:
     if name not in zoneinfo.available_timezones():
         raise ValidationError(f"{name!r} is not a time zone. Use a name such as Asia/Kolkata.")
+
+
+def validate_region(code: str) -> None:
+    if code not in phonenumbers.SUPPORTED_REGIONS:
+        raise ValidationError(f"{code!r} is not a country of mobile numbers. Use a code such as IN or US.")
 
 
 class BillScope(models.TextChoices):
@@ -50,7 +56,9 @@ class Tenant(models.Model):
     business_id = models.CharField(max_length=64, unique=True, validators=[CODE])
     timezone = models.CharField(max_length=64, validators=[validate_timezone])
     currency = models.CharField(max_length=3)
-    region = models.CharField(max_length=2, help_text="Country of mobile numbers written without a country code.")
+    region = models.CharField(
+        max_length=2, validators=[validate_region], help_text="Country of mobile numbers written without a country code."
+    )
     negative_allowed = models.BooleanField(default=False)
     date_window_days = models.PositiveIntegerField(default=400, help_text="0 accepts bills of any age.")
     bill_scope = models.CharField(max_length=8, choices=BillScope.choices, default=BillScope.STORE)

@@ -12,13 +12,26 @@ from django.utils import timezone
 from tenants.models import ScheduledRun
 
 
+@contextlib.contextmanager
+def alone(job: str) -> Iterator[bool]:
+    """Over the whole cluster one process at a time does this; -> whether it is us. The lock is this connection's."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(hashtext('pointdesk.job'), hashtext(%s))", [job])
+        free = bool(cursor.fetchone()[0])
+    try:
+        yield free
+    finally:
+        if free and connection.connection is not None:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock(hashtext('pointdesk.job'), hashtext(%s))", [job])
+
+
 @dataclass(slots=True)
 class Tally:
     """What a run counts; `busy` says that another worker was running the same job, so this one did nothing."""
 
     done: int = 0
     failed: int = 0
-    points: int = 0
     busy: bool = False
     note: str = ""
 
@@ -31,24 +44,20 @@ def recorded(job: str) -> Iterator[Tally]:
     counted in the row of the last idle run.
     """
     tally = Tally()
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(hashtext('pointdesk.job'), hashtext(%s))", [job])
-        if not cursor.fetchone()[0]:
+    with alone(job) as free:
+        if not free:
             tally.busy = True
-    if tally.busy:
-        yield tally
-        return
-    started = timezone.now()
-    error = ""
-    try:
-        yield tally
-    except Exception as problem:
-        error = f"{type(problem).__name__}: {problem}"[:2000]
-        raise
-    finally:
-        _write(job, started=started, tally=tally, error=error or tally.note[:2000])
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_unlock(hashtext('pointdesk.job'), hashtext(%s))", [job])
+            yield tally
+            return
+        started = timezone.now()
+        error = ""
+        try:
+            yield tally
+        except Exception as problem:
+            error = f"{type(problem).__name__}: {problem}"[:2000]
+            raise
+        finally:
+            _write(job, started=started, tally=tally, error=error or tally.note[:2000])
 
 
 def _write(job: str, *, started: timezone.datetime, tally: Tally, error: str) -> None:  # type: ignore[name-defined]

@@ -39,11 +39,16 @@ def create_store(
         store = Store(tenant=tenant, code=code, name=name, timezone=timezone)
         _clean(store)
         store.save()
-        StoreMode.objects.create(tenant=tenant, store=store, mode=mode)
-        audit.record(
-            tenant, actor=actor, action="create_store", target=store, reason="Set up", after={"code": code, "mode": mode}
-        )
+        open_store(store, actor=actor, mode=mode)
     return store
+
+
+def open_store(store: Store, *, actor: Actor, mode: RedemptionMode | None = None) -> None:
+    """What every new store needs beside its row: a redemption mode from the beginning on, and its trace."""
+    mode = mode or RedemptionMode(store.tenant.default_mode)
+    StoreMode.objects.create(tenant=store.tenant, store=store, mode=mode)
+    after = {"code": store.code, "mode": mode.value}
+    audit.record(store.tenant, actor=actor, action="create_store", target=store, reason="Set up", after=after)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,12 @@ EXEMPT = {"tenants_membership", "tenants_apikey"}
 #: Written once, never changed: the web role may add rows and read them.
 APPEND_ONLY = ("loyalty_entry", "loyalty_entrylot", "tenants_auditevent")
 
+#: The web role may change rows, but never remove one.
+KEPT = (
+    "integrations_delivery", "integrations_bill", "integrations_billline", "integrations_discrepancy", "integrations_incident",
+    "loyalty_customer", "loyalty_balance", "loyalty_lot", "loyalty_hold", "tenants_tenant", "tenants_store", "tenants_apikey",
+)  # fmt: skip
+
 #: The tenants this transaction may see. A sub-select, so that it is worked out once a query and not once a row.
 POLICY = "tenant_id = ANY ((SELECT string_to_array(NULLIF(current_setting('app.tenants', true), ''), ','))::bigint[])"
 
@@ -103,6 +109,10 @@ def grant_to_web(using: str = DEFAULT_DB_ALIAS) -> None:
         cursor.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {WEB_ROLE}")
         cursor.execute(f"GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {WEB_ROLE}")
         cursor.execute(f"REVOKE INSERT, UPDATE, DELETE ON django_migrations FROM {WEB_ROLE}")
+        for table in KEPT:
+            cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [table])
+            if cursor.fetchone()[0]:
+                cursor.execute(f"REVOKE DELETE, TRUNCATE ON {table} FROM {WEB_ROLE}")
         for table in APPEND_ONLY:
             cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [table])
             if cursor.fetchone()[0]:

@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from integrations import bell, inbox
 from integrations.api.http import error, status_of
 from integrations.api.view import View
-from integrations.documents import MalformedJSON, read_batch
+from integrations.documents import UNWRITABLE, MalformedJSON, read_batch
 from integrations.models import Delivery, DeliveryState, Source
 from loyalty.models import Entry
 from tenants.errors import DomainError
@@ -58,9 +58,16 @@ class BillsBatch(View):
 
     def post(self, request: Request) -> Response:
         tenant = self.access.tenant
-        envelope, bills = read_batch(_raw_body(request, bytes_max=BATCH_BYTES_MAX, what="batch"))
+        body = _raw_body(request, bytes_max=BATCH_BYTES_MAX, what="batch")
+        try:
+            envelope, bills = read_batch(body)
+        except MalformedJSON as problem:
+            inbox.reject(tenant, body, problem, source=Source.BATCH, sender=self.access.actor)
+            return error(
+                problem.code, problem.sentence, status_code=400, request_id=_request_id(request), details=problem.details
+            )
         repush = envelope.get("repush") or ""
-        if envelope.get("bills") is not True or not isinstance(repush, str):
+        if envelope.get("bills") is not True or not isinstance(repush, str) or UNWRITABLE.search(repush):
             raise DomainError("bad_value", 'Send {"repush": "label or null", "bills": [ ... ]}.', path="bills")
         if len(bills) > BATCH_BILLS_MAX:
             raise DomainError(

@@ -8,6 +8,7 @@ from django.core.exceptions import RequestDataTooBig
 from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
+from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions, status
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.parsers import JSONParser
@@ -33,6 +34,8 @@ STATUS: dict[str, int] = {
     "too_large": 413,
 }
 LOCK_NOT_AVAILABLE = "55P03"
+#: Of calls that are no bills.
+BODY_BYTES_MAX = 64 << 10
 
 
 class KeyAuthentication(BaseAuthentication):
@@ -50,7 +53,7 @@ class KeyAuthentication(BaseAuthentication):
 
 
 class HasScope(BasePermission):
-    """The view names its scopes (`scopes = {"POST": "pos"}`); a method without one is nobody's."""
+    """The view names its scopes (`scopes = {"POST": ("pos",)}`); a method without one is nobody's."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
         wanted: Mapping[str, tuple[str, ...]] = getattr(view, "scopes", {})
@@ -64,6 +67,9 @@ class ExactJSONParser(JSONParser):
     def parse(
         self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
+        length = str((parser_context or {})["request"].META.get("CONTENT_LENGTH") or "0")
+        if not length.isdigit() or int(length) > BODY_BYTES_MAX:
+            raise DomainError("too_large", f"The body may have at most {BODY_BYTES_MAX >> 10} KiB.", bytes_max=BODY_BYTES_MAX)
         return read_json(stream.read())
 
 
@@ -131,6 +137,7 @@ def answer_error(problem: Exception, context: Mapping[str, Any]) -> Response | N
     )
 
 
+@csrf_exempt
 def nothing_here(request: HttpRequest) -> HttpResponse:
     """An address of the API that leads nowhere, in the API's own words."""
     message = "There is nothing at this address. See the API's documentation for what there is."

@@ -211,6 +211,25 @@ def test_one_bill_50_times_from_8_clients_has_one_effect(committed: Tenant) -> N
     assert balance(Customer.objects.get()) == (0, 10, 0, 0)
 
 
+def test_a_quarantined_body_sent_again_by_eight_is_retried_once(committed: Tenant) -> None:
+    body = raw(bill("A1", store="K9"))
+    inbox.receive(committed, body, source=Source.API, sender=SYSTEM, now=timezone.now())
+    inbox.drain(committed, now=timezone.now())
+    again = [lambda: inbox.receive(committed, body, source=Source.API, sender=SYSTEM, now=timezone.now())] * 16
+    results = at_once(committed, again)
+    assert {result.state for result in results} == {"received"}
+
+
+def test_one_key_for_two_customers_at_once_is_a_conflict_and_no_crash(committed: Tenant) -> None:
+    people = [builders.customer(committed, f"+91984000300{number}") for number in range(8)]
+
+    def press(to: Customer) -> Callable[[], Any]:
+        return lambda: operations.issue(committed, to.pk, points=5, reason="once", actor=SYSTEM, key="same", now=timezone.now())
+
+    results = at_once(committed, [press(person) for person in people])
+    assert Counter(type(result).__name__ for result in results) == {"Posted": 1, "KeyReused": 7}
+
+
 def test_many_workers_on_one_inbox_book_each_bill_once(committed: Tenant) -> None:
     for number in range(60):
         document = bill(f"A{number}", mobile=f"+9198400020{number % 7:02d}")

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 
 from integrations import inbox
@@ -184,7 +185,18 @@ def test_a_release_gives_the_hold_back_and_again_changes_nothing(till: ApiClient
 
 
 @pytest.mark.case(82)
-@pytest.mark.parametrize("body", [{}, {"reason": ""}, {"reason": "  a "}, {"reason": "x" * 501}, {"reason": 5}])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"reason": ""},
+        {"reason": "  a "},
+        {"reason": "x" * 501},
+        {"reason": 5},
+        {"reason": "a\x00bc"},
+        {"reason": "a\ud800bc"},
+    ],
+)
 def test_a_release_needs_a_reason(till: ApiClient, meera: Customer, body: dict[str, Any]) -> None:
     till.post("/holds", hold_request())
     assert till.post("/holds/SB-1/release", body).status == 422
@@ -241,7 +253,7 @@ def test_entries_can_be_filtered(till: ApiClient, meera: Customer, parameters: d
     assert len(till.get(f"/customers/{MEERA}/entries", **parameters).body["results"]) == count
 
 
-@pytest.mark.parametrize("parameters", [{"kind": "gift"}, {"from": "yesterday"}, {"cursor": "x"}])
+@pytest.mark.parametrize("parameters", [{"kind": "gift"}, {"from": "yesterday"}, {"cursor": "x"}, {"cursor": "cD1hYmM="}])
 def test_a_bad_filter_is_400_or_404_with_our_error(till: ApiClient, meera: Customer, parameters: dict[str, str]) -> None:
     answer = till.get(f"/customers/{MEERA}/entries", **parameters)
     assert answer.status in (400, 404)
@@ -321,3 +333,21 @@ def test_an_error_never_shows_a_whole_mobile_in_the_log(till: ApiClient, caplog:
     till.get("/customers/+919999988888/balance")
     till.post("/holds", hold_request(mobile="+919999988888"))
     assert "9999988888" not in caplog.text
+
+
+def test_a_broken_batch_is_400_and_kept(till: ApiClient) -> None:
+    assert till.post("/bills/batch", b'{"bills": [').status == 400
+    assert Delivery.objects.get().state == "rejected"
+
+
+def test_a_label_with_control_characters_is_refused(till: ApiClient) -> None:
+    assert till.post("/bills/batch", {"repush": "a\x00b", "bills": []}).code == "bad_value"
+
+
+def test_a_hold_of_64_kib_and_more_is_413(till: ApiClient) -> None:
+    assert till.post("/holds", hold_request(note="x" * (65 << 10))).status == 413
+
+
+def test_posting_to_nowhere_is_our_404(till: ApiClient) -> None:
+    response = Client(enforce_csrf_checks=True).post("/api/v1/adjustments", {}, content_type="application/json")
+    assert (response.status_code, response.json()["error"]["code"]) == (404, "not_found")

@@ -56,6 +56,10 @@ def test_null_is_as_good_as_missing(field: str) -> None:
         ({"items": [{"amount": "5.00", "loyalty_points": 1.5}]}, "items.0.loyalty_points"),
         ({"redemption": {"reference": "has space", "points": 5}}, "redemption.reference"),
         ({"version": 0}, "version"),
+        ({"net_amount": Decimal("1e999999999")}, "net_amount"),
+        ({"till_code": "x" * 65}, "till_code"),
+        ({"items": [{"line_no": 10**7, "amount": "5.00"}]}, "items.0.line_no"),
+        ({"items": [{"line_type": "RETURN", "amount": "1000.00"}]}, "items"),
     ],
 )
 def test_a_bad_value_is_named_with_its_path(change: dict[str, Any], path: str) -> None:

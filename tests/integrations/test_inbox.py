@@ -463,3 +463,27 @@ def test_the_same_number_in_two_tenants_is_two_customers(kulfi: Tenant, liberty:
 def test_money_keeps_its_exact_cents(kulfi: Tenant) -> None:
     one(kulfi, bill("A1", net="123456.78"))
     assert Bill.objects.get().net_amount == Decimal("123456.78")
+
+
+@pytest.mark.case(25)
+def test_next_years_bill_under_a_held_number_is_another_bill(kulfi: Tenant, meera: Customer) -> None:
+    last_year = timezone.now() - timedelta(days=366)
+    row = builders.hold(kulfi, meera, 60, bill_no="A1", at=last_year)
+    assert one(kulfi, bill("A1")).state == "applied"
+    row.refresh_from_db()
+    assert row.state == "active"
+
+
+def test_one_tenants_broken_inbox_does_not_stop_the_others(
+    kulfi: Tenant, liberty: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = inbox.drain
+
+    def break_one(tenant: Tenant, *, now: Any) -> Any:
+        if tenant == liberty:
+            raise RuntimeError
+        return real(tenant, now=now)
+
+    monkeypatch.setattr(inbox, "drain", break_one)
+    inbox.receive(kulfi, raw(bill("A1")), source=Source.API, sender=SYSTEM, now=timezone.now())
+    assert inbox.sweep(now=timezone.now(), tenants=[liberty, kulfi]) == {"failed": 1, "applied": 1}

@@ -137,9 +137,9 @@ class AccountMachine(RuleBasedStateMachine):
     @rule(count=points)
     def redeems(self, count: int) -> None:
         if count > self.model.available and not self.account.negative_allowed:
-            self.refused(lambda: self.account.redeem(count, on=self.today), "late_shortfall")
+            self.refused(lambda: self.account.redeem(count, on=self.today, today=self.today), "late_shortfall")
             return
-        self.account.redeem(count, on=self.today)
+        self.account.redeem(count, on=self.today, today=self.today)
         self.model.debit(count)
 
     @rule(count=points, allow_debt=st.booleans())

@@ -96,7 +96,7 @@ def test_vector_3d_what_a_late_bill_leaves_lapsed_expires_again(expired_hold: tu
 def test_vector_5a_an_offline_bill_spends_more_than_there_is() -> None:
     meera = account((20, None), negative=True)
     meera.entries.clear()
-    meera.redeem(30, on=DAY0)
+    meera.redeem(30, on=DAY0, today=DAY0)
     meera.earn(4, terms=terms(), today=DAY0)
     assert deltas(meera.entries) == [("redeem", 0, -20, 0, 0), ("debt of redeem", 0, 0, 0, 10), ("earn", 0, 0, 0, -4)]
     assert buckets(meera) == (0, 0, 0, 6)
@@ -114,7 +114,7 @@ def programme_side(entries: list[Entry]) -> dict[str, int]:
 
 def test_the_books_balance_by_kind_and_the_debt_counts_as_redeemed() -> None:
     meera = account((20, None), negative=True)
-    meera.redeem(30, on=DAY0)
+    meera.redeem(30, on=DAY0, today=DAY0)
     meera.earn(4, terms=terms(), today=DAY0)
     sums = programme_side(meera.entries)
     assert sums == {"issue": 20, "redeem": -30, "earn": 4}
@@ -124,7 +124,7 @@ def test_the_books_balance_by_kind_and_the_debt_counts_as_redeemed() -> None:
 @pytest.mark.case(66)
 def test_an_earning_pays_what_is_owed_first() -> None:
     meera = account(negative=True)
-    meera.redeem(50, on=DAY0)
+    meera.redeem(50, on=DAY0, today=DAY0)
     entry = meera.earn(100, terms=terms(), today=DAY0)
     assert deltas([entry]) == [("earn", 0, 50, 0, -50)]
     assert buckets(meera) == (0, 50, 0, 0)
@@ -133,8 +133,8 @@ def test_an_earning_pays_what_is_owed_first() -> None:
 
 def test_an_offset_pays_the_oldest_debt_first() -> None:
     meera = account(negative=True)
-    meera.redeem(10, on=DAY0)
-    meera.redeem(20, on=DAY0)
+    meera.redeem(10, on=DAY0, today=DAY0)
+    meera.redeem(20, on=DAY0, today=DAY0)
     first, second = meera.debts
     meera.earn(15, terms=terms(), today=DAY0)
     assert (first.unpaid, second.unpaid) == (0, 15)
@@ -171,7 +171,7 @@ def test_a_bill_that_uses_more_than_there_is_owes_or_is_refused_whole(
 def test_lapsed_points_of_a_released_hold_pay_no_debt() -> None:
     meera = account((50, day(60)), (30, day(300)), negative=True)
     hold = placed(meera, 80)
-    meera.redeem(40, on=day(1))
+    meera.redeem(40, on=day(1), today=day(1))
     meera.entries.clear()
     meera.release(hold, today=day(100))
     assert deltas(meera.entries) == [("release", 0, 50, -80, -30), ("expire", 0, -50, 0, 0)]
@@ -189,7 +189,7 @@ def test_a_capture_honours_lots_that_lapsed_while_held() -> None:
 
 def test_points_are_spent_earliest_expiry_first() -> None:
     meera = account((10, None), (10, day(300)), (10, day(100)))
-    meera.redeem(15, on=DAY0)
+    meera.redeem(15, on=DAY0, today=DAY0)
     assert [lot.available for lot in meera.lots] == [10, 5, 0]
 
 
@@ -201,7 +201,7 @@ def test_a_hold_passes_over_lots_that_have_lapsed() -> None:
 
 def test_debt_never_stands_beside_points_that_wait_for_their_expiry() -> None:
     meera = account((50, day(60)), negative=True)
-    meera.redeem(20, on=day(80))
+    meera.redeem(20, on=day(80), today=day(80))
     assert buckets(meera) == (0, 0, 0, 20)
     assert [entry.kind for entry in meera.entries[1:]] == [Kind.EXPIRE, Kind.DEBT]
 
@@ -219,7 +219,7 @@ def test_a_second_redemption_is_refused_with_what_is_held_since_when() -> None:
 @pytest.mark.case(69)
 def test_somebody_who_owes_cannot_start_a_redemption() -> None:
     meera = account(negative=True)
-    meera.redeem(50, on=DAY0)
+    meera.redeem(50, on=DAY0, today=DAY0)
     with pytest.raises(Exception, match="owes 50 points"):
         placed(meera, 1)
     assert meera.owed == 50
@@ -236,7 +236,7 @@ def test_a_manual_deduction_beyond_available_says_what_is_there() -> None:
 
 def test_a_lapsed_earning_is_posted_and_expired_together_and_pays_no_debt() -> None:
     meera = account(negative=True)
-    meera.redeem(10, on=DAY0)
+    meera.redeem(10, on=DAY0, today=DAY0)
     meera.entries.clear()
     meera.earn(50, terms=terms(expires=30), today=day(40))
     assert deltas(meera.entries) == [("earn", 0, 50, 0, 0), ("expire", 0, -50, 0, 0)]
@@ -259,3 +259,19 @@ def test_a_refusal_in_the_middle_undoes_the_verbs_before_it() -> None:
 def test_points_are_whole_positive_and_limited(points: int) -> None:
     with pytest.raises(Exception, match="whole number from 1 to"):
         account().issue(points, terms=terms(), today=DAY0)
+
+
+def test_a_till_whose_clock_runs_ahead_lapses_nothing_before_its_day() -> None:
+    meera = account((100, day(60)), negative=True)
+    meera.redeem(30, on=day(61), today=day(59))
+    assert buckets(meera) == (0, 70, 0, 0)
+
+
+def test_a_late_completion_that_is_refused_changes_nothing() -> None:
+    meera = account((50, day(60)), (30, day(300)))
+    hold = placed(meera, 80)
+    meera.release(hold, today=day(100), state=HoldState.EXPIRED)
+    before = buckets(meera), len(meera.entries)
+    with pytest.raises(Exception, match="allows no negative balance"):
+        meera.complete_late(hold, 81, on=day(110), today=day(110), bill_id=7)
+    assert (buckets(meera), len(meera.entries), hold.late_bill_id) == (before[0], before[1], None)

@@ -4,13 +4,14 @@ import pytest
 import tablib
 from django_scopes import scope, scopes_disabled
 
+from tenants.actors import SYSTEM
 from tenants.admin import StoreResource
 from tenants.admin_base import spreadsheet_safe
-from tenants.models import Store, Tenant
+from tenants.models import AuditEvent, Store, Tenant
 
 
 def load(tenant: Tenant, *rows: tuple[str, ...], headers: tuple[str, ...] = ("code", "name")) -> object:
-    return StoreResource(tenant=tenant).import_data(tablib.Dataset(*rows, headers=headers), dry_run=False)
+    return StoreResource(tenant=tenant, actor=SYSTEM).import_data(tablib.Dataset(*rows, headers=headers), dry_run=False)
 
 
 def test_a_store_is_updated_by_its_code_or_added(kulfi: Tenant) -> None:
@@ -43,6 +44,12 @@ def test_no_formula_leaves_the_house(value: str) -> None:
 
 def test_an_export_holds_only_own_stores_and_no_formula(kulfi: Tenant, liberty: Tenant) -> None:
     Store.objects.filter(code="K1").update(name="=HYPERLINK(1)")
-    exported = StoreResource(tenant=kulfi).export().csv
+    exported = StoreResource(tenant=kulfi, actor=SYSTEM).export().csv
     assert "'=HYPERLINK(1)" in exported
     assert exported.count("\n") == 3
+
+
+def test_an_imported_store_has_a_mode_and_leaves_its_trace(kulfi: Tenant) -> None:
+    load(kulfi, ("K7", "Adyar"))
+    assert Store.objects.get(code="K7").modes.get().mode == "payment"
+    assert AuditEvent.objects.filter(action="import_store").count() == 1

@@ -190,3 +190,13 @@ def test_the_last_digits_of_another_tenants_customer_find_nobody(as_bob: Client,
     for words in (DIGITS[-5:], MOBILE, "SB-CANARY", "CANARY-1", "zanz"):
         response = as_bob.get(reverse("admin:suggest"), {"q": words})
         assert b"Nobody found" in response.content
+
+
+def test_a_store_s_code_that_is_taken_is_an_error_by_the_field(as_alice: Client, kulfi: Tenant) -> None:
+    body = {
+        "code": "K1", "name": "Again", "timezone": "", "is_active": "on",
+        "modes-TOTAL_FORMS": "0", "modes-INITIAL_FORMS": "0", "aliases-TOTAL_FORMS": "0", "aliases-INITIAL_FORMS": "0",
+    }  # fmt: skip
+    response = as_alice.post(reverse("admin:tenants_store_add"), body)
+    assert response.status_code == 200
+    assert Store.objects.filter(code="K1").count() == 1
