@@ -94,7 +94,7 @@ def _run_stream(client: Client, stream: str, *, now: datetime, rounds_max: int) 
 def current_epoch(stream: str) -> FeedEpoch:
     """The epoch of this database server, begun now if there is none."""
     with transaction.atomic(), connection.cursor() as cursor:
-        system = ".".join(_one(cursor, statement) for statement in (SYSTEM, TIMELINE))
+        system = _system(cursor)
         epoch = FeedEpoch.objects.filter(system=system, stream=stream).first()
         if epoch is None:
             # Before the last id is read: whoever is still writing then is found by transaction, whatever ids they hold.
@@ -128,13 +128,24 @@ def _send_some(client: Client, epoch: FeedEpoch, *, now: datetime) -> int:
     return len(rows)
 
 
+def present_epoch() -> FeedEpoch | None:
+    """How far the feed of this database server has come; None before it ran."""
+    with connection.cursor() as cursor:
+        return FeedEpoch.objects.filter(stream="entries", system=_system(cursor)).first()
+
+
 def lag() -> Lag:
     """How far behind the dashboards are, without asking ClickHouse."""
-    epoch = FeedEpoch.objects.filter(stream="entries").first()
+    epoch = present_epoch()
     with connection.cursor() as cursor:
         cursor.execute(LAG, [epoch.xid if epoch else "0", epoch.row_id if epoch else 0])
         count, since = cursor.fetchone()
     return Lag(count, since, epoch.checked_at if epoch else None)
+
+
+def _system(cursor: Any) -> str:
+    """This database server, and which of its lives: both change with a restore."""
+    return ".".join(_one(cursor, statement) for statement in (SYSTEM, TIMELINE))
 
 
 def _one(cursor: Any, statement: str) -> str:

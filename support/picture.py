@@ -9,6 +9,7 @@ from typing import Any
 from django.db import connection
 from django.db.models import Prefetch
 
+from integrations import feed
 from integrations.models import Bill, Delivery, DeliveryState, FeedEpoch
 from loyalty.account import HoldState, Kind
 from loyalty.models import Balance, Customer, CustomerAlias, Entry, EntryLot, Hold, Lot
@@ -231,7 +232,7 @@ def bills_of(picture: Picture) -> list[Traced]:
     for delivery in Delivery.objects.filter(tenant=picture.tenant, bill_id__in=ids).defer("body").order_by("-id"):
         if delivery.state in (DeliveryState.APPLIED, DeliveryState.REVERSED):
             received[delivery.bill_id or 0] = delivery
-    epoch = FeedEpoch.objects.filter(stream="entries").first()
+    epoch = feed.present_epoch()
     with connection.cursor() as cursor:
         cursor.execute(FED, [epoch.xid if epoch else "0", epoch.row_id if epoch else 0, picture.tenant.pk, ids])
         fed = dict(cursor.fetchall())

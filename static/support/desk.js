@@ -50,3 +50,6 @@ function showAfter() {
 }
 document.addEventListener("input", showAfter);
 document.addEventListener("DOMContentLoaded", showAfter);
+
+// The browser forgets its own autofocus when scripts have moved the focus meanwhile.
+window.addEventListener("load", () => document.querySelector("[autofocus]")?.focus());
