@@ -1,6 +1,7 @@
 """The inbox, bills, and what needs a person."""
 
 import json
+import re
 from typing import Any
 
 from django.contrib import admin
@@ -17,6 +18,8 @@ from loyalty.models import mask_mobile
 from tenants.access import Act
 from tenants.admin_base import ReadOnlyAdmin, access_of, may
 
+#: Numbers as long as a mobile's: all but their last three digits are hidden.
+LONG_DIGITS = re.compile(r"\+?[0-9]{7,}([0-9]{3})(?![0-9.])")
 STATE_LABELS = {
     "applied": "success", "received": "info", "duplicate": "info", "conflict": "danger", "quarantined": "warning", "waiting": "warning",
 }  # fmt: skip
@@ -56,14 +59,10 @@ class DeliveryAdmin(ReadOnlyAdmin):
         body = bytes(row.body)
         try:
             document = read_json(body)
-        except MalformedJSON:
-            return format_html('<pre class="pd-raw">{}</pre>', f"{len(body)} bytes that are not JSON")
-        person = document.get("customer")
-        if isinstance(person, dict) and person.get("mobile"):
-            person["mobile"] = mask_mobile(str(person["mobile"]).ljust(8, "•"))
-        return format_html(
-            '<pre class="pd-raw">{}</pre>', json.dumps(document, indent=2, ensure_ascii=False, default=str)[:20_000]
-        )
+            text = json.dumps(document, indent=2, ensure_ascii=True, default=str)[:20_000]
+        except (MalformedJSON, RecursionError):
+            return format_html('<pre class="pd-raw">{}</pre>', f"{len(body)} bytes that are not a bill")
+        return format_html('<pre class="pd-raw">{}</pre>', LONG_DIGITS.sub(r"•••••\1", text))
 
 
 class LineInline(TabularInline):

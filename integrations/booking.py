@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
 from django.db import connection
@@ -521,22 +521,13 @@ class Desk:
         return hold.store_id == case.store.pk and natural_period(day, rule=self.batch.tenant.bill_period) == case.key[3]
 
     @staticmethod
-    def _wanted(spend: Spend, *, rate: Decimal) -> Decimal:
-        return Decimal(spend.points) if spend.points is not None else spend.amount / rate
+    def _wanted(spend: Spend, *, rate: Decimal) -> int:
+        """The points named, else the fewest that are worth the amount: what points are worth is rounded down."""
+        return spend.points if spend.points is not None else int((spend.amount / rate).to_integral_value(ROUND_CEILING))
 
     def _points(self, spend: Spend, *, rate: Decimal) -> int:
         """The points spent; they must be worth what the bill says, at the rate of the till (CASES 19, 55)."""
-        points = spend.points
-        if points is None:
-            exact = spend.amount / rate
-            points = int(exact)
-            if points != exact:
-                raise CheckFailed(
-                    "points_rate",
-                    f"{spend.amount} is no whole number of points at {rate} each.",
-                    path="tenders",
-                    found=str(spend.amount),
-                )
+        points = self._wanted(spend, rate=rate)
         expected = worth(points, rate=rate, minor_digits=self.batch.digits)
         if expected != spend.amount:
             raise CheckFailed(

@@ -26,7 +26,7 @@ from loyalty.ledger import content_hash
 from tenants.errors import DomainError
 from tenants.models import RedemptionMode
 
-NUMBER = re.compile(r"-?\d{1,14}(\.\d{1,4})?\Z")
+NUMBER = re.compile(r"-?[0-9]{1,14}(\.[0-9]{1,4})?\Z")
 GROUPED = re.compile(r"-?\d{1,3}(,\d{2,3})+(\.\d{1,4})?\Z")
 DECIMAL_COMMA = re.compile(r"-?\d{1,14},\d{1,2}\Z")
 #: Control characters and lone surrogates: no till means them, and PostgreSQL cannot keep them.
@@ -73,7 +73,7 @@ def read_json(body: bytes) -> dict[str, Any]:
     """
     try:
         value = _DECODER.decode(body.decode())
-    except (ValueError, RecursionError) as problem:
+    except (ValueError, ArithmeticError, RecursionError) as problem:
         raise _malformed(problem) from None
     if not isinstance(value, dict):
         raise MalformedJSON("malformed_json", "The body must be one JSON object: { ... }.")
@@ -87,7 +87,7 @@ def read_batch(body: bytes) -> tuple[dict[str, Any], list[tuple[bytes, Any]]]:
     """
     try:
         return _read_batch(body.decode())
-    except (ValueError, RecursionError, IndexError) as problem:
+    except (ValueError, ArithmeticError, RecursionError, IndexError) as problem:
         raise _malformed(problem) from None
 
 
@@ -107,7 +107,7 @@ def _read_batch(text: str) -> tuple[dict[str, Any], list[tuple[bytes, Any]]]:
     while text[place] != "}":
         name, place = _DECODER.raw_decode(text, place)
         place = expect(":", skip(place))
-        if name == "bills" and text[place] == "[" and name not in envelope:
+        if name == "bills" and text[place] == "[" and "bills" not in envelope:
             envelope[name] = True
             place = skip(place + 1)
             while text[place] != "]":
@@ -116,7 +116,7 @@ def _read_batch(text: str) -> tuple[dict[str, Any], list[tuple[bytes, Any]]]:
                 place = skip(end)
                 place = place if text[place] == "]" else expect(",", place)
             place += 1
-        elif name in envelope or not isinstance(name, str):
+        elif not isinstance(name, str) or name in envelope:
             raise ValueError("a name stands twice in one object")
         else:
             envelope[name], place = _DECODER.raw_decode(text, place)
@@ -164,7 +164,7 @@ def _not_negative(value: Decimal) -> Decimal:
 
 def _points(value: Any) -> int:
     text = str(value)
-    if isinstance(value, bool) or not isinstance(value, (int, str)) or not re.fullmatch(r"\d{1,12}", text):
+    if isinstance(value, bool) or not isinstance(value, (int, str)) or not re.fullmatch(r"[0-9]{1,12}", text):
         raise ValueError("is not a whole number of points")
     return int(text)
 
@@ -371,6 +371,8 @@ def read_bill(raw: Mapping[str, Any], *, minor_digits: int, lenient: bool = Fals
         _require(form.net_amount, "net_amount")
         _require(form.items or None, "items")
     _check_minor_unit(form, minor_digits)
+    if form.bill_type == "SALE" and (form.net_amount or 0) < 0:
+        raise CheckFailed("bad_value", f"net_amount: {form.net_amount} is negative on a SALE.", path="net_amount")
     if form.bill_type == "SALE" and any(item.line_type == "RETURN" for item in form.items):
         raise CheckFailed("bad_value", "items: a SALE holds returned lines. Send it as an EXCHANGE.", path="items")
     document = _document(form)
@@ -492,7 +494,12 @@ def _spend(form: Form, lines: tuple[Line, ...]) -> Spend | None:
     split_points = sum(line.loyalty_points for line in lines)
     split_amount = sum((line.loyalty_discount for line in lines), Decimal(0))
     split = bool(split_points or split_amount)
-    named = form.redemption if form.redemption and (form.redemption.points or form.redemption.amount) else None
+    said = (
+        form.redemption
+        if form.redemption and (form.redemption.points is not None or form.redemption.amount is not None)
+        else None
+    )
+    named = said if said and (said.points or said.amount or tenders or split) else None
     reference = (form.redemption.reference if form.redemption else None) or ""
     if tenders and split:
         raise CheckFailed(
@@ -556,16 +563,21 @@ def check_sums(document: Document, *, minor_digits: int) -> Document:
     tolerance = Decimal(len(document.lines)).scaleb(-minor_digits)
     sale = [line for line in document.lines if line.line_type == "SALE"]
     flags = [flag for flag in document.flags if not flag.startswith("payable_expected:")]
+    unit = Decimal(1).scaleb(-minor_digits)
     for index, line in enumerate(document.lines):
-        if line.value - line.discount != line.amount:
+        off = line.value - line.discount - line.amount
+        if off and abs(off) <= unit:
+            flags.append("line_amount_adjusted")
+        elif off:
             raise CheckFailed(
                 "line_amount", f"items.{index}: {line.value} less {line.discount} is {line.value - line.discount}, not {line.amount}.",
                 path=f"items.{index}.amount", expected=str(line.value - line.discount), found=str(line.amount),
             )  # fmt: skip
-    lines = document.lines
+    lines = tuple(replace(line, value=line.amount + line.discount) for line in document.lines)
     signed = document.bill_type == "EXCHANGE"
     if not signed:
-        _agree("sum_of_values", "gross_amount", document.gross, sum((line.value for line in lines), Decimal(0)), tolerance, flags)
+        stated = sum((line.value for line in document.lines), Decimal(0))
+        _agree("sum_of_values", "gross_amount", document.gross, stated, tolerance, flags)
         off = _agree(
             "sum_of_amounts", "net_amount", document.net, sum((line.amount for line in lines), Decimal(0)), tolerance, flags
         )

@@ -48,7 +48,10 @@ class CustomerAdmin(ReadOnlyAdmin):
         return f"{row.balance.closing:,}"
 
     def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> HttpResponse:
-        return redirect(reverse("admin:customer360", args=[object_id]))
+        row = self.get_object(request, object_id)
+        if row is None:
+            raise Http404
+        return redirect(reverse("admin:customer360", args=[row.pk]))
 
 
 @admin.register(Hold)

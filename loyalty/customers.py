@@ -53,11 +53,11 @@ def normalised_mobile(text: str, *, region: str) -> str:
     if EXPONENT.match(cleaned):
         raise DomainError(
             "mobile_invalid",
-            f"{text[:30]!r} is a number that a spreadsheet has shortened; its last digits are lost. Send the full number as text.",
+            "The mobile is a number that a spreadsheet has shortened; its last digits are lost. Send the full number as text.",
         )
     plus, digits = cleaned.startswith("+"), cleaned.removeprefix("+")
     if not (digits.isascii() and digits.isdigit() and len(digits) <= 20):
-        raise DomainError("mobile_invalid", f"{text[:30]!r} is not a mobile number. Send digits, for example {_example(region)}.")
+        raise DomainError("mobile_invalid", f"This is not a mobile number. Send digits, for example {_example(region)}.")
     if digits.startswith("00"):
         plus, digits = True, digits[2:]
     try:
@@ -69,7 +69,7 @@ def normalised_mobile(text: str, *, region: str) -> str:
     if number is None or not phonenumbers.is_possible_number_for_type(number, mobile) or not E164.match(result):
         raise DomainError(
             "mobile_invalid",
-            f"{text[:30]!r} has the wrong number of digits for a mobile number here. Send it like {_example(region)}.",
+            f"The mobile has the wrong number of digits for a mobile number here. Send it like {_example(region)}.",
         )
     return result
 

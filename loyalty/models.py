@@ -68,7 +68,7 @@ class Customer(models.Model):
 
 def mask_mobile(mobile: str) -> str:
     """`+919840012345` -> `+91 98•••••345`: enough to recognise, not enough to call."""
-    return f"{mobile[:3]} {mobile[3:5]}•••••{mobile[-3:]}"
+    return f"{mobile[:3]} {mobile[3:5]}•••••{mobile[-3:]}" if mobile.startswith("+") else f"•••••{mobile[-3:]}"
 
 
 class CustomerAlias(models.Model):

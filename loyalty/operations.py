@@ -94,7 +94,7 @@ def place_hold(
 
     Raises: InsufficientPoints; DomainError `points_invalid`, `date_window`, `no_rule`, `unknown_customer`; KeyReused.
     """
-    fingerprint = content_hash("hold", customer_id, points, store.pk, bill_no, at)
+    fingerprint = content_hash("hold", customer_id, points, store.pk, bill_no, at.timestamp() if at else None)
     if placed := _placed_before(tenant, reference, fingerprint):
         return placed
     when = at or now

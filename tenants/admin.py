@@ -19,7 +19,7 @@ class StoreResource(TenantResource):
     class Meta:
         model = Store
         import_id_fields = ("code",)
-        fields = ("code", "name", "timezone", "is_active")
+        fields = ("code", "name", "is_active")
         skip_unchanged = True
         report_skipped = True
         use_transactions = True
@@ -73,6 +73,10 @@ class StoreAdmin(TenantAdmin, ImportExportModelAdmin):
     search_help_text = "Code or name"
     inlines = (StoreModeInline, StoreAliasInline)
 
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """A store's business dates are told by its zone, for ever: it is set once."""
+        return ("timezone",) if obj is not None else ()
+
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)
         if not change and not form.instance.modes.exists():
@@ -115,6 +119,7 @@ class AuditEventAdmin(ReadOnlyAdmin):
     view_act = Act.VIEW_AUDIT
     list_display = ("at", "actor_name", "action", "object_type", "object_id", "reason", "address")
     list_filter = ("action",)
+    extra_lookups = ("object_type", "object_id")
     search_fields = ("actor_name", "reason", "object_id")
     search_help_text = "Who, why, or the id of what"
 

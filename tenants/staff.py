@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django_scopes import scope
 
 from tenants import audit
 from tenants.access import hash_secret
-from tenants.actors import Actor
+from tenants.actors import SYSTEM, Actor
 from tenants.errors import DomainError
 from tenants.models import ApiKey, Membership, RedemptionMode, Role, Scope, Store, StoreMode, Tenant, User, new_key_parts
 
@@ -41,6 +41,18 @@ def create_store(
         store.save()
         open_store(store, actor=actor, mode=mode)
     return store
+
+
+def find_or_create_store(tenant: Tenant, *, code: str) -> Store:
+    """The store of a code seen for the first time, where the tenant wants stores to be made so. Races are harmless."""
+    try:
+        with transaction.atomic():
+            return create_store(tenant, code=code, mode=RedemptionMode(tenant.default_mode), actor=SYSTEM)
+    except (IntegrityError, DomainError) as problem:
+        found: Store | None = Store.objects.filter(tenant=tenant, code=code).first()
+        if found is None:
+            raise problem
+        return found
 
 
 def open_store(store: Store, *, actor: Actor, mode: RedemptionMode | None = None) -> None:

@@ -32,6 +32,8 @@ SETTINGS = {
     "timezone": "UTC",
     "log_timezone": "UTC",
     "log_min_messages": "warning",
+    "log_min_error_statement": "panic",  # a failed statement holds a bill, and a bill holds a customer
+    "log_error_verbosity": "terse",
     "password_encryption": "scram-sha-256",
 }
 #: For tests and throw-away runs: a crash of the machine may cost the data, a crash of a process never does.

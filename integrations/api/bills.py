@@ -24,6 +24,8 @@ BATCH_BILLS_MAX = 100
 
 def _raw_body(request: Request, *, bytes_max: int, what: str) -> bytes:
     """The body as it was sent; too large is said before it is read."""
+    if request.META.get("HTTP_TRANSFER_ENCODING"):
+        raise DomainError("length_required", "Send the body with a Content-Length, not in chunks.")
     length = request.META.get("CONTENT_LENGTH") or "0"
     too_large = DomainError(
         "too_large", f"A {what} may have at most {bytes_max >> 20} MiB. Send it in smaller parts.", bytes_max=bytes_max

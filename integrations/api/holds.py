@@ -15,9 +15,8 @@ from integrations.models import Bill
 from loyalty import customers, operations
 from loyalty.models import Hold
 from tenants import staff
-from tenants.actors import SYSTEM
 from tenants.errors import DomainError
-from tenants.models import RedemptionMode, Store, StoreAlias, Tenant
+from tenants.models import Store, StoreAlias, Tenant
 
 
 class Body(BaseModel):
@@ -64,7 +63,7 @@ def store_of(tenant: Tenant, code: str) -> Store:
         alias = StoreAlias.objects.filter(tenant=tenant, code=code).select_related("store").first()
         store = alias.store if alias else None
     if store is None and tenant.auto_stores:
-        store = staff.create_store(tenant, code=code, mode=RedemptionMode(tenant.default_mode), actor=SYSTEM)
+        store = staff.find_or_create_store(tenant, code=code)
     if store is None:
         raise DomainError(
             "store_unknown", f"No store has the code {code!r}. Ask the tenant's admin to add it.", path="store_code"

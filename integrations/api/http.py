@@ -32,8 +32,10 @@ STATUS: dict[str, int] = {
     "key_reused": 409,
     "in_progress": 409,
     "too_large": 413,
+    "length_required": 411,
 }
-LOCK_NOT_AVAILABLE = "55P03"
+#: Lock not had in time, deadlock, serialization: nothing was changed, and the same request works in a moment.
+IN_PROGRESS = {"55P03", "40P01", "40001"}
 #: Of calls that are no bills.
 BODY_BYTES_MAX = 64 << 10
 
@@ -58,7 +60,9 @@ class HasScope(BasePermission):
     def has_permission(self, request: Request, view: Any) -> bool:
         wanted: Mapping[str, tuple[str, ...]] = getattr(view, "scopes", {})
         access: Any = request.user
-        return any(scope in access.scopes for scope in wanted.get(request.method or "", ()))
+        if request.method not in wanted:
+            return True  # DRF answers 405
+        return any(scope in access.scopes for scope in wanted[request.method or ""])
 
 
 class ExactJSONParser(JSONParser):
@@ -67,6 +71,8 @@ class ExactJSONParser(JSONParser):
     def parse(
         self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
+        if (parser_context or {})["request"].META.get("HTTP_TRANSFER_ENCODING"):
+            raise DomainError("length_required", "Send the body with a Content-Length, not in chunks.")
         length = str((parser_context or {})["request"].META.get("CONTENT_LENGTH") or "0")
         if not length.isdigit() or int(length) > BODY_BYTES_MAX:
             raise DomainError("too_large", f"The body may have at most {BODY_BYTES_MAX >> 10} KiB.", bytes_max=BODY_BYTES_MAX)
@@ -118,7 +124,7 @@ def answer_error(problem: Exception, context: Mapping[str, Any]) -> Response | N
             return answer("too_large", "The body is larger than 16 MiB. Send smaller batches.", 413)
         case exceptions.ValidationError():
             return answer("invalid_filter", "One of the filters is not valid. See details.", 400, {"fields": problem.detail})
-        case OperationalError() if getattr(problem.__cause__, "sqlstate", None) == LOCK_NOT_AVAILABLE:
+        case OperationalError() if getattr(problem.__cause__, "sqlstate", None) in IN_PROGRESS:
             return answer(
                 "in_progress", "Another request is working on the same customer. Send this one again in a second.", 409, retry="1"
             )

@@ -80,7 +80,7 @@ class Up:
 @pytest.fixture
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     data_dir = tmp_path_factory.mktemp("up")
-    for folder in (data_dir, *data_dir.parents[:2]):
+    for folder in (data_dir, *data_dir.parents[:3]):
         folder.chmod(0o755)  # PostgreSQL runs as a lesser user where we are root
     started = Up(data_dir)
     yield started
@@ -147,7 +147,7 @@ def test_a_second_start_in_the_same_folder_is_refused(up: Up) -> None:
 
 def test_a_start_that_is_broken_off_leaves_nothing_half_made(tmp_path_factory: pytest.TempPathFactory) -> None:
     data_dir = tmp_path_factory.mktemp("broken-off")
-    for folder in (data_dir, *data_dir.parents[:2]):
+    for folder in (data_dir, *data_dir.parents[:3]):
         folder.chmod(0o755)
     for seconds in (1.0, 1.6, 2.4):
         begun = Up(data_dir)

@@ -96,6 +96,7 @@ def slow_between_read_and_write(monkeypatch: pytest.MonkeyPatch) -> None:
                 meeting.reset()
 
     monkeypatch.setattr(ledger, "LOCK_BALANCES", ledger.PEEK_BALANCES)
+    monkeypatch.setattr(ledger, "LOCK_KEY", "SELECT %s")
     monkeypatch.setattr(crash, "point", dawdle)
 
 

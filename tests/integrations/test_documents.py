@@ -56,6 +56,8 @@ def test_null_is_as_good_as_missing(field: str) -> None:
         ({"items": [{"amount": "5.00", "loyalty_points": 1.5}]}, "items.0.loyalty_points"),
         ({"redemption": {"reference": "has space", "points": 5}}, "redemption.reference"),
         ({"version": 0}, "version"),
+        ({"net_amount": "-0.01"}, "net_amount"),
+        ({"net_amount": "१०००"}, "net_amount"),
         ({"net_amount": Decimal("1e999999999")}, "net_amount"),
         ({"till_code": "x" * 65}, "till_code"),
         ({"items": [{"line_no": 10**7, "amount": "5.00"}]}, "items.0.line_no"),
@@ -79,7 +81,18 @@ def test_numbers_are_read_from_their_text_and_not_through_floats() -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"[]", b"1", b"{", b"\xff\xfe", b'{"a": NaN}', b'{"a": Infinity}', b'{"a": 1, "a": 2}', b'{"a":' + b"[" * 20000],
+    [
+        b"",
+        b"[]",
+        b"1",
+        b"{",
+        b"\xff\xfe",
+        b'{"a": NaN}',
+        b'{"a": Infinity}',
+        b'{"a": 1, "a": 2}',
+        b'{"a":' + b"[" * 20000,
+        b'{"a":1e9999999999999999999}',
+    ],
 )
 def test_what_is_no_json_object_is_malformed(body: bytes) -> None:
     with pytest.raises(MalformedJSON):
@@ -224,8 +237,24 @@ def test_each_bill_of_a_batch_keeps_its_own_bytes() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b'{"bills": [', b'{"bills": [{}]', b"{", b"", b'{"bills": []} x', b'{"bills": [], "bills": []}', b"[]"]
+    "body",
+    [
+        b'{"bills": [',
+        b'{"bills": [{}]',
+        b"{",
+        b"",
+        b'{"bills": []} x',
+        b'{"bills": [], "bills": []}',
+        b"[]",
+        b'{[]:1,"bills":[]}',
+        b"{{}:1}",
+    ],
 )
 def test_a_broken_batch_is_malformed(body: bytes) -> None:
     with pytest.raises(MalformedJSON):
         read_batch(body)
+
+
+def test_a_line_off_by_one_minor_unit_is_mended_and_flagged() -> None:
+    document = read(bill(items=[{"value": "10.00", "discount": "3.33", "amount": "6.66"}], net="6.66"))
+    assert (document.lines[0].value, document.flags) == (Decimal("9.99"), ("line_amount_adjusted",))

@@ -11,7 +11,7 @@ from django_scopes import scope
 from integrations import booking, inbox
 from integrations.documents import MalformedJSON
 from integrations.models import Bill, Delivery, Discrepancy, Incident, Source
-from loyalty.models import Customer, Entry, Hold
+from loyalty.models import Customer, Entry, Hold, ProgrammeVersion
 from tenants.actors import SYSTEM
 from tenants.models import Store, StoreAlias, Tenant
 from tests import builders
@@ -487,3 +487,12 @@ def test_one_tenants_broken_inbox_does_not_stop_the_others(
     monkeypatch.setattr(inbox, "drain", break_one)
     inbox.receive(kulfi, raw(bill("A1")), source=Source.API, sender=SYSTEM, now=timezone.now())
     assert inbox.sweep(now=timezone.now(), tenants=[liberty, kulfi]) == {"failed": 1, "applied": 1}
+
+
+@pytest.mark.case(55)
+def test_the_worth_that_a_hold_was_quoted_is_taken_back(kulfi: Tenant, meera: Customer) -> None:
+    ProgrammeVersion.objects.update(point_value=Decimal("0.333"))
+    builders.hold(kulfi, meera, 7, reference="SB-1")
+    tenders = [{"mode": "LOYALTY_POINTS", "amount": "2.33", "reference": "SB-1"}, {"mode": "CASH", "amount": "97.67"}]
+    assert one(kulfi, bill("A1", net="100.00", tenders=tenders)).state == "applied"
+    assert Hold.objects.get().state == "captured"

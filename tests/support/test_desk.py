@@ -323,3 +323,13 @@ def test_a_page_that_does_not_get_its_lock_says_so_and_keeps_nothing(
     response = issue(as_bob, meera)
     assert response.status_code == 503
     assert "Nothing was changed" in response.content.decode()
+
+
+@pytest.mark.parametrize("query", ["mobile__startswith=%2B9198", "status__exact=%00", "name__regex=("])
+def test_a_list_answers_only_the_filters_that_it_offers(as_bob: Client, meera: Customer, query: str) -> None:
+    response = as_bob.get(f"{reverse('admin:loyalty_customer_changelist')}?{query}")
+    assert response.status_code in (302, 400)
+
+
+def test_a_customer_s_address_that_is_none_is_404(as_bob: Client, kulfi: Tenant) -> None:
+    assert as_bob.get("/admin/loyalty/customer/abc/change/").status_code in (302, 404)

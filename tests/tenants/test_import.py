@@ -4,6 +4,7 @@ import pytest
 import tablib
 from django_scopes import scope, scopes_disabled
 
+from tenants.access import walls_around
 from tenants.actors import SYSTEM
 from tenants.admin import StoreResource
 from tenants.admin_base import spreadsheet_safe
@@ -53,3 +54,9 @@ def test_an_imported_store_has_a_mode_and_leaves_its_trace(kulfi: Tenant) -> Non
     load(kulfi, ("K7", "Adyar"))
     assert Store.objects.get(code="K7").modes.get().mode == "payment"
     assert AuditEvent.objects.filter(action="import_store").count() == 1
+
+
+def test_an_import_works_as_the_role_web(kulfi: Tenant) -> None:
+    with walls_around([kulfi]):
+        load(kulfi, ("K7", "Adyar"))
+    assert Store.objects.get(code="K7").name == "Adyar"
