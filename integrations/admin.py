@@ -9,14 +9,13 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import display
 
 from integrations.documents import MalformedJSON, read_json
 from integrations.models import Bill, BillLine, Delivery, DeliveryState, Discrepancy, Incident, ParityRun
 from loyalty.models import mask_mobile
 from tenants.access import Act
-from tenants.admin_base import ReadOnlyAdmin, access_of, may
+from tenants.admin_base import HouseAdmin, ReadOnlyAdmin, ReadOnlyInline, access_of
 
 #: Numbers as long as a mobile's: all but their last three digits are hidden.
 LONG_DIGITS = re.compile(r"\+?[0-9]{7,}([0-9]{3})(?![0-9.])")
@@ -65,24 +64,12 @@ class DeliveryAdmin(ReadOnlyAdmin):
         return format_html('<pre class="pd-raw">{}</pre>', LONG_DIGITS.sub(r"•••••\1", text))
 
 
-class LineInline(TabularInline):
+class LineInline(ReadOnlyInline):
     model = BillLine
-    extra = 0
+    view_act = Act.VIEW_INBOX
     fields = readonly_fields = (
         "line_no", "item_code", "department", "qty", "value", "discount", "amount", "tax_amount", "loyalty_discount", "loyalty_points",
     )  # fmt: skip
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return may(request, Act.VIEW_INBOX)
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
 
 @admin.register(Bill)
@@ -128,13 +115,12 @@ class IncidentAdmin(ReadOnlyAdmin):
 
 
 @admin.register(ParityRun)
-class ParityRunAdmin(ModelAdmin):
+class ParityRunAdmin(HouseAdmin):
     """Runs over all tenants, and the own ones. Their differences name other tenants, so a row says only whether it was equal."""
 
+    view_act = Act.VIEW_RUNS
     list_display = ("at", "tenant_slug", "ok", "rows")
     fields = readonly_fields = ("at", "tenant_slug", "ok", "rows", "own_differences")
-    show_full_result_count = False
-    actions = None
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ParityRun]:
         rows: QuerySet[ParityRun] = super().get_queryset(request)
@@ -150,18 +136,3 @@ class ParityRunAdmin(ModelAdmin):
     def own_differences(self, row: Any) -> SafeString:
         own = [difference for difference in row.differences if difference["tenant"] == getattr(row, "reader", "")]
         return format_html('<pre class="pd-raw">{}</pre>', json.dumps(own, indent=2) if own else "none listed here")
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return may(request, Act.VIEW_RUNS)
-
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        return may(request, Act.VIEW_RUNS)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False

@@ -218,11 +218,14 @@ def _note_failure(tenant: Tenant, delivery_id: int, problem: BaseException | Non
 def drain(tenant: Tenant, *, now: datetime, batches_max: int = 10_000) -> Counter[str]:
     """Process until nothing is left that is due, or another worker is at it."""
     total: Counter[str] = Counter()
+    rows_max = BATCH_ROWS
     for _ in range(batches_max):
-        done = process(tenant, now=now)
+        done = process(tenant, now=now, rows_max=rows_max)
         if not done:
             break
         total.update(done)
+        # Trouble comes in groups: go on one by one, and faster again while it goes well.
+        rows_max = 1 if done["failed"] else min(BATCH_ROWS, rows_max * 2)
     return total
 
 

@@ -7,13 +7,12 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
-from unfold.admin import TabularInline
 from unfold.decorators import display
 
 from loyalty.account import HoldState
 from loyalty.models import Customer, Hold, Programme, ProgrammeVersion, held_since
 from tenants.access import Act
-from tenants.admin_base import ReadOnlyAdmin, may
+from tenants.admin_base import ReadOnlyAdmin, ReadOnlyInline
 
 
 @admin.register(Customer)
@@ -78,25 +77,12 @@ class HoldAdmin(ReadOnlyAdmin):
         return redirect(reverse("admin:customer360", args=[row.customer_id]) + "?tab=holds")
 
 
-class VersionInline(TabularInline):
+class VersionInline(ReadOnlyInline):
     model = ProgrammeVersion
-    extra = 0
-    exclude = ("tenant",)
-    readonly_fields = (
+    view_act = Act.VIEW_RULES
+    fields = readonly_fields = (
         "version", "effective_from", "kind", "earn_per", "point_value", "hold_days", "validity_days", "pending_days",
     )  # fmt: skip
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return may(request, Act.VIEW_RULES)
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
 
 @admin.register(Programme)

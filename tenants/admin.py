@@ -3,15 +3,13 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
 from django.http import HttpRequest
 from import_export.admin import ImportExportModelAdmin
-from unfold.admin import ModelAdmin, TabularInline
 from unfold.contrib.import_export.forms import ExportForm, ImportForm
 
 from tenants import staff
 from tenants.access import Act
-from tenants.admin_base import ReadOnlyAdmin, TenantAdmin, TenantResource, access_of, may
+from tenants.admin_base import HouseAdmin, ReadOnlyAdmin, ReadOnlyInline, TenantAdmin, TenantResource, access_of, may
 from tenants.models import ApiKey, AuditEvent, Membership, ScheduledRun, Store, StoreAlias, StoreMode
 
 
@@ -31,31 +29,21 @@ class StoreResource(TenantResource):
             staff.open_store(instance, actor=self.actor)
 
 
-class TenantInline(TabularInline):
-    """Rows of the parent's tenant; who may change the parent may change them."""
+class AddedInline(ReadOnlyInline):
+    """Rows that may be added to their store and then stay; they get the store's tenant when it is saved."""
 
-    extra = 0
-    exclude = ("tenant",)
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return may(request, Act.VIEW_INBOX)
+    view_act = Act.VIEW_INBOX
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return may(request, Act.MANAGE_STORES)
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-
-class StoreModeInline(TenantInline):
+class StoreModeInline(AddedInline):
     model = StoreMode
     verbose_name_plural = "Redemption mode, from which date"
 
 
-class StoreAliasInline(TenantInline):
+class StoreAliasInline(AddedInline):
     model = StoreAlias
     verbose_name_plural = "Other codes that its POS sends"
 
@@ -125,13 +113,12 @@ class AuditEventAdmin(ReadOnlyAdmin):
 
 
 @admin.register(ScheduledRun)
-class ScheduledRunAdmin(ModelAdmin):
+class ScheduledRunAdmin(HouseAdmin):
     """Runs are the house's, not a tenant's: they count rows and name no customer."""
 
+    view_act = Act.VIEW_RUNS
     list_display = ("job", "started_at", "took", "done", "failed", "idle_runs", "trouble")
     list_filter = ("job",)
-    show_full_result_count = False
-    actions = None
 
     fields = readonly_fields = ("job", "started_at", "finished_at", "done", "failed", "idle_runs", "trouble", "process")
 
@@ -145,22 +132,3 @@ class ScheduledRunAdmin(ModelAdmin):
         if run.idle_runs:
             return "nothing to do"
         return f"{run.took_seconds:.1f} s" if run.took_seconds is not None else "running"
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[ScheduledRun]:
-        rows: QuerySet[ScheduledRun] = super().get_queryset(request)
-        return rows
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return may(request, Act.VIEW_RUNS)
-
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        return may(request, Act.VIEW_RUNS)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from import_export.resources import ModelResource
-from unfold.admin import ModelAdmin
+from unfold.admin import ModelAdmin, TabularInline
 from unfold.paginator import InfinitePaginator
 
 from tenants import audit
@@ -139,6 +139,41 @@ class ReadOnlyAdmin(TenantAdmin):
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+
+class _NobodyChanges:
+    """No add, no change, no delete; `view_act` says who looks."""
+
+    view_act: ClassVar[Act | None] = None
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return may(request, self.view_act)
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return may(request, self.view_act)
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class ReadOnlyInline(_NobodyChanges, TabularInline):
+    """Rows below their parent, to look at."""
+
+    extra = 0
+    exclude = ("tenant",)
+
+
+class HouseAdmin(_NobodyChanges, ModelAdmin):
+    """Rows of the house and not of a tenant. Their texts may name another tenant: subclasses choose what they show."""
+
+    show_full_result_count = False
+    actions = None
 
 
 class TenantResource(ModelResource):

@@ -180,6 +180,17 @@ def test_of_two_agents_on_one_hold_one_wins_and_the_other_sees_who(committed: Te
     assert Entry.objects.filter(hold=row, kind="release").count() == 1
 
 
+def test_control_without_the_lock_two_agents_meet_the_unique_key(broken_tenant: Tenant, unlocked: None) -> None:
+    meera = builders.customer(broken_tenant, points=100)
+    row = builders.hold(broken_tenant, meera, 60)
+
+    def release() -> Any:
+        return operations.release_hold(broken_tenant, row.pk, reason="free them", actor=SYSTEM, now=timezone.now())
+
+    results = at_once(broken_tenant, [release] * 8)
+    assert [result for result in results if isinstance(result, IntegrityError)]
+
+
 @pytest.mark.case(11)
 def test_an_agent_and_the_bill_on_one_hold_exactly_one_ends_it(committed: Tenant) -> None:
     committed.negative_allowed = True
