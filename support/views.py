@@ -231,14 +231,14 @@ def _dialog(request: HttpRequest, template: str, *, title: str, form: ReasonForm
 
 
 def _back(request: HttpRequest, customer_id: int, *, operation_key: str = "") -> HttpResponseRedirect:
-    """To the customer, with the new entry highlighted."""
+    """To the customer, balance on top, the new entry highlighted below."""
     where = reverse("admin:customer360", args=[customer_id])
     entry = (
         Entry.objects.filter(tenant=access_of(request).tenant, key=operation_key).order_by("seq").first()
         if operation_key
         else None
     )
-    return HttpResponseRedirect(f"{where}?entry={entry.pk}#entry-{entry.pk}" if entry else where)
+    return HttpResponseRedirect(f"{where}?entry={entry.pk}" if entry else where)
 
 
 def _somebody_was_faster(hold: Hold, zone: Any) -> str:
