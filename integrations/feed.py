@@ -83,9 +83,10 @@ def _run_stream(client: Client, stream: str, *, now: datetime, rounds_max: int) 
     epoch = current_epoch(stream)
     sent = 0
     for _ in range(rounds_max):
+        resynced = epoch.resynced_id >= epoch.resync_below_id
         rows = _send_some(client, epoch, now=now)
         sent += rows
-        if rows == 0:
+        if rows == 0 and resynced:  # an empty block by id says nothing of what is new by transaction
             FeedEpoch.objects.filter(pk=epoch.pk).update(checked_at=now)
             break
     return sent

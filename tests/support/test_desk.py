@@ -118,6 +118,13 @@ def test_numbers_are_masked_until_asked_and_the_look_is_kept(as_bob: Client, mee
     assert (event.actor_name, event.object_id) == ("Bob", str(meera.pk))
 
 
+@pytest.mark.parametrize(("role", "status"), [("agent", 200), ("merchant", 200), ("integrator", 403), ("auditor", 403)])
+def test_only_who_talks_to_customers_may_see_a_whole_number(as_bob: Client, meera: Customer, role: str, status: int) -> None:
+    Membership.objects.update(role=role)
+    assert as_bob.post(reverse("admin:reveal_mobile", args=[meera.pk])).status_code == status
+    assert AuditEvent.objects.filter(action="reveal_mobile").count() == (status == 200)
+
+
 # Unblock
 
 
