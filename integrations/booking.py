@@ -5,7 +5,7 @@ One bad delivery is refused alone; its neighbours post.
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import ROUND_CEILING, Decimal
@@ -17,11 +17,13 @@ from integrations import wondersoft
 from integrations.documents import UNWRITABLE, CheckFailed, Document, Spend, check_sums, read_json
 from integrations.models import BillClass, DeliveryState, DiscrepancyKind
 from loyalty import customers, ledger
-from loyalty.account import Account, Hold, HoldState, Kind
-from loyalty.earning import Rule, earned
+from loyalty.account import Account
+from loyalty.campaigns import CampaignBook, Evaluated, History, keep
+from loyalty.earning import Purchase, PurchaseLine, Rule, earned
 from loyalty.ledger import Book, Operation
 from loyalty.operations import check_date_window, minor_digits, worth
 from loyalty.programmes import RuleBook, latest
+from loyalty.state import Hold, HoldState, Kind
 from tenants import crash, staff
 from tenants.actors import SYSTEM
 from tenants.errors import DomainError
@@ -145,6 +147,8 @@ class Batch:
         self.now = now
         self.digits = minor_digits(tenant.currency)
         self.rules = RuleBook(tenant)
+        self.campaigns = CampaignBook(tenant)
+        self.evaluated: list[Evaluated] = []
         self.stores = _stores(tenant)
         self.modes = _modes(tenant)
         self._discrepancies: list[tuple[Any, ...]] = []
@@ -326,7 +330,7 @@ class Batch:
         own = [row.id for row in hold_rows if row.customer_id in ids]
         spending = {case.customer_id for case in cases if case.customer_id is not None and case.document.spend}
         with ledger.open(self.tenant, ids, now=self.now, holds=own, spending=spending) as book:
-            desk = Desk(self, book, hold_rows)
+            desk = Desk(self, book, hold_rows, ids)
             for case in cases:
                 try:
                     desk.post(case)
@@ -363,6 +367,7 @@ class Batch:
             if flagged:
                 cursor.execute(SET_FLAGS, [*columns_of(flagged), tenant_id])
             insert(cursor, INSERT_DISCREPANCIES, self._discrepancies)
+            keep(self.tenant, self.evaluated)
             incidents = [_incident_row(cases, self.now) for cases in self._drifts.values()]
             if incidents:
                 cursor.execute(RAISE_INCIDENTS, [tenant_id, *columns_of(incidents)])
@@ -384,11 +389,15 @@ class Batch:
         if kind is DiscrepancyKind.MODE_DRIFT:
             self._drifts[case.store.pk].append(case)
 
-    def mark(self) -> tuple[int, dict[int, int]]:
-        return len(self._discrepancies), {store: len(cases) for store, cases in self._drifts.items()}
+    def mark(self) -> tuple[int, dict[int, int], int]:
+        return len(self._discrepancies), {store: len(cases) for store, cases in self._drifts.items()}, len(self.evaluated)
 
-    def back_to(self, mark: tuple[int, dict[int, int]]) -> None:
+    def back_to(self, mark: tuple[int, dict[int, int], int]) -> None:
         del self._discrepancies[mark[0] :]
+        for each in self.evaluated[mark[2] :]:
+            if each.judgement.awarded:
+                self.campaigns.not_awarded(each.customer_id, each.judgement.campaign.id)
+        del self.evaluated[mark[2] :]
         for store in list(self._drifts):
             del self._drifts[store][mark[1].get(store, 0) :]
             if not self._drifts[store]:
@@ -414,9 +423,12 @@ class HoldRow:
 class Desk:
     """Posts bills to the accounts of one book: finds the hold, redeems, earns."""
 
-    def __init__(self, batch: Batch, book: Book, hold_rows: list[HoldRow]) -> None:
+    def __init__(self, batch: Batch, book: Book, hold_rows: list[HoldRow], customer_ids: Collection[int]) -> None:
         self.batch = batch
         self.book = book
+        self.campaigns = batch.campaigns
+        self.campaigns.about(customer_ids)
+        self.history = History(batch.tenant, customer_ids if batch.rules.looks_back or self.campaigns.campaigns else ())
         self.by_reference = {row.reference: row for row in hold_rows}
         self.by_bill: dict[tuple[int | None, str], list[HoldRow]] = defaultdict(list)
         for row in hold_rows:
@@ -431,6 +443,8 @@ class Desk:
         except DomainError:
             self.batch.back_to(mark)
             raise
+        if case.customer_id is not None and case.earned:
+            self.history.add(case.customer_id, on=case.business_date, store_id=case.store.pk, points=case.earned)
 
     def _post(self, case: Case) -> None:
         document, spend = case.document, case.document.spend
@@ -447,11 +461,27 @@ class Desk:
         with self.book.operation(case.customer_id, operation) as account:
             if spend is not None:
                 self._redeem(case, account, spend, rule, today=today)
-            paid = spend.amount if spend and spend.mode == RedemptionMode.PAYMENT else Decimal(0)
-            result = earned(rule, net=document.net, paid_by_points=paid)
-            if result.points:
-                account.earn(result.points, terms=rule.terms(case.business_date), today=today, snapshot=result.snapshot)
-            case.earned = result.points
+            self._earn(case, account, rule, today=today)
+
+    def _earn(self, case: Case, account: Account, rule: Rule, *, today: date) -> None:
+        """The programme's points, then the bonuses on top, each with its own entry and every one judged in writing."""
+        customer_id, on, store_id = account.customer_id, case.business_date, case.store.pk
+        purchase = purchase_of(case.document, store=case.store, at=case.billed_at, tenant=self.batch.tenant)
+        so_far = self.history.so_far(customer_id, on=on, store_id=store_id)
+        result = earned(rule, purchase, so_far)
+        terms = rule.terms(on)
+        if result.points:
+            account.earn(result.points, terms=terms, today=today, snapshot=result.snapshot)
+        case.earned = result.points
+        for judgement in self.campaigns.judge(purchase, customer_id=customer_id, so_far=so_far, earns=result.points):
+            if judgement.awarded:
+                account.grant(
+                    judgement.points, kind=Kind.BONUS, terms=terms, today=today,
+                    snapshot={"bonus": judgement.campaign.name, "bonus_id": judgement.campaign.id, "points": judgement.points},
+                )  # fmt: skip
+                self.campaigns.awarded(customer_id, judgement.campaign.id)
+            key = account.operation.key
+            self.batch.evaluated.append(Evaluated(customer_id, case.bill_id, key, on, judgement))
 
     def _redeem(self, case: Case, account: Account, spend: Spend, rule: Rule, *, today: date) -> None:
         hold = self._hold(case, account, spend)
@@ -560,6 +590,22 @@ class Desk:
 
     def _tell(self, case: Case, kind: DiscrepancyKind, *, points: int, message: str) -> None:
         self.batch.discrepancy(case, kind, points=points, message=message, hold=case.hold)
+
+
+def purchase_of(document: Document, *, store: Store, at: datetime, tenant: Tenant) -> Purchase:
+    """A sale as the earning rules see it: in payment mode the tender of points is told apart, in discount mode it is out of the amounts."""
+    spend = document.spend
+    return Purchase(
+        at=at.astimezone(store.timezone_or(tenant)),
+        store_code=store.code,
+        net=document.net,
+        paid_by_points=spend.amount if spend and spend.mode == RedemptionMode.PAYMENT else Decimal(0),
+        lines=tuple(
+            PurchaseLine(line.item_code, line.department, line.qty, line.amount)
+            for line in document.lines
+            if line.line_type == "SALE"
+        ),
+    )
 
 
 def natural_period(business_date: date, *, rule: str) -> str:

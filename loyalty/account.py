@@ -4,202 +4,85 @@ No database, no clock, no randomness. A verb first checks everything, then chang
 a refusal raises a `DomainError` and leaves the account as it was. The rules are in docs/ledger.md.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from datetime import date, datetime
-from decimal import Decimal
-from enum import StrEnum
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
 from typing import Any
 
+from loyalty.netting import Grant, Missing, Return, Settled, Spend, Take, free_hold, settle
+from loyalty.state import (
+    DATE_MAX,
+    Bucket,
+    Debt,
+    Entry,
+    Hold,
+    HoldState,
+    InsufficientPoints,
+    Kind,
+    Lot,
+    State,
+    Terms,
+    check_points,
+    spending_order,
+)
 from tenants.errors import DomainError
 
-POINTS_MAX = 10**12
-
-
-class Kind(StrEnum):
-    """What an entry does. The programme's side of the movement follows from it."""
-
-    EARN = "earn"
-    BONUS = "bonus"
-    ISSUE = "issue"
-    ACTIVATE = "activate"
-    HOLD = "hold"
-    CAPTURE = "capture"
-    RELEASE = "release"
-    REDEEM = "redeem"
-    EXPIRE = "expire"
-    EXTEND = "extend"
-    ADJUST = "adjust"
-    RESET = "reset"
-    ROLLBACK = "rollback"
-    DEBT = "debt"
-    RESTORE = "restore"
-    REVERSAL = "reversal"
-    MERGE = "merge"
-
-
-class Bucket(StrEnum):
-    """Where a lot's points are. `owed` is no bucket of a lot: a debt has no points in it."""
-
-    PENDING = "pending"
-    AVAILABLE = "available"
-    HELD = "held"
-
-
-class HoldState(StrEnum):
-    ACTIVE = "active"
-    CAPTURED = "captured"
-    PARTLY_CAPTURED = "partly_captured"
-    RELEASED = "released"
-    EXPIRED = "expired"
-
-
-#: A hold ends exactly once and is never reopened.
-TRANSITIONS: dict[HoldState, frozenset[HoldState]] = {
-    HoldState.ACTIVE: frozenset(HoldState) - {HoldState.ACTIVE},
-    **{state: frozenset() for state in HoldState if state is not HoldState.ACTIVE},
-}
-
 
 @dataclass(slots=True, eq=False)
-class Lot:
-    """Points granted at one time. Its id is its granting entry's, 0 until written.
+class Effect:
+    """What an entry of an earlier operation did, as far as nothing has undone it yet.
 
-    `expires_on` is the first day on which its points can no longer be spent; None: never.
+    `points`: what still stands of it; `credit`: whether it gave points. `parts` of a debit: where its points came from, last drawn
+    first; of a credit: the lots it gave to. `debt`: what could not be covered. `cleared`: what it let the customer off.
+    `expiry`: the lots whose date it moved, with the date before.
     """
 
-    granted_on: date
-    activates_on: date | None
-    expires_on: date | None
-    id: int = 0
-    pending: int = 0
-    available: int = 0
-    held: int = 0
-
-    def lapsed(self, today: date) -> bool:
-        return self.expires_on is not None and self.expires_on <= today
-
-
-@dataclass(slots=True, eq=False)
-class Debt:
-    """A debt entry (its id, 0 until written) and what of it is not paid yet."""
-
-    id: int
-    unpaid: int
-
-
-@dataclass(slots=True, eq=False)
-class Hold:
-    """Points reserved at the till.
-
-    `parts`: what each lot still holds for it (of an ended hold: held for it at the beginning). `lapsed`: what the end of
-    the hold expired, lot by lot.
-    """
-
-    reference: str
-    points: int
-    rate: Decimal
-    at: datetime
-    expires_at: datetime
-    store_id: int | None = None
-    bill_no: str = ""
-    fingerprint: int = 0
-    id: int = 0
-    state: HoldState = HoldState.ACTIVE
-    bill_id: int | None = None
-    late_bill_id: int | None = None
-    late_points: int = 0
-    parts: list[tuple[Lot, int]] = field(default_factory=list)
-    lapsed: list[tuple[Lot, int]] = field(default_factory=list)
-
-
-@dataclass(slots=True, frozen=True)
-class Movement:
-    """Points of one lot into (+) or out of (-) one bucket; `debt` is the debt that an offset paid."""
-
-    lot: Lot
-    bucket: Bucket
-    delta: int
-    debt: Debt | None = None
-
-
-@dataclass(slots=True, eq=False)
-class Entry:
-    """One row of the ledger to be. `id` is 0 until written."""
-
+    entry_id: int
     kind: Kind
-    pending: int = 0
-    available: int = 0
-    held: int = 0
-    owed: int = 0
+    points: int
+    credit: bool = False
     of_kind: Kind | None = None
-    movements: list[Movement] = field(default_factory=list)
-    lot: Lot | None = None
-    hold: Hold | None = None
+    parts: tuple[tuple[Lot, Bucket, int], ...] = ()
     debt: Debt | None = None
-    snapshot: dict[str, Any] | None = None
-    operation: Any = None
-    id: int = 0
+    cleared: int = 0
+    hold: Hold | None = None
+    expiry: tuple[tuple[Lot, date | None], ...] = field(default=())
+
+    @classmethod
+    def of(cls, entry: Entry, *, lots: Iterable[Lot]) -> "Effect | None":
+        """None: nothing in it can be undone (a hold, a release, an activation, a reversal, a merge)."""
+        kind = entry.kind
+        if kind is Kind.DEBT:
+            return cls(entry.id, kind, entry.owed, of_kind=entry.of_kind, debt=entry.debt, hold=entry.hold)
+        if kind is Kind.EXTEND:
+            by_id = {lot.id: lot for lot in lots}
+            moved = entry.snapshot["lots"] if entry.snapshot else []
+            return cls(entry.id, kind, 0, expiry=tuple((by_id[each["lot"]], _date(each["from"])) for each in moved))
+        if kind in (Kind.EARN, Kind.BONUS, Kind.ISSUE, Kind.RESTORE) or (kind is Kind.ADJUST and entry.lot is not None):
+            given = tuple((move.lot, move.bucket, move.delta) for move in entry.movements if move.lot and move.delta > 0)
+            return cls(entry.id, kind, sum(part[2] for part in given), credit=True, parts=given, cleared=_cleared(entry))
+        if kind in (Kind.REDEEM, Kind.CAPTURE, Kind.EXPIRE, Kind.ROLLBACK, Kind.ADJUST, Kind.RESET):
+            taken = tuple(
+                (move.lot, Bucket.PENDING if move.bucket is Bucket.PENDING else Bucket.AVAILABLE, -move.delta)
+                for move in reversed(entry.movements)
+                if move.lot
+            )
+            return cls(entry.id, kind, sum(part[2] for part in taken), parts=taken, cleared=_cleared(entry), hold=entry.hold)
+        return None
+
+    def used(self, points: int, *, wholly: bool) -> None:
+        """So many of its points were undone before. `wholly`: dates and cleared debts, which are undone once, were as well."""
+        self.points -= min(points, self.points)
+        if not self.credit and self.debt is None:
+            self.parts = _split(self.parts, points)[1]
+        if wholly:
+            self.cleared, self.expiry = 0, ()
 
 
-@dataclass(slots=True, frozen=True)
-class Terms:
-    """When granted points become available and when they lapse."""
+class Account(State):
+    """The verbs. Each returns the entries it recorded."""
 
-    granted_on: date
-    expires_on: date | None
-    activates_on: date | None = None
-
-
-class InsufficientPoints(DomainError):
-    """Fewer points are available than asked for."""
-
-
-def _spending_order(lot: Lot) -> tuple[date, date, int]:
-    """Earliest expiry first, then oldest; lots not yet written are the youngest."""
-    return lot.expires_on or date.max, lot.granted_on, lot.id or 2**63
-
-
-class Account:
-    """The four buckets, lots, open holds and debts of one customer; `entries` is what the verbs recorded, in order."""
-
-    __slots__ = (
-        "_hold_changes", "available", "customer_id", "debts", "entries", "held", "holds", "lots", "lots_known", "negative_allowed",
-        "operation", "owed", "pending",
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        customer_id: int,
-        *,
-        pending: int = 0,
-        available: int = 0,
-        held: int = 0,
-        owed: int = 0,
-        lots: list[Lot] | None = None,
-        holds: list[Hold] | None = None,
-        debts: list[Debt] | None = None,
-        negative_allowed: bool = False,
-        lots_known: bool = True,
-    ) -> None:
-        self.customer_id = customer_id
-        self.pending = pending
-        self.available = available
-        self.held = held
-        self.owed = owed
-        self.lots = lots if lots is not None else []
-        self.holds = holds if holds is not None else []
-        self.debts = debts if debts is not None else []
-        self.negative_allowed = negative_allowed
-        #: False: opened only to be given points; verbs that spend need the lots.
-        self.lots_known = lots_known
-        self.entries: list[Entry] = []
-        self.operation: Any = None
-        self._hold_changes: list[tuple[Hold, dict[str, Any], Any]] = []
-
-    @property
-    def closing(self) -> int:
-        return self.available + self.held - self.owed
+    __slots__ = ()
 
     # Credits
 
@@ -210,20 +93,15 @@ class Account:
 
         Raises: DomainError `points_invalid`.
         """
-        _check_points(points)
+        check_points(points)
         lot = Lot(terms.granted_on, terms.activates_on, terms.expires_on)
+        if self.owed or lot.lapsed(today):
+            return settle(self, today=today, grants=[Grant(kind, points, terms, snapshot)]).entries[0]
         self.lots.append(lot)
-        entry = Entry(kind, lot=lot, snapshot=snapshot)
-        if terms.activates_on is not None and terms.activates_on > today:
-            self._move(entry, lot, Bucket.PENDING, points)
-            return self._record(entry)
-        self._move(entry, lot, Bucket.AVAILABLE, points)
-        if lot.lapsed(today):
-            self._record(entry)
-            self.expire([lot])
-            return entry
-        self._offset(entry, lot, points)
-        return self._record(entry)
+        entry = self.draft(kind, lot=lot, snapshot=snapshot)
+        pending = terms.activates_on is not None and terms.activates_on > today
+        self.move(entry, lot, Bucket.PENDING if pending else Bucket.AVAILABLE, points)
+        return entry
 
     def earn(self, points: int, *, terms: Terms, today: date, snapshot: dict[str, Any] | None = None) -> Entry:
         return self.grant(points, kind=Kind.EARN, terms=terms, today=today, snapshot=snapshot)
@@ -231,22 +109,83 @@ class Account:
     def issue(self, points: int, *, terms: Terms, today: date) -> Entry:
         return self.grant(points, kind=Kind.ISSUE, terms=terms, today=today)
 
+    def activate(self, lots: Iterable[Lot] | None = None, *, today: date) -> list[Entry]:
+        """Pending points whose day has come are available; they pay what is owed first (CASES 67, vector 2d)."""
+        due = [
+            lot for lot in (self.lots if lots is None else lots) if lot.pending and lot.activates_on and lot.activates_on <= today
+        ]
+        begin = len(self.entries)
+        entry, lapsed = self.draft(Kind.ACTIVATE), self.draft(Kind.EXPIRE)
+        for lot in sorted(due, key=spending_order):
+            points = lot.pending
+            self.move(entry, lot, Bucket.PENDING, -points)
+            self.move(entry, lot, Bucket.AVAILABLE, points)
+            if lot.lapsed(today):
+                self.move(lapsed, lot, Bucket.AVAILABLE, -points)
+            else:
+                self.offset(entry, lot, points)
+        return self.in_order(begin, [entry, lapsed])
+
+    # By hand
+
     def adjust(self, points: int, *, terms: Terms, today: date, allow_debt: bool = False) -> list[Entry]:
         """Add (a new lot) or remove (earliest expiry first) points by hand.
 
         Raises: InsufficientPoints, when more is removed than is there and debt is not allowed (CASES 70).
         """
-        if points >= 0:
+        if not isinstance(points, int) or points >= 0:
             return [self.grant(points, kind=Kind.ADJUST, terms=terms, today=today)]
-        _check_points(-points)
-        shortfall = max(0, -points - self.available)
-        if shortfall and not (allow_debt and self.negative_allowed):
+        check_points(-points)
+        if -points > self.available and not (allow_debt and self.negative_allowed):
             raise InsufficientPoints(
                 "insufficient_points",
                 f"Only {self.available} points are available ({self.held} blocked, {self.pending} pending). Remove at most that.",
                 available=self.available, held=self.held, pending=self.pending,
             )  # fmt: skip
-        return self._take(-points, kind=Kind.ADJUST, lots=sorted(self.lots, key=_spending_order))
+        return settle(self, today=today, takes=[Take(Kind.ADJUST, -points, lapsed_too=True)]).entries
+
+    def reset(self, *, today: date, clear_debt: bool = False, pending: bool = False, holds: bool = False) -> list[Entry]:
+        """Available points to 0; what is owed, pending and blocked points only when asked (CASES 71). Nothing there: no entries."""
+        begin = len(self.entries)
+        for hold in [each for each in self.holds if each.state is HoldState.ACTIVE] if holds else []:
+            self.release(hold, today=today)
+        entry = self.draft(Kind.RESET)
+        for lot in sorted(self.lots, key=spending_order):
+            for bucket in (Bucket.PENDING, Bucket.AVAILABLE) if pending else (Bucket.AVAILABLE,):
+                if points := getattr(lot, bucket.value):
+                    self.move(entry, lot, bucket, -points)
+        for debt in self.debts if clear_debt else []:
+            if debt.unpaid:
+                self.forgive(entry, debt, debt.unpaid)
+        return self.in_order(begin, self.entries[begin:])
+
+    def extend(self, lots: Sequence[Lot], *, until: date, today: date) -> Entry:
+        """Move the expiry of what remains of these lots to `until`, the first day without them (CASES 77).
+
+        Raises: DomainError `expiry_not_later`, `lot_spent`, `date_far`.
+        """
+        if until > DATE_MAX:
+            raise DomainError("date_far", f"{until:%d %b %Y} is too far ahead. Choose a date before {DATE_MAX:%Y}.", until=until)
+        for lot in lots:
+            if not lot.pending + lot.available + lot.held:
+                raise DomainError("lot_spent", "Nothing remains of these points, so there is nothing to extend.", lot=lot.id)
+            if until <= today or lot.expires_on is None or lot.expires_on >= until:
+                raise DomainError(
+                    "expiry_not_later", "The new date must lie ahead, and later than the points' present one. Choose a later date.",
+                    lot=lot.id, expires_on=lot.expires_on, until=until,
+                )  # fmt: skip
+        snapshot = [
+            {
+                "lot": lot.id,
+                "from": _iso(lot.expires_on),
+                "to": until.isoformat(),
+                "points": lot.pending + lot.available + lot.held,
+            }
+            for lot in lots
+        ]
+        for lot in lots:
+            self.change(lot, expires_on=until)
+        return self.draft(Kind.EXTEND, snapshot={"lots": snapshot})
 
     # Holds
 
@@ -255,19 +194,22 @@ class Account:
 
         Raises: InsufficientPoints, with what is available and what is held since when (CASES 5, 69).
         """
-        _check_points(hold.points)
+        check_points(hold.points)
         assert self.lots_known
-        usable = [lot for lot in sorted(self.lots, key=_spending_order) if lot.available and not lot.lapsed(today)]
+        usable = [lot for lot in sorted(self.lots, key=spending_order) if lot.available and not lot.lapsed(today)]
         there = sum(lot.available for lot in usable)
         if there < hold.points:
             raise self._insufficient(there)
-        entry = Entry(Kind.HOLD, hold=hold)
-        for lot, points in _draw(usable, hold.points):
-            self._move(entry, lot, Bucket.AVAILABLE, -points)
-            self._move(entry, lot, Bucket.HELD, points)
-            hold.parts.append((lot, points))
+        entry = self.draft(Kind.HOLD, hold=hold)
+        left = hold.points
+        for lot in usable:
+            if points := min(lot.available, left):
+                self.move(entry, lot, Bucket.AVAILABLE, -points)
+                self.move(entry, lot, Bucket.HELD, points)
+                hold.parts.append((lot, points))
+                left -= points
         self.holds.append(hold)
-        return self._record(entry)
+        return entry
 
     def _insufficient(self, there: int) -> InsufficientPoints:
         sentence = f"{there} points are available."
@@ -289,8 +231,7 @@ class Account:
         Raises: DomainError `hold_ended`.
         """
         self._must_be_active(hold)
-        self._end(hold, state=state)
-        return self._give_back(hold, list(hold.parts), today=today)
+        return free_hold(self, hold, state_after=state, today=today)
 
     def capture(self, hold: Hold, points: int, *, on: date, today: date, bill_id: int | None = None) -> list[Entry]:
         """The completion bill came in time: spend the hold's own lots, release the rest, take what is more from available.
@@ -301,26 +242,7 @@ class Account:
         Raises: DomainError `hold_ended`, `late_shortfall`.
         """
         self._must_be_active(hold)
-        _check_points(points)
-        captured = min(points, hold.points)
-        self._check_shortfall(points - captured, own=(), on=min(on, today))
-        whole = captured == hold.points
-        parts = sorted(hold.parts, key=lambda part: _spending_order(part[0]))
-        self._end(hold, state=HoldState.CAPTURED if whole else HoldState.PARTLY_CAPTURED, bill_id=bill_id)
-        entry = Entry(Kind.CAPTURE, hold=hold)
-        rest: list[tuple[Lot, int]] = []
-        for lot, held in parts:
-            taken = min(held, captured + entry.held)
-            if taken:
-                self._move(entry, lot, Bucket.HELD, -taken)
-            if held > taken:
-                rest.append((lot, held - taken))
-        entries = [self._record(entry)]
-        if rest:
-            entries += self._give_back(hold, rest, today=today)
-        if points > captured:
-            entries += self.redeem(points - captured, on=on, today=today, hold=hold)
-        return entries
+        return settle(self, today=today, spends=[Spend(points, on, hold, bill_id=bill_id)]).entries
 
     def complete_late(self, hold: Hold, points: int, *, on: date, today: date, bill_id: int | None = None) -> list[Entry]:
         """The completion bill came after the hold's end: the sale is a fact (CASES 2-4, vectors 3c, 3d).
@@ -330,148 +252,125 @@ class Account:
 
         Raises: DomainError `late_shortfall`, when points are missing and the tenant allows no negative balance.
         """
-        _check_points(points)
-        first = hold.late_bill_id is None
-        revived = hold.lapsed if first else []
-        own = sorted(hold.parts, key=lambda part: _spending_order(part[0])) if first else []
-        self._check_shortfall(points, own=own, on=min(on, today), revived=revived)
-        entries: list[Entry] = []
-        if revived:
-            entry = Entry(Kind.REVERSAL, of_kind=Kind.EXPIRE, hold=hold)
-            for lot, count in revived:
-                self._move(entry, lot, Bucket.AVAILABLE, count)
-                if lot not in self.lots:
-                    self.lots.append(lot)
-            entries.append(self._record(entry))
-        entries += self.redeem(points, on=on, today=today, hold=hold, own=own)
-        leftovers = [lot for lot, _ in revived if lot.available and lot.lapsed(today)]
-        if leftovers:
-            entries.append(self.expire(leftovers))
-        if first:
-            self._change(hold, late_bill_id=bill_id, late_points=points)
+        returns, spend = self.late(hold, points, on=on, bill_id=bill_id)
+        entries = settle(self, today=today, returns=returns, spends=[spend]).entries
+        if hold.late_bill_id is None:
+            self.change(hold, late_bill_id=bill_id, late_points=points)
         return entries
 
-    def redeem(
-        self, points: int, *, on: date, today: date, hold: Hold | None = None, own: Iterable[tuple[Lot, int]] = ()
-    ) -> list[Entry]:
-        """Spend available points for a sale that already happened, first `own`, then earliest expiry first.
+    @staticmethod
+    def late(hold: Hold, points: int, *, on: date, bill_id: int | None) -> tuple[list[Return], Spend]:
+        """What a completion after the hold's end comes to: the undone expiry, and the redemption from the hold's own lots."""
+        if hold.late_bill_id is not None:
+            return [], Spend(points, on, hold, bill_id=bill_id)
+        lapsed = [(lot, Bucket.AVAILABLE, count) for lot, count in hold.lapsed]
+        revived = [Return(Kind.REVERSAL, of_kind=Kind.EXPIRE, parts=lapsed, hold=hold)] if lapsed else []
+        return revived, Spend(points, on, hold, own=list(hold.parts), bill_id=bill_id)
+
+    def redeem(self, points: int, *, on: date, today: date, hold: Hold | None = None) -> list[Entry]:
+        """Spend available points for a sale that already happened, earliest expiry first.
 
         Lots must have been alive on the sale's date `on`; a till whose clock runs ahead lapses nothing before `today`.
         What is missing becomes debt (a second entry) where the tenant allows it (CASES 18, vector 5a).
 
         Raises: DomainError `late_shortfall`.
         """
-        _check_points(points)
-        own = list(own)
-        alive_on = min(on, today)
-        self._check_shortfall(points, own=own, on=alive_on)
-        usable = [lot for lot in sorted(self.lots, key=_spending_order) if not lot.lapsed(alive_on)]
-        return self._take(points, kind=Kind.REDEEM, lots=usable, own=own, hold=hold)
+        return settle(self, today=today, spends=[Spend(points, on, hold)]).entries
 
-    def expire(self, lots: list[Lot]) -> Entry:
-        """Take what is available of lapsed lots."""
-        entry = Entry(Kind.EXPIRE)
+    def expire(self, lots: Iterable[Lot]) -> list[Entry]:
+        """Take what is pending or available of these lots; what is held of them is not touched (CASES 12, 73)."""
+        begin = len(self.entries)
+        entry = self.draft(Kind.EXPIRE)
         for lot in lots:
-            self._move(entry, lot, Bucket.AVAILABLE, -lot.available)
-        return self._record(entry)
+            for bucket in (Bucket.PENDING, Bucket.AVAILABLE):
+                if points := getattr(lot, bucket.value):
+                    self.move(entry, lot, bucket, -points)
+        return self.in_order(begin, [entry])
+
+    # Undoing
+
+    def rollback(self, effects: Sequence[tuple[Effect, int]], *, today: date, missing: Missing = Missing.OWE) -> Settled:
+        """A return takes earned points back: so many of each effect (CASES 58, 59; vectors 1d, 2b)."""
+        with self.whole():
+            return settle(self, today=today, takes=self.taking_back(effects, missing=missing))
+
+    def restore(self, effects: Sequence[Effect], points: int, *, today: date) -> Settled:
+        """A return gives redeemed points back, with their original expiry; the lapsed share expires at once (vector 1d)."""
+        with self.whole():
+            return settle(self, today=today, returns=self.giving_back(effects, points))
+
+    def reverse(self, effects: Sequence[Effect], *, today: date, missing: Missing = Missing.OWE) -> Settled:
+        """Undo what stands of an operation: credits are taken back, debits return to their lots, a debt is lifted (vectors 4-7)."""
+        begin = len(self.entries)
+        for effect in effects:
+            self._undo_extension(effect)
+        returns, takes = self.undoing(effects, missing=missing)
+        settled = settle(self, today=today, returns=returns, takes=takes)
+        return replace(settled, entries=self.entries[begin:])
+
+    def undoing(self, effects: Sequence[Effect], *, missing: Missing = Missing.OWE) -> tuple[list[Return], list[Take]]:
+        """The returns and takes that undo these effects whole; their points are used up."""
+        returns: list[Return] = []
+        takes: list[Take] = []
+        for effect in effects:
+            if effect.credit:
+                takes += self.taking_back([(effect, effect.points)], missing=missing, kind=Kind.REVERSAL)
+            else:
+                returns += self.giving_back([effect], effect.points, kind=Kind.REVERSAL)
+            if effect.cleared:
+                takes.append(Take(Kind.REVERSAL, effect.cleared, of_kind=effect.kind, of_entry=effect.entry_id, missing=missing))
+                self.change(effect, cleared=0)
+        return returns, takes
+
+    def taking_back(
+        self, effects: Sequence[tuple[Effect, int]], *, missing: Missing = Missing.OWE, kind: Kind = Kind.ROLLBACK
+    ) -> list[Take]:
+        """So many points of each credit, from its own lots first. Raises: DomainError `beyond_effect`."""
+        takes = []
+        for effect, points in effects:
+            if not points:
+                continue
+            _check_standing(effect, points)
+            own = list(dict.fromkeys(lot for lot, _, _ in effect.parts))
+            of_kind = effect.kind if kind is Kind.REVERSAL else None
+            takes.append(Take(kind, points, own, of_kind=of_kind, of_entry=effect.entry_id, missing=missing))
+            self.change(effect, points=effect.points - points)
+        return takes
+
+    def giving_back(self, effects: Sequence[Effect], points: int, *, kind: Kind = Kind.RESTORE) -> list[Return]:
+        """Points of these debits, the last one first: what was owed before what was there, lots in the reverse order of drawing.
+
+        Raises: DomainError `beyond_effect`.
+        """
+        returns = []
+        for effect in reversed(effects):
+            count = min(points, effect.points)
+            if not count:
+                continue
+            points -= count
+            of_kind = effect.kind if kind is Kind.REVERSAL else None
+            back = Return(kind, of_kind=of_kind, of_entry=effect.entry_id, hold=effect.hold)
+            if effect.debt is not None:
+                back.debts = [(effect.debt, count)]
+                self.change(effect, points=effect.points - count)
+            else:
+                back.parts, left = _split(effect.parts, count)
+                self.change(effect, points=effect.points - count, parts=left)
+            returns.append(back)
+        if points:
+            _check_standing(effects[-1] if effects else None, points)
+        return returns
+
+    def _undo_extension(self, effect: Effect) -> None:
+        if not effect.expiry:
+            return
+        moved = [{"lot": lot.id, "from": _iso(lot.expires_on), "to": _iso(before)} for lot, before in effect.expiry]
+        for lot, before in effect.expiry:
+            self.change(lot, expires_on=before)
+        self.draft(Kind.REVERSAL, of_kind=Kind.EXTEND, of_entry=effect.entry_id, snapshot={"lots": moved})
+        self.change(effect, expiry=())
 
     # How the verbs work inside
-
-    def _check_shortfall(
-        self, points: int, *, own: Iterable[tuple[Lot, int]], on: date, revived: Iterable[tuple[Lot, int]] = ()
-    ) -> None:
-        """`own`: lots of an ended hold, whose points are honoured even when lapsed; `revived`: points it is about to get back."""
-        assert self.lots_known
-        back = {id(lot): count for lot, count in revived}
-        lots = {id(lot): lot for lot in (*self.lots, *(lot for lot, _ in own))}
-        honoured = {id(lot): most for lot, most in own}
-        there = 0
-        for key, lot in lots.items():
-            available = lot.available + back.get(key, 0)
-            there += min(available, honoured.get(key, 0)) if lot.lapsed(on) else available
-        if points > there and not self.negative_allowed:
-            raise DomainError(
-                "late_shortfall",
-                f"The sale spent {points} points, {there} are available, and this tenant allows no negative balance."
-                " Issue the missing points or allow negative balances, then retry.",
-                needed=points, available=there, held=self.held, owed=self.owed,
-            )  # fmt: skip
-
-    def _take(
-        self, points: int, *, kind: Kind, lots: list[Lot], own: Iterable[tuple[Lot, int]] = (), hold: Hold | None = None
-    ) -> list[Entry]:
-        """Spend from `own` (up to the given points of each), then `lots`; the rest becomes debt."""
-        assert self.lots_known
-        entry = Entry(kind, hold=hold)
-        for lot, most in own:
-            taken = min(most, lot.available, points + entry.available)
-            if taken:
-                self._move(entry, lot, Bucket.AVAILABLE, -taken)
-        for lot, taken in _draw([lot for lot in lots if lot.available], points + entry.available):
-            self._move(entry, lot, Bucket.AVAILABLE, -taken)
-        entries = [self._record(entry)] if entry.movements else []
-        missing = points + entry.available
-        if missing:
-            # Debt beside available points would break law 2: what lapsed and waits for its expiry goes now.
-            lapsed = [lot for lot in self.lots if lot.available]
-            if lapsed:
-                entries.append(self.expire(lapsed))
-            debt = Debt(0, missing)
-            self.debts.append(debt)
-            self.owed += missing
-            entries.append(self._record(Entry(Kind.DEBT, of_kind=kind, owed=missing, hold=hold, debt=debt)))
-        return entries
-
-    def _give_back(self, hold: Hold, parts: list[tuple[Lot, int]], *, today: date) -> list[Entry]:
-        entry = Entry(Kind.RELEASE, hold=hold)
-        for lot, points in parts:
-            self._move(entry, lot, Bucket.HELD, -points)
-            self._move(entry, lot, Bucket.AVAILABLE, points)
-        lapsed = [(lot, points) for lot, points in parts if lot.lapsed(today)]
-        for lot, points in parts:
-            if not lot.lapsed(today):
-                self._offset(entry, lot, points)
-        entries = [self._record(entry)]
-        if lapsed:
-            expired = Entry(Kind.EXPIRE, hold=hold)
-            for lot, points in lapsed:
-                self._move(expired, lot, Bucket.AVAILABLE, -points)
-            entries.append(self._record(expired))
-            self._change(hold, lapsed=lapsed)
-        return entries
-
-    def _offset(self, entry: Entry, lot: Lot, points: int) -> None:
-        """Points that become available pay what is owed first, oldest debt first, in the same entry."""
-        left = min(self.owed, points)
-        for debt in self.debts if left else ():
-            paid = min(debt.unpaid, left)
-            if paid:
-                debt.unpaid -= paid
-                left -= paid
-                self._move(entry, lot, Bucket.AVAILABLE, -paid, debt=debt)
-                entry.owed -= paid
-                self.owed -= paid
-
-    def _move(self, entry: Entry, lot: Lot, bucket: Bucket, delta: int, *, debt: Debt | None = None) -> None:
-        """The only place where points of a lot change, with the entry's and the account's buckets."""
-        if bucket is Bucket.AVAILABLE:
-            lot.available += delta
-            entry.available += delta
-            self.available += delta
-        elif bucket is Bucket.HELD:
-            lot.held += delta
-            entry.held += delta
-            self.held += delta
-        else:
-            lot.pending += delta
-            entry.pending += delta
-            self.pending += delta
-        entry.movements.append(Movement(lot, bucket, delta, debt))
-
-    def _record(self, entry: Entry) -> Entry:
-        entry.operation = self.operation
-        self.entries.append(entry)
-        return entry
 
     def _must_be_active(self, hold: Hold) -> None:
         if hold.state is not HoldState.ACTIVE:
@@ -479,70 +378,117 @@ class Account:
                 "hold_ended", f"This redemption is already {hold.state}. Nothing was changed.", state=hold.state.value
             )
 
-    def _end(self, hold: Hold, *, state: HoldState, bill_id: int | None = None) -> None:
-        assert state in TRANSITIONS[hold.state]
-        self._change(hold, state=state, bill_id=bill_id)
 
-    def _change(self, hold: Hold, **new: Any) -> None:
-        self._hold_changes.append((hold, {name: getattr(hold, name) for name in new}, self.operation))
-        for name, value in new.items():
-            setattr(hold, name, value)
+def merge(source: Account, into: Account, *, today: date) -> list[Entry]:
+    """Everything of `source` goes over to `into`: lots and holds with their dates, debts, pending points (CASES 95, vector 6).
 
-    # One operation of several verbs is all or nothing
-
-    def mark(self) -> tuple[int, int]:
-        """Where the account stands, for `back_to`."""
-        return len(self.entries), len(self._hold_changes)
-
-    def back_to(self, mark: tuple[int, int]) -> None:
-        """Undo every verb since the mark, so that a refused operation of several verbs leaves nothing behind."""
-        for entry in reversed(self.entries[mark[0] :]):
-            for move in reversed(entry.movements):
-                self._unmove(move)
-            if entry.debt is not None:
-                self.debts.remove(entry.debt)
-                self.owed -= entry.owed
-            if entry.lot is not None:
-                self.lots.remove(entry.lot)
-            if entry.kind is Kind.HOLD and entry.hold is not None:
-                self.holds.remove(entry.hold)
-                entry.hold.parts.clear()
-        del self.entries[mark[0] :]
-        for hold, old, _ in reversed(self._hold_changes[mark[1] :]):
-            for name, value in old.items():
-                setattr(hold, name, value)
-        del self._hold_changes[mark[1] :]
-
-    def _unmove(self, move: Movement) -> None:
-        setattr(move.lot, move.bucket.value, getattr(move.lot, move.bucket.value) - move.delta)
-        setattr(self, move.bucket.value, getattr(self, move.bucket.value) - move.delta)
-        if move.debt is not None:
-            move.debt.unpaid -= move.delta
-            self.owed -= move.delta
-
-    def changed_holds(self) -> list[tuple[Hold, Any]]:
-        """Each changed hold once, with the operation that changed it first: what ended it."""
-        changed: dict[int, tuple[Hold, Any]] = {}
-        for hold, _, operation in self._hold_changes:
-            changed.setdefault(id(hold), (hold, operation))
-        return list(changed.values())
-
-    def written(self) -> None:
-        """Forget what was recorded: it is in the database now."""
-        self.entries.clear()
-        self._hold_changes.clear()
+    One entry a lot, hold and debt on each side; these do not offset, one last entry on the survivor does, earliest expiry first.
+    """
+    assert source.lots_known and into.lots_known
+    begin = len(into.entries)
+    for lot in sorted(source.lots, key=spending_order):
+        _carry(source, into, lot=lot)
+    for hold in [each for each in source.holds if each.state is HoldState.ACTIVE]:
+        _carry(source, into, hold=hold)
+    for debt in [each for each in source.debts if each.unpaid]:
+        points = debt.unpaid
+        source.forgive(source.draft(Kind.MERGE, of_entry=debt.id), debt, points)
+        into.owe(into.draft(Kind.MERGE, of_entry=debt.id), points)
+    into.lots += source.lots
+    into.holds += source.holds
+    source.lots, source.holds = [], []
+    _offset_all(into, today=today)
+    return into.entries[begin:]
 
 
-def _check_points(points: int) -> None:
-    if not 0 < points <= POINTS_MAX:
-        raise DomainError("points_invalid", f"Points must be a whole number from 1 to {POINTS_MAX:,}.", points=points)
+def _carry(source: Account, into: Account, *, lot: Lot | None = None, hold: Hold | None = None) -> None:
+    """Move a lot's pending and available points, or a hold's held ones, from one account to the other."""
+    parts: list[tuple[Lot, Bucket, int]] = []
+    if lot is not None:
+        parts = [(lot, bucket, points) for bucket in (Bucket.PENDING, Bucket.AVAILABLE) if (points := getattr(lot, bucket.value))]
+    elif hold is not None:
+        parts = [(part, Bucket.HELD, points) for part, points in hold.parts]
+    if not parts:
+        return
+    out, come = source.draft(Kind.MERGE, hold=hold), into.draft(Kind.MERGE, hold=hold)
+    for part, bucket, points in parts:
+        source.move(out, part, bucket, -points)
+        into.move(come, part, bucket, points)
 
 
-def _draw(lots: Iterable[Lot], points: int) -> Iterator[tuple[Lot, int]]:
-    """How many available points each lot gives, in the given order, until `points` are together."""
+def _offset_all(account: Account, *, today: date) -> None:
+    """Debt and points that came together meet; lapsed points beside a debt expire."""
+    entry = account.draft(Kind.MERGE)
+    for lot in sorted(account.lots, key=spending_order):
+        if lot.available and not lot.lapsed(today):
+            account.offset(entry, lot, lot.available)
+    if entry.empty:
+        account.entries.remove(entry)
+    if account.owed:
+        account.expire([lot for lot in account.lots if lot.available])
+
+
+def unmerge(
+    survivor: Account, back: Account, *, lots: Sequence[Lot], holds: Sequence[Hold], debts: Sequence[Debt], paid: Sequence[tuple[Lot, int]],
+    today: date,
+) -> None:  # fmt: skip
+    """The mirror of `merge`: these lots, holds and debts go back; `paid` is what their lots paid of the survivor's debt at the merge.
+
+    That payment is undone first: the points return to the lots, and the survivor owes them again (CASES 97).
+    """
+    for lot, points in paid:
+        entry = survivor.draft(Kind.MERGE)
+        survivor.move(entry, lot, Bucket.AVAILABLE, points)
+        survivor.owe(entry, points)
     for lot in lots:
-        if points <= 0:
-            return
-        taken = min(lot.available, points)
-        points -= taken
-        yield lot, taken
+        _carry(survivor, back, lot=lot)
+    for hold in [each for each in holds if each.state is HoldState.ACTIVE]:
+        _carry(survivor, back, hold=hold)
+    for debt in [each for each in debts if each.unpaid]:
+        points = debt.unpaid
+        survivor.forgive(survivor.draft(Kind.MERGE, of_entry=debt.id), debt, points)
+        back.owe(back.draft(Kind.MERGE, of_entry=debt.id), points)
+    gone = {id(lot) for lot in lots}
+    survivor.lots = [lot for lot in survivor.lots if id(lot) not in gone]
+    survivor.holds = [hold for hold in survivor.holds if hold not in holds]
+    back.lots += lots
+    back.holds += holds
+    _offset_all(survivor, today=today)
+    _offset_all(back, today=today)
+
+
+def _split(
+    parts: Sequence[tuple[Lot, Bucket, int]], points: int
+) -> tuple[list[tuple[Lot, Bucket, int]], tuple[tuple[Lot, Bucket, int], ...]]:
+    """The first `points` of the parts, and the rest."""
+    used: list[tuple[Lot, Bucket, int]] = []
+    rest: list[tuple[Lot, Bucket, int]] = []
+    for lot, bucket, count in parts:
+        here = min(count, points)
+        points -= here
+        if here:
+            used.append((lot, bucket, here))
+        if count > here:
+            rest.append((lot, bucket, count - here))
+    return used, tuple(rest)
+
+
+def _check_standing(effect: Effect | None, points: int) -> None:
+    if effect is None or points > effect.points:
+        standing = effect.points if effect else 0
+        raise DomainError(
+            "beyond_effect", f"Only {standing} points of this are left to undo, {points} were asked for. Undo at most that.",
+            standing=standing, points=points,
+        )  # fmt: skip
+
+
+def _cleared(entry: Entry) -> int:
+    return -sum(move.delta for move in entry.movements if move.lot is None)
+
+
+def _iso(day: date | None) -> str | None:
+    return day.isoformat() if day else None
+
+
+def _date(text: str | None) -> date | None:
+    return date.fromisoformat(text) if text else None

@@ -9,8 +9,8 @@ from django.urls import reverse
 from django.utils import timezone
 from unfold.decorators import display
 
-from loyalty.account import HoldState
 from loyalty.models import Customer, Hold, Programme, ProgrammeVersion, held_since
+from loyalty.state import HoldState
 from tenants.access import Act
 from tenants.admin_base import ReadOnlyAdmin, ReadOnlyInline
 

@@ -7,15 +7,17 @@ No other code writes an entry, a lot, a hold or a balance.
 import hashlib
 import json
 import re
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
 from django.db import OperationalError, connection, transaction
 
-from loyalty.account import Account, Debt, Entry, Hold, HoldState, Kind, Lot
+from loyalty.account import Account, Effect
+from loyalty.state import Bucket, Debt, Entry, Hold, HoldState, Kind, Lot, Movement
 from tenants import crash
 from tenants.actors import Actor
 from tenants.errors import DomainError
@@ -29,7 +31,7 @@ UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
 AGAIN = {"40001", "40P01"}
 
 LOCK_BALANCES = """
-    SELECT customer_id, pending, available, held, owed FROM loyalty_balance
+    SELECT customer_id, pending, available, held, owed, entries, moved_to FROM loyalty_balance
     WHERE tenant_id = %s AND customer_id = ANY(%s) ORDER BY customer_id FOR NO KEY UPDATE
 """
 PEEK_BALANCES = LOCK_BALANCES.replace("FOR NO KEY UPDATE", "")
@@ -51,15 +53,35 @@ LOAD_HOLD_PARTS = """
     WHERE e.tenant_id = %s AND e.hold_id = ANY(%s) GROUP BY e.hold_id, m.lot_id
 """
 LOAD_DEBTS = """
-    SELECT e.customer_id, e.id, e.owed + coalesce((SELECT sum(m.delta)::bigint FROM loyalty_entrylot m WHERE m.debt_id = e.id), 0)
+    SELECT e.customer_id, e.id,
+           e.owed + coalesce((SELECT sum(m.delta)::bigint FROM loyalty_entrylot m WHERE m.debt_id = e.id AND m.delta < 0), 0)
     FROM loyalty_entry e WHERE e.tenant_id = %s AND e.customer_id = ANY(%s) AND e.owed > 0 ORDER BY e.id
 """
+#: The entries of some operations. All of one operation share a key, and the key has an index.
+LOAD_OPERATIONS = """
+    SELECT id, customer_id, operation, kind, of_kind, pending, available, held, owed, hold_id, snapshot FROM loyalty_entry
+    WHERE tenant_id = %s AND key IN (SELECT key FROM loyalty_entry WHERE tenant_id = %s AND id = ANY(%s)) AND operation = ANY(%s)
+    ORDER BY id
+"""
+LOAD_MOVEMENTS = "SELECT entry_id, lot_id, bucket, delta, debt_id FROM loyalty_entrylot WHERE entry_id = ANY(%s) ORDER BY id"
+#: How many points of an entry were undone, without what those entries paid of debts on the way; whether at all; and, of a debt, where a
+#: merge has carried it.
+LOAD_UNDONE = """
+    SELECT x.of_entry_id, coalesce(sum(CASE WHEN x.kind = 'debt' THEN x.owed ELSE m.points END) FILTER (WHERE x.kind <> 'merge'), 0)::bigint,
+           count(*) FILTER (WHERE x.kind <> 'merge'), max(x.id) FILTER (WHERE x.kind = 'merge' AND x.owed > 0)
+    FROM loyalty_entry x LEFT JOIN LATERAL (
+        SELECT sum(abs(delta)) AS points FROM loyalty_entrylot
+        WHERE entry_id = x.id AND NOT (lot_id IS NOT NULL AND debt_id IS NOT NULL AND delta < 0)
+    ) m ON true
+    WHERE x.tenant_id = %s AND x.of_entry_id = ANY(%s) GROUP BY x.of_entry_id
+"""
+LOAD_PAYMENTS = "SELECT debt_id, lot_id, delta FROM loyalty_entrylot WHERE debt_id = ANY(%s) AND lot_id IS NOT NULL ORDER BY id"
 LOCK_KEY = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
 FIND_KEY = "SELECT operation, customer_id, fingerprint FROM loyalty_entry WHERE tenant_id = %s AND key = %s ORDER BY seq"
 
 ENTRY_COLUMNS = {
     "id": "bigint", "tenant_id": "bigint", "customer_id": "bigint", "operation": "bigint", "seq": "smallint", "kind": "text",
-    "of_kind": "text", "pending": "bigint", "available": "bigint", "held": "bigint", "owed": "bigint", "reason": "text",
+    "of_kind": "text", "of_entry_id": "bigint", "pending": "bigint", "available": "bigint", "held": "bigint", "owed": "bigint", "reason": "text",
     "actor_kind": "text", "actor_id": "bigint", "actor_name": "text", "occurred_at": "timestamptz", "business_date": "date",
     "store_id": "bigint", "bill_id": "bigint", "hold_id": "bigint", "job_id": "bigint", "snapshot": "jsonb", "key": "text",
     "fingerprint": "bigint",
@@ -85,6 +107,10 @@ INSERT_HOLDS = insert_sql("loyalty_hold", HOLD_COLUMNS)
 UPDATE_LOTS = """
     UPDATE loyalty_lot SET pending = new.pending, available = new.available, held = new.held
     FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[]) AS new (id, pending, available, held)
+    WHERE tenant_id = %s AND entry_id = new.id
+"""
+EXTEND_LOTS = """
+    UPDATE loyalty_lot SET expires_on = new.expires_on FROM unnest(%s::bigint[], %s::date[]) AS new (id, expires_on)
     WHERE tenant_id = %s AND entry_id = new.id
 """
 UPDATE_BALANCES = """
@@ -144,17 +170,47 @@ class Operation:
     bill_id: int | None = None
     job_id: int | None = None
     id: int = 0
+    entries: int = 0
+
+
+class CustomerMerged(DomainError):
+    """The customer was merged into another one, whose points these are now."""
+
+    def __init__(self, customer_id: int, into: int) -> None:
+        super().__init__(
+            "customer_merged", "This customer was merged into another one. Open that one; the points are there.",
+            customer=customer_id, into=into,
+        )  # fmt: skip
+        self.into = into
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """An operation as it was posted, and what of it can still be undone, in the order of its entries."""
+
+    customer_id: int
+    effects: list[Effect]
+    kinds: frozenset[Kind]
 
 
 class Book:
     """Accounts under lock, by customer id. Made by `open`; written when the `with` block ends."""
 
     def __init__(
-        self, tenant: Tenant, accounts: dict[int, Account], holds: dict[int, Hold], owners: dict[int, int], *, now: datetime
+        self,
+        tenant: Tenant,
+        accounts: dict[int, Account],
+        holds: dict[int, Hold],
+        owners: dict[int, int],
+        *,
+        now: datetime,
+        operations: dict[int, Whole] | None = None,
     ) -> None:
         self.tenant = tenant
         self.now = now
         self.holds = holds
+        #: Those asked for with `undo`, by operation id.
+        self.operations = operations or {}
         self._accounts = accounts
         self._owners = owners
 
@@ -178,6 +234,12 @@ class Book:
             raise
         finally:
             account.operation = None
+
+    @contextmanager
+    def operation_of_two(self, first: int, second: int, operation: Operation) -> Iterator[tuple[Account, Account]]:
+        """One operation over two customers."""
+        with self.operation(first, operation) as one, self.operation(second, operation) as two:
+            yield one, two
 
     def earlier(self, key: str, *, fingerprint: int) -> int | None:
         """The operation that was posted under this key, or None. Raises: KeyReused, when its content was another.
@@ -231,18 +293,15 @@ class Book:
 
     def _write_entries(self, cursor: Any, entries: list[tuple[Account, Entry]]) -> None:
         rows = []
-        last: Operation | None = None
-        seq = 0
         tenant_id = self.tenant.pk
         for account, entry in entries:
             operation: Operation = entry.operation
-            seq = seq + 1 if operation is last else 0
-            if operation is not last:
-                operation.id, last = entry.id, operation
+            operation.id = operation.id or entry.id
+            seq, operation.entries = operation.entries, operation.entries + 1
             actor = operation.actor
             rows.append(
                 (entry.id, tenant_id, account.customer_id, operation.id, seq, entry.kind.value,
-                 entry.of_kind.value if entry.of_kind else None, entry.pending, entry.available, entry.held, entry.owed,
+                 entry.of_kind.value if entry.of_kind else None, entry.of_entry, entry.pending, entry.available, entry.held, entry.owed,
                  operation.reason, actor.kind.value, actor.id, actor.name, operation.occurred_at, operation.business_date,
                  operation.store_id, operation.bill_id, entry.hold.id if entry.hold else None, operation.job_id,
                  json.dumps(entry.snapshot) if entry.snapshot is not None else None, operation.key, operation.fingerprint)
@@ -259,16 +318,28 @@ class Book:
             if entry.lot is not None
         ]  # fmt: skip
         movements = [
-            (tenant_id, entry.id, move.lot.id, move.bucket.value, move.delta, move.debt.id if move.debt else None)
+            (
+                tenant_id,
+                entry.id,
+                move.lot.id if move.lot else None,
+                move.bucket.value,
+                move.delta,
+                move.debt.id if move.debt else None,
+            )
             for _, entry in entries
             for move in entry.movements
         ]
-        changed = {id(move.lot): move.lot for _, entry in entries for move in entry.movements if id(move.lot) not in fresh}
+        changed = {
+            id(move.lot): move.lot for _, entry in entries for move in entry.movements if move.lot and id(move.lot) not in fresh
+        }
         insert(cursor, INSERT_LOTS, lots)
         insert(cursor, INSERT_MOVEMENTS, movements)
         if changed:
             rows = [(lot.id, lot.pending, lot.available, lot.held) for lot in changed.values()]
             cursor.execute(UPDATE_LOTS, [*columns_of(rows), tenant_id])
+        extended = [(lot.id, lot.expires_on) for account in self._accounts.values() for lot in account.extended_lots()]
+        if extended:
+            cursor.execute(EXTEND_LOTS, [*columns_of(extended), tenant_id])
 
     def _update_balances(self, cursor: Any) -> None:
         rows = [
@@ -299,51 +370,54 @@ def open(
     now: datetime,
     holds: Collection[int] = (),
     spending: Collection[int] | None = None,
+    undo: Collection[int] = (),
 ) -> Iterator[Book]:
     """Lock these customers (lowest id first), load their accounts, and write on exit, all in one transaction.
 
     `holds`: ids of ended holds that the caller needs beside the active ones. `spending`: whose lots are needed (default: all);
-    the others can only be given points. An exception writes nothing.
+    the others can only be given points. `undo`: ids of operations that are to be undone, in whole or in part; they stand in
+    `book.operations`. An exception writes nothing.
 
-    Raises: DomainError `unknown_customer`, when one of the ids is not this tenant's.
+    Raises: DomainError `unknown_customer`, when one of the ids is not this tenant's; CustomerMerged.
     """
     ids = sorted(set(customer_ids))
     with transaction.atomic():
-        book = _load(tenant, ids, list(holds), now=now, statement=LOCK_BALANCES, spending=spending)
+        book = _load(tenant, ids, list(holds), now=now, statement=LOCK_BALANCES, spending=spending, undo=list(undo))
         crash.point("ledger_after_lock")
         yield book
         book.flush()
 
 
-def peek(tenant: Tenant, customer_ids: Iterable[int], *, now: datetime, holds: Collection[int] = ()) -> Book:
+def peek(
+    tenant: Tenant, customer_ids: Iterable[int], *, now: datetime, holds: Collection[int] = (), undo: Collection[int] = ()
+) -> Book:
     """The same accounts without a lock, to try verbs on: a preview is the verb itself, never written."""
-    return _load(tenant, sorted(set(customer_ids)), list(holds), now=now, statement=PEEK_BALANCES)
+    return _load(tenant, sorted(set(customer_ids)), list(holds), now=now, statement=PEEK_BALANCES, undo=list(undo))
 
 
 def _load(
-    tenant: Tenant, ids: list[int], hold_ids: list[int], *, now: datetime, statement: str, spending: Collection[int] | None = None
+    tenant: Tenant,
+    ids: list[int],
+    hold_ids: list[int],
+    *,
+    now: datetime,
+    statement: str,
+    spending: Collection[int] | None = None,
+    undo: list[int],
 ) -> Book:
     with connection.cursor() as cursor:
-        cursor.execute(statement, [tenant.pk, ids])
-        balances = cursor.fetchall()
-        if len(balances) != len(ids):
-            raise DomainError("unknown_customer", "There is no such customer in this programme. Check the number.")
-        accounts = {
-            row[0]: Account(
-                row[0], pending=row[1], available=row[2], held=row[3], owed=row[4], negative_allowed=tenant.negative_allowed
-            )
-            for row in balances
-        }
+        accounts = _load_accounts(cursor, tenant, ids, statement)
         if spending is not None:
             for account in accounts.values():
                 account.lots_known = account.customer_id in spending
+        past = _Past.load(cursor, tenant, undo) if undo else _Past()
         holding = [account.customer_id for account in accounts.values() if account.held]
-        holds, owners = _load_holds(cursor, tenant, holding, hold_ids)
+        holds, owners = _load_holds(cursor, tenant, holding, [*hold_ids, *past.hold_ids])
         parts: list[tuple[int, int, int | None, int | None]] = []
         if holds:
             cursor.execute(LOAD_HOLD_PARTS, [tenant.pk, list(holds)])
             parts = cursor.fetchall()
-        lots = _load_lots(cursor, tenant, accounts, [row[1] for row in parts])
+        lots = _load_lots(cursor, tenant, accounts, [*(row[1] for row in parts), *past.lot_ids])
         for hold_id, lot_id, held, lapsed in parts:
             if held:
                 holds[hold_id].parts.append((lots[lot_id], held))
@@ -352,13 +426,110 @@ def _load(
         for hold in holds.values():
             if owners[hold.id] in accounts:
                 accounts[owners[hold.id]].holds.append(hold)
+        debts: dict[int, Debt] = {}
         owing = [account.customer_id for account in accounts.values() if account.owed]
         if owing:
             cursor.execute(LOAD_DEBTS, [tenant.pk, owing])
             for customer_id, entry_id, unpaid in cursor.fetchall():
                 if unpaid:
-                    accounts[customer_id].debts.append(Debt(entry_id, unpaid))
-    return Book(tenant, accounts, holds, owners, now=now)
+                    debts[entry_id] = Debt(entry_id, unpaid)
+                    accounts[customer_id].debts.append(debts[entry_id])
+    return Book(tenant, accounts, holds, owners, now=now, operations=past.wholes(lots, holds, debts))
+
+
+def _load_accounts(cursor: Any, tenant: Tenant, ids: list[int], statement: str) -> dict[int, Account]:
+    cursor.execute(statement, [tenant.pk, ids])
+    balances = cursor.fetchall()
+    if len(balances) != len(ids):
+        raise DomainError("unknown_customer", "There is no such customer in this programme. Check the number.")
+    accounts = {}
+    for customer_id, pending, available, held, owed, version, moved_to in balances:
+        if moved_to is not None:
+            raise CustomerMerged(customer_id, moved_to)
+        accounts[customer_id] = Account(
+            customer_id, pending=pending, available=available, held=held, owed=owed, negative_allowed=tenant.negative_allowed,
+            version=version,
+        )  # fmt: skip
+    return accounts
+
+
+class _Past:
+    """Earlier operations, loaded to be undone: their entries, movements, what was undone of them, and who paid their debts."""
+
+    def __init__(self) -> None:
+        self.entries: list[tuple[Any, ...]] = []
+        self.movements: dict[int, list[tuple[int | None, str, int, int | None]]] = defaultdict(list)
+        self.undone: dict[int, tuple[int, int, int | None]] = {}
+        self.payments: dict[int, list[tuple[int, int]]] = defaultdict(list)
+
+    @classmethod
+    def load(cls, cursor: Any, tenant: Tenant, operations: list[int]) -> "_Past":
+        past = cls()
+        cursor.execute(LOAD_OPERATIONS, [tenant.pk, tenant.pk, operations, operations])
+        past.entries = cursor.fetchall()
+        ids = [row[0] for row in past.entries]
+        cursor.execute(LOAD_MOVEMENTS, [ids])
+        for entry_id, *movement in cursor.fetchall():
+            past.movements[entry_id].append(tuple(movement))
+        cursor.execute(LOAD_UNDONE, [tenant.pk, ids])
+        past.undone = {row[0]: row[1:] for row in cursor.fetchall()}
+        debts = [row[0] for row in past.entries if row[3] == Kind.DEBT]
+        debts += [row[2] for row in past.undone.values() if row[2]]
+        if debts:
+            cursor.execute(LOAD_PAYMENTS, [debts])
+            for debt_id, lot_id, delta in cursor.fetchall():
+                past.payments[debt_id].append((lot_id, delta))
+        return past
+
+    @property
+    def hold_ids(self) -> list[int]:
+        return [row[9] for row in self.entries if row[9]]
+
+    @property
+    def lot_ids(self) -> list[int]:
+        moved = [move[0] for moves in self.movements.values() for move in moves if move[0]]
+        extended = [each["lot"] for row in self.entries if row[3] == Kind.EXTEND for each in row[10]["lots"]]
+        return [*moved, *extended, *(lot_id for payments in self.payments.values() for lot_id, _ in payments)]
+
+    def wholes(self, lots: dict[int, Lot], holds: dict[int, Hold], debts: dict[int, Debt]) -> dict[int, Whole]:
+        found: dict[int, Whole] = {}
+        for entry_id, customer_id, operation, kind, of_kind, pending, available, held, owed, hold_id, snapshot in self.entries:
+            entry = Entry(
+                Kind(kind), pending, available, held, owed, of_kind=Kind(of_kind) if of_kind else None, id=entry_id, snapshot=snapshot,
+                hold=holds.get(hold_id),
+            )  # fmt: skip
+            entry.movements = [
+                Movement(lots[lot_id] if lot_id else None, Bucket(bucket), delta, Debt(debt_id, 0) if debt_id else None)
+                for lot_id, bucket, delta, debt_id in self.movements[entry_id]
+            ]
+            if kind == Kind.ADJUST and entry.movements and entry.movements[0].delta > 0:
+                entry.lot = entry.movements[0].lot
+            if kind == Kind.DEBT:
+                entry.debt = self._debt(entry_id, lots, debts)
+            whole = found.setdefault(operation, Whole(customer_id, [], frozenset()))
+            found[operation] = replace(whole, kinds=whole.kinds | {entry.kind})
+            if effect := Effect.of(entry, lots=lots.values()):
+                points, times, _ = self.undone.get(entry_id, (0, 0, None))
+                effect.used(points, wholly=times > 0)
+                whole.effects.append(effect)
+        return found
+
+    def _debt(self, entry_id: int, lots: dict[int, Lot], debts: dict[int, Debt]) -> Debt:
+        """A debt that a merge carried over is unpaid at the survivor; its payers are those of both."""
+        carried = self.undone.get(entry_id, (0, 0, None))[2]
+        debt = debts.get(carried or entry_id) or Debt(carried or entry_id, 0)
+        payers: list[tuple[Lot, int]] = []
+        for lot_id, delta in (*self.payments[entry_id], *(self.payments[carried] if carried else ())):
+            if delta < 0:
+                payers.append((lots[lot_id], -delta))
+                continue
+            while delta:
+                lot, paid = payers.pop()
+                delta, paid = delta - min(delta, paid), paid - min(delta, paid)
+                if paid:
+                    payers.append((lot, paid))
+        debt.payers = tuple(payers)
+        return debt
 
 
 def _load_holds(cursor: Any, tenant: Tenant, holding: list[int], hold_ids: list[int]) -> tuple[dict[int, Hold], dict[int, int]]:

@@ -4,14 +4,15 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, ClassVar
 
+from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models.functions import Now, Reverse, Upper
 from django_scopes import ScopedManager
 
-from loyalty.account import Bucket as LotBucket
-from loyalty.account import HoldState, Kind
+from loyalty.bonus import SUBJECTS, Operator, Subject
+from loyalty.state import Bucket, HoldState, Kind
 from tenants.actors import ActorKind
 from tenants.fields import TenantForeignKey
 from tenants.models import Store, Tenant
@@ -41,6 +42,7 @@ class Customer(models.Model):
     tier = models.CharField(max_length=40, blank=True)
     status = models.CharField(max_length=8, choices=CustomerStatus.choices, default=CustomerStatus.ACTIVE)
     joined_on = models.DateField(null=True)
+    merged_into = TenantForeignKey("self", null=True, related_name="merged")
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     objects: ClassVar[Any] = ScopedManager(tenant="tenant")
@@ -49,6 +51,11 @@ class Customer(models.Model):
         ordering: ClassVar = ["-id"]
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["tenant", "mobile"], name="customer_mobile_once"),
+            models.CheckConstraint(
+                condition=models.Q(status="merged", merged_into__isnull=False)
+                | (~models.Q(status="merged") & models.Q(merged_into=None)),
+                name="customer_merged_somewhere",
+            ),
             models.UniqueConstraint(fields=["tenant", "id"], name="customer_wall"),
             models.CheckConstraint(condition=models.Q(mobile__regex=r"^\+[1-9][0-9]{6,14}$"), name="customer_mobile_e164"),
         ]
@@ -65,9 +72,20 @@ class Customer(models.Model):
     def masked_mobile(self) -> str:
         return mask_mobile(self.mobile)
 
+    @property
+    def has_number(self) -> bool:
+        """False: the number went to somebody else, and no new one is known."""
+        return not self.mobile.startswith(NO_NUMBER)
+
+
+#: Who lost the number and has told no new one keeps a stand-in: country code 999 belongs to nobody.
+NO_NUMBER = "+999"
+
 
 def mask_mobile(mobile: str) -> str:
     """`+919840012345` -> `+91 98•••••345`: enough to recognise, not enough to call."""
+    if mobile.startswith(NO_NUMBER):
+        return "no number"
     return f"{mobile[:3]} {mobile[3:5]}•••••{mobile[-3:]}" if mobile.startswith("+") else f"•••••{mobile[-3:]}"
 
 
@@ -94,9 +112,75 @@ class CustomerAlias(models.Model):
         return mask_mobile(self.mobile)
 
 
+class CustomerMerge(models.Model):
+    """One merge, with what moved, so that it can be undone while nothing of it was used."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False)
+    source = TenantForeignKey(Customer, related_name="merges_away")
+    into = TenantForeignKey(Customer, related_name="merges_in")
+    operation = models.BigIntegerField(null=True, help_text="Its entries; none, when there was nothing to move.")
+    lots = ArrayField(models.BigIntegerField(), default=list)
+    holds = ArrayField(models.BigIntegerField(), default=list)
+    aliases = ArrayField(models.BigIntegerField(), default=list)
+    status_before = models.CharField(max_length=8, choices=CustomerStatus.choices, default=CustomerStatus.ACTIVE)
+    reason = models.CharField(max_length=500)
+    actor_name = models.CharField(max_length=254)
+    merged_at = models.DateTimeField()
+    undone_at = models.DateTimeField(null=True)
+    undone_by = models.CharField(max_length=254, blank=True)
+
+    objects: ClassVar[Any] = ScopedManager(tenant="tenant")
+
+    class Meta:
+        ordering: ClassVar = ["-id"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["tenant", "source"], condition=models.Q(undone_at=None), name="merged_once_at_a_time"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.source} into {self.into}"
+
+
+class NumberMove(models.Model):
+    """A recycled number on its way to its new owner. One person asks, another decides (CASES 94)."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False)
+    mobile = models.CharField(max_length=16, db_collation="C")
+    old_owner = TenantForeignKey(Customer, related_name="+")
+    new_owner = TenantForeignKey(Customer, null=True, related_name="+")
+    reason = models.CharField(max_length=500)
+    asked_by = models.CharField(max_length=254)
+    asked_at = models.DateTimeField(db_default=Now(), editable=False)
+    decided_by = models.CharField(max_length=254, blank=True)
+    decided_at = models.DateTimeField(null=True)
+    approved = models.BooleanField(null=True)
+
+    objects: ClassVar[Any] = ScopedManager(tenant="tenant")
+
+    class Meta:
+        ordering: ClassVar = ["-id"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["tenant", "mobile"], condition=models.Q(decided_at=None), name="one_open_move_a_number"
+            ),
+            models.CheckConstraint(condition=~models.Q(decided_by=models.F("asked_by")), name="number_move_by_two_people"),
+        ]
+
+    def __str__(self) -> str:
+        return mask_mobile(self.mobile)
+
+
 class ProgrammeKind(models.TextChoices):
     PURCHASE_AMOUNT = "purchase_amount", "points for what is spent"
     VISIT_COUNT = "visit_count", "one point a visit"
+
+
+class Rounding(models.TextChoices):
+    DOWN = "down", "down to whole points"
+    NEAREST = "nearest", "to the nearest whole point"
+    UP = "up", "up to whole points"
 
 
 class Programme(models.Model):
@@ -136,8 +220,28 @@ class ProgrammeVersion(models.Model):
         max_digits=18, decimal_places=4, validators=[MinValueValidator(Decimal("0.0001"))], help_text="Worth of one point."
     )
     hold_days = models.PositiveIntegerField(default=100)
-    validity_days = models.PositiveIntegerField(default=365, help_text="0: points never expire.")
+    validity_days = models.PositiveIntegerField(default=365, help_text="0 days and 0 months: points never expire.")
+    validity_months = models.PositiveIntegerField(default=0, help_text="Whole months, added to the days.")
+    expires_at_month_end = models.BooleanField(default=False, help_text="Points stay valid to the end of their last month.")
     pending_days = models.PositiveIntegerField(default=0)
+    rounding = models.CharField(max_length=8, choices=Rounding.choices, default=Rounding.DOWN)
+    departments = ArrayField(models.CharField(max_length=120), default=list, blank=True, help_text="Only these earn; none: all.")
+    items = ArrayField(models.CharField(max_length=120), default=list, blank=True, help_text="Only these earn; none: all.")
+    excluded_departments = ArrayField(models.CharField(max_length=120), default=list, blank=True)
+    excluded_items = ArrayField(models.CharField(max_length=120), default=list, blank=True)
+    minimum_spend = models.DecimalField(
+        max_digits=18, decimal_places=4, default=Decimal(0), validators=[MinValueValidator(Decimal(0))],
+        help_text="A bill below this earns nothing.",
+    )  # fmt: skip
+    cap_bill = models.BigIntegerField(
+        null=True, blank=True, validators=[MinValueValidator(1)], help_text="Most points of one bill."
+    )
+    cap_day = models.BigIntegerField(
+        null=True, blank=True, validators=[MinValueValidator(1)], help_text="Of one customer and day."
+    )
+    cap_month = models.BigIntegerField(
+        null=True, blank=True, validators=[MinValueValidator(1)], help_text="Of one customer and month."
+    )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     objects: ClassVar[Any] = ScopedManager(tenant="tenant")
@@ -146,11 +250,38 @@ class ProgrammeVersion(models.Model):
         ordering: ClassVar = ["programme", "-effective_from", "-version"]
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["tenant", "programme", "version"], name="programme_version_once"),
+            models.UniqueConstraint(fields=["tenant", "id"], name="programme_version_wall"),
             models.CheckConstraint(condition=models.Q(earn_per__gt=0, point_value__gt=0), name="programme_rates_positive"),
         ]
 
     def __str__(self) -> str:
         return f"{self.programme} v{self.version}"
+
+
+class Multiplier(models.Model):
+    """Between two dates, what is bought earns more (or less): everything, some departments, or some items."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False)
+    version = TenantForeignKey(ProgrammeVersion, related_name="multipliers")
+    name = models.CharField(max_length=120)
+    factor = models.DecimalField(max_digits=8, decimal_places=4, validators=[MinValueValidator(Decimal("0.0001"))])
+    starts_on = models.DateField()
+    ends_on = models.DateField(help_text="The last day.")
+    departments = ArrayField(models.CharField(max_length=120), default=list, blank=True)
+    items = ArrayField(models.CharField(max_length=120), default=list, blank=True)
+
+    objects: ClassVar[Any] = ScopedManager(tenant="tenant")
+
+    class Meta:
+        ordering: ClassVar = ["starts_on", "id"]
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=models.Q(factor__gt=0, ends_on__gte=models.F("starts_on")), name="multiplier_begins_before_it_ends"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} ×{self.factor.normalize():f}"
 
 
 class StoreProgramme(models.Model):
@@ -183,6 +314,7 @@ class Balance(models.Model):
     owed = models.BigIntegerField(default=0)
     entries = models.BigIntegerField(default=0, help_text="How many entries the sums are of.")
     last_activity_at = models.DateTimeField(null=True)
+    moved_to = models.BigIntegerField(null=True, help_text="The customer that this one was merged into.")
 
     objects: ClassVar[Any] = ScopedManager(tenant="tenant")
 
@@ -263,6 +395,10 @@ class Entry(models.Model):
     seq = models.SmallIntegerField(help_text="Place within the operation, from 0.")
     kind = models.CharField(max_length=8, choices=KINDS)
     of_kind = models.CharField(max_length=8, choices=KINDS, null=True)  # noqa: DJ001 - null: not of another kind
+    of_entry = models.ForeignKey(
+        "self", on_delete=models.PROTECT, null=True, related_name="undone_by", db_index=False,
+        help_text="The entry that this one undoes, in whole or in part, or carries over to another customer.",
+    )  # fmt: skip
     pending = models.BigIntegerField(default=0)
     available = models.BigIntegerField(default=0)
     held = models.BigIntegerField(default=0)
@@ -291,7 +427,7 @@ class Entry(models.Model):
             models.UniqueConstraint(fields=["tenant", "key", "seq"], name="entry_key_once"),
             models.CheckConstraint(condition=models.Q(kind__in=[kind.value for kind in Kind]), name="entry_kind_known"),
             models.CheckConstraint(
-                condition=models.Q(kind="extend", pending=0, available=0, held=0, owed=0)
+                condition=models.Q(models.Q(kind="extend") | models.Q(of_kind="extend"), pending=0, available=0, held=0, owed=0)
                 | (~models.Q(kind="extend") & ~models.Q(pending=0, available=0, held=0, owed=0)),
                 name="entry_not_empty",
             ),
@@ -301,7 +437,7 @@ class Entry(models.Model):
                 name="entry_of_kind",
             ),
             models.CheckConstraint(
-                condition=models.Q(owed__lte=0) | models.Q(kind__in=["debt", "reversal", "merge"]), name="entry_debt_kinds"
+                condition=models.Q(owed__lte=0) | models.Q(kind__in=["debt", "merge"]), name="entry_debt_kinds"
             ),
             models.CheckConstraint(condition=~models.Q(reason="") & ~models.Q(actor_name=""), name="entry_explained"),
         ]
@@ -309,6 +445,7 @@ class Entry(models.Model):
             models.Index(fields=["tenant", "customer", "-id"], name="entry_of_customer"),
             models.Index(fields=["tenant", "hold"], condition=models.Q(hold__isnull=False), name="entry_of_hold"),
             models.Index(fields=["tenant", "bill_id"], condition=models.Q(bill_id__isnull=False), name="entry_of_bill"),
+            models.Index(fields=["of_entry"], condition=models.Q(of_entry__isnull=False), name="entry_undone_by"),
         ]
 
     def __str__(self) -> str:
@@ -357,12 +494,16 @@ class Lot(models.Model):
 
 
 class EntryLot(models.Model):
-    """One movement of a lot's points by an entry: into (+) or out of (-) a bucket. `debt`: the debt entry an offset paid."""
+    """One movement of a lot's points by an entry: into (+) or out of (-) a bucket.
+
+    `debt`: the debt entry that was paid (-), or whose payment came back to the lot (+). Without a lot, in the bucket `owed`: paid by no
+    points at all.
+    """
 
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False)
     entry = models.ForeignKey(Entry, on_delete=models.PROTECT, related_name="movements")
-    lot = models.ForeignKey(Lot, on_delete=models.PROTECT, related_name="movements")
-    bucket = models.CharField(max_length=9, choices=[(bucket.value, bucket.value) for bucket in LotBucket])
+    lot = models.ForeignKey(Lot, on_delete=models.PROTECT, null=True, related_name="movements")
+    bucket = models.CharField(max_length=9, choices=[(bucket.value, bucket.value) for bucket in Bucket])
     delta = models.BigIntegerField()
     debt = models.ForeignKey(Entry, on_delete=models.PROTECT, null=True, related_name="paid_by", db_index=False)
 
@@ -372,13 +513,190 @@ class EntryLot(models.Model):
         constraints: ClassVar = [
             models.CheckConstraint(condition=~models.Q(delta=0), name="movement_not_empty"),
             models.CheckConstraint(
-                condition=models.Q(debt=None) | models.Q(bucket="available"), name="movement_offset_is_available"
+                condition=models.Q(debt=None) | models.Q(bucket__in=["available", "owed"]), name="movement_offset_is_available"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(bucket="owed", lot=None, debt__isnull=False, delta__lt=0)
+                | (~models.Q(bucket="owed") & models.Q(lot__isnull=False)),
+                name="movement_without_lot_is_of_a_debt",
             ),
         ]
         indexes: ClassVar = [models.Index(fields=["debt"], condition=models.Q(debt__isnull=False), name="movement_of_debt")]
 
     def __str__(self) -> str:
         return f"{self.delta:+d} {self.bucket}"
+
+
+class Cohort(models.Model):
+    """Customers under one name: an uploaded list, or everybody a saved filter finds."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False)
+    name = models.CharField(max_length=120)
+    tiers = ArrayField(models.CharField(max_length=40), default=list, blank=True, help_text="Filter: in one of these tiers.")
+    joined_from = models.DateField(null=True, blank=True, help_text="Filter: joined on this day or later.")
+    joined_until = models.DateField(null=True, blank=True, help_text="Filter: joined on this day or earlier.")
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    objects: ClassVar[Any] = ScopedManager(tenant="tenant")
+
+    class Meta:
+        ordering: ClassVar = ["name"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["tenant", "name"], name="cohort_name_once"),
+            models.UniqueConstraint(fields=["tenant", "id"], name="cohort_wall"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def is_filter(self) -> bool:
+        return bool(self.tiers or self.joined_from or self.joined_until)
+
+
+class CohortMember(models.Model):
+    """A customer on the list of a cohort, from a day on, to a day where somebody took them off."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False)
+    cohort = TenantForeignKey(Cohort, related_name="members")
+    customer = TenantForeignKey(Customer, related_name="cohorts")
+    valid_from = models.DateField(default=date(2000, 1, 1))
+    valid_until = models.DateField(null=True, help_text="The first day off the list.")
+
+    objects: ClassVar[Any] = ScopedManager(tenant="tenant")
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["tenant", "customer", "cohort", "valid_from"], name="cohort_member_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.customer} in {self.cohort}"
+
+
+class Bonus(models.Model):
+    """A campaign: points on top, for a bill of its days and stores that meets every condition.
+
+    Once it has judged a bill, only its last day may still move: every evaluation says what it compared.
+    """
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False)
+    name = models.CharField(max_length=120)
+    starts_on = models.DateField()
+    ends_on = models.DateField(help_text="The last day.")
+    stores = ArrayField(models.CharField(max_length=64), default=list, blank=True, help_text="Store codes; none: all.")
+    cohort = TenantForeignKey(Cohort, null=True, blank=True, related_name="bonuses")
+    points = models.BigIntegerField(default=0, validators=[MinValueValidator(0)], help_text="Points for the bill.")
+    factor = models.DecimalField(
+        max_digits=8, decimal_places=4, default=Decimal(0), validators=[MinValueValidator(Decimal(0))],
+        help_text="Or so many times what the bill earns, on top.",
+    )  # fmt: skip
+    limit_per_customer = models.PositiveIntegerField(null=True, blank=True, help_text="How often one customer may get it.")
+    is_active = models.BooleanField(default=True)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    objects: ClassVar[Any] = ScopedManager(tenant="tenant")
+
+    class Meta:
+        verbose_name = "bonus rule"
+        ordering: ClassVar = ["-starts_on", "name"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["tenant", "name"], name="bonus_name_once"),
+            models.UniqueConstraint(fields=["tenant", "id"], name="bonus_wall"),
+            models.CheckConstraint(condition=models.Q(ends_on__gte=models.F("starts_on")), name="bonus_begins_before_it_ends"),
+            models.CheckConstraint(
+                condition=models.Q(points__gt=0, factor=0) | models.Q(points=0, factor__gt=0), name="bonus_gives_one_thing"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class BonusCondition(models.Model):
+    """One thing that must be true of the bill or the customer."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False)
+    bonus = TenantForeignKey(Bonus, related_name="conditions")
+    place = models.PositiveSmallIntegerField(default=0)
+    subject = models.CharField(max_length=24, choices=[(each.value, SUBJECTS[each].label) for each in Subject])
+    of = ArrayField(
+        models.CharField(max_length=120), default=list, blank=True, help_text="Which departments or items, where it asks."
+    )
+    operator = models.CharField(max_length=8, choices=[(each.value, each.words) for each in Operator])
+    wanted = models.CharField(max_length=400)
+
+    objects: ClassVar[Any] = ScopedManager(tenant="tenant")
+
+    class Meta:
+        ordering: ClassVar = ["place", "id"]
+
+    def __str__(self) -> str:
+        return f"{self.get_subject_display()} {self.get_operator_display()} {self.wanted}"
+
+
+class BonusEvaluation(models.Model):
+    """How one bonus rule judged one bill: every condition, met or not met, with the values compared. Never edited."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False)
+    bonus = TenantForeignKey(Bonus, related_name="evaluations")
+    customer = TenantForeignKey(Customer, related_name="evaluations")
+    bill_id = models.BigIntegerField(null=True)
+    operation_key = models.CharField(max_length=300, db_collation="C")
+    business_date = models.DateField()
+    awarded = models.BooleanField()
+    points = models.BigIntegerField()
+    conditions = models.JSONField(help_text="In order: what was asked, what was found, met or not.")
+    evaluated_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    objects: ClassVar[Any] = ScopedManager(tenant="tenant")
+
+    class Meta:
+        ordering: ClassVar = ["-id"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["tenant", "customer", "operation_key", "bonus"], name="bill_judged_once_by_a_bonus"),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["tenant", "bill_id"], condition=models.Q(bill_id__isnull=False), name="evaluation_of_bill"),
+            models.Index(fields=["tenant", "bonus", "-id"], name="evaluation_of_bonus"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.bonus}: {'awarded' if self.awarded else 'not awarded'}"
+
+
+class Seal(models.Model):
+    """A block of the tamper-evidence chain: one tenant's entries up to an id, each with its hash, bound to the block before."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False)
+    number = models.PositiveIntegerField()
+    after_id = models.BigIntegerField(help_text="Entries with a greater id,")
+    up_to_id = models.BigIntegerField(help_text="up to this one.")
+    entry_ids = ArrayField(models.BigIntegerField())
+    hashes = models.BinaryField(help_text="16 bytes an entry, in the order of entry_ids.")
+    digest = models.BinaryField(help_text="SHA-256 over the digest before, the ids and the hashes.")
+    sealed_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    objects: ClassVar[Any] = ScopedManager(tenant="tenant")
+
+    class Meta:
+        ordering: ClassVar = ["tenant", "number"]
+        constraints: ClassVar = [models.UniqueConstraint(fields=["tenant", "number"], name="seal_number_once")]
+
+    def __str__(self) -> str:
+        return f"block {self.number}"
+
+
+class SealBound(models.Model):
+    """Entry ids up to here were taken when it was noted; once every transaction of that moment has ended, they can be sealed."""
+
+    up_to_id = models.BigIntegerField()
+    system = models.CharField(max_length=40, help_text="The database cluster's identifier: after a restore another one.")
+    transaction = models.CharField(max_length=24, help_text="Transactions from this one on began later.")
+    noted_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"up to {self.up_to_id}"
 
 
 def held_since(hold: Hold, *, now: datetime) -> int:

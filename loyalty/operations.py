@@ -7,10 +7,11 @@ from decimal import Decimal
 from django_scopes import scope
 
 from loyalty import ledger
-from loyalty.account import Account, Hold, HoldState
+from loyalty.account import Account
 from loyalty.ledger import Book, Operation, checked_reason, content_hash
 from loyalty.models import Hold as HoldRow
 from loyalty.programmes import RuleBook
+from loyalty.state import Hold, HoldState
 from tenants.actors import SYSTEM, Actor
 from tenants.errors import DomainError
 from tenants.models import Store, Tenant

@@ -1,32 +1,57 @@
-"""Which rule was in force: by store and by date."""
+"""Which rule was in force, by store and by date; how programmes, versions and bonus rules come to be."""
 
 from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
+from itertools import pairwise
+from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import models, transaction
 
-from loyalty.earning import Rule
-from loyalty.models import Programme, ProgrammeVersion, StoreProgramme
+from loyalty.bonus import Campaign, Condition, Operator, Subject, check_campaign
+from loyalty.earning import Multiplied, Rule
+from loyalty.models import (
+    Bonus,
+    BonusCondition,
+    Cohort,
+    Multiplier,
+    Programme,
+    ProgrammeVersion,
+    StoreProgramme,
+)
 from tenants.errors import DomainError
 from tenants.models import Tenant
 
+#: Ten years of anything a programme counts in days is a slip of the keyboard.
+DAYS_MAX, MONTHS_MAX = 36_500, 1_200
+#: What the next version takes over from the one before.
+CARRIED = (
+    "kind", "earn_per", "point_value", "hold_days", "validity_days", "validity_months", "expires_at_month_end", "pending_days",
+    "rounding", "departments", "items", "excluded_departments", "excluded_items", "minimum_spend", "cap_bill", "cap_day", "cap_month",
+)  # fmt: skip
+
 
 class RuleBook:
-    """All rules of one tenant, loaded in two queries; asked by store and business date."""
+    """All rules of one tenant, loaded in a few queries; asked by store and business date."""
 
     def __init__(self, tenant: Tenant) -> None:
         self._versions: dict[int, list[tuple[date, Rule]]] = defaultdict(list)
         self._default: int | None = None
-        versions = ProgrammeVersion.objects.filter(tenant=tenant).select_related("programme")
+        versions = ProgrammeVersion.objects.filter(tenant=tenant).select_related("programme").prefetch_related("multipliers")
         for version in versions.order_by("effective_from", "version"):
-            self._versions[version.programme_id].append((version.effective_from, _rule(version)))
+            self._versions[version.programme_id].append((version.effective_from, rule_of(version)))
             if version.programme.is_default:
                 self._default = version.programme_id
         self._of_store: dict[int, list[tuple[date, int]]] = defaultdict(list)
         for link in StoreProgramme.objects.filter(tenant=tenant).order_by("effective_from"):
             self._of_store[link.store_id].append((link.effective_from, link.programme_id))
+
+    @property
+    def looks_back(self) -> bool:
+        """Whether any rule asks what a customer earned before."""
+        return any(rule.looks_back for dated in self._versions.values() for _, rule in dated)
 
     def rule(self, *, store_id: int | None, on: date) -> Rule:
         """The rule for a bill of this store on this business date; without a store, the default programme's.
@@ -50,16 +75,33 @@ def latest[T](dated: list[tuple[date, T]], on: date) -> T | None:
     return found
 
 
-def _rule(version: ProgrammeVersion) -> Rule:
+def rule_of(version: ProgrammeVersion) -> Rule:
+    """A version as the pure rules take it."""
     return Rule(
         programme_id=version.programme_id,
         programme=version.programme.name,
         version=version.version,
+        kind=version.kind,
         earn_per=version.earn_per,
         point_value=version.point_value,
         hold_days=version.hold_days,
         validity_days=version.validity_days,
+        validity_months=version.validity_months,
+        expires_at_month_end=version.expires_at_month_end,
         pending_days=version.pending_days,
+        rounding=version.rounding,
+        departments=frozenset(version.departments),
+        items=frozenset(version.items),
+        excluded_departments=frozenset(version.excluded_departments),
+        excluded_items=frozenset(version.excluded_items),
+        minimum_spend=version.minimum_spend,
+        cap_bill=version.cap_bill,
+        cap_day=version.cap_day,
+        cap_month=version.cap_month,
+        multipliers=tuple(
+            Multiplied(each.name, each.factor, each.starts_on, each.ends_on, frozenset(each.departments), frozenset(each.items))
+            for each in version.multipliers.all()
+        ),
     )
 
 
@@ -72,18 +114,145 @@ def create_programme(
     hold_days: int,
     validity_days: int,
     default: bool = True,
+    **terms: Any,
 ) -> Programme:
-    """A programme with its first version, in force from the beginning. Raises: DomainError `bad_value`."""
+    """A programme with its first version, in force from the beginning. `terms`: further fields of the version.
+
+    Raises: DomainError as `add_version`.
+    """
     with transaction.atomic():
         programme: Programme = Programme.objects.create(tenant=tenant, name=name, is_default=default)
         version = ProgrammeVersion(
             tenant=tenant, programme=programme, version=1, earn_per=earn_per, point_value=point_value, hold_days=hold_days,
-            validity_days=validity_days,
+            validity_days=validity_days, **terms,
         )  # fmt: skip
-        try:
-            version.full_clean()
-        except ValidationError as problem:
-            told = "; ".join(f"{field}: {' '.join(messages)}" for field, messages in problem.message_dict.items())
-            raise DomainError("bad_value", told) from problem
+        check_version(version)
         version.save()
     return programme
+
+
+def add_version(
+    programme: Programme, *, effective_from: date, multipliers: Iterable[Mapping[str, Any]] = (), **changes: Any
+) -> ProgrammeVersion:
+    """The next version: the last one with these changes, from a date on. Multipliers are not taken over.
+
+    Raises: DomainError `bad_value`, `rule_contradicts`, `rule_ends_before_it_begins`, `rule_never_ends`.
+    """
+    with transaction.atomic():
+        Programme.objects.select_for_update().get(pk=programme.pk)
+        last = ProgrammeVersion.objects.filter(programme=programme).order_by("-version").first()
+        assert last is not None
+        carried = {name: getattr(last, name) for name in CARRIED}
+        version = ProgrammeVersion(
+            tenant_id=programme.tenant_id, programme=programme, version=last.version + 1, effective_from=effective_from,
+            **(carried | changes),
+        )  # fmt: skip
+        check_version(version)
+        version.save()
+        for fields in multipliers:
+            add_multiplier(version, **fields)
+    return version
+
+
+def add_multiplier(version: ProgrammeVersion, **fields: Any) -> Multiplier:
+    """Raises: DomainError `bad_value`, `rule_ends_before_it_begins`, `rule_never_ends`."""
+    multiplier = Multiplier(tenant_id=version.tenant_id, version=version, **fields)
+    check_multiplier(multiplier)
+    multiplier.save()
+    return multiplier
+
+
+def check_version(version: ProgrammeVersion) -> None:
+    """Raises: DomainError `bad_value`, `rule_contradicts`."""
+    check_fields(version)
+    for name, most in (
+        ("hold_days", DAYS_MAX), ("validity_days", DAYS_MAX), ("pending_days", DAYS_MAX), ("validity_months", MONTHS_MAX),
+    ):  # fmt: skip
+        if getattr(version, name) > most:
+            raise DomainError("bad_value", f"{name.replace('_', ' ')}: at most {most:,}. Choose less.", path=name)
+    both = set(version.departments) & set(version.excluded_departments) | set(version.items) & set(version.excluded_items)
+    if both:
+        raise DomainError(
+            "rule_contradicts", f"{', '.join(sorted(both))}: named as earning and as excluded. Take it out of one list.",
+            path="departments",
+        )  # fmt: skip
+    caps = [(name, getattr(version, f"cap_{name}")) for name in ("bill", "day", "month")]
+    given = [(name, cap) for name, cap in caps if cap is not None]
+    for (inner, less), (outer, more) in pairwise(given):
+        if less > more:
+            raise DomainError(
+                "rule_contradicts", f"One {inner} may earn {less}, but one {outer} only {more}. Raise the cap of the {outer}.",
+                path=f"cap_{outer}",
+            )  # fmt: skip
+
+
+def check_multiplier(multiplier: Multiplier) -> None:
+    """Raises: DomainError `bad_value`, `rule_ends_before_it_begins`, `rule_never_ends`."""
+    check_fields(multiplier)
+    if multiplier.ends_on < multiplier.starts_on:
+        raise DomainError(
+            "rule_ends_before_it_begins", "The last day lies before the first. Choose a later last day.", path="ends_on"
+        )
+    if (multiplier.ends_on - multiplier.starts_on).days > 5 * 366:
+        raise DomainError("rule_never_ends", "A multiplier runs at most five years. Choose an earlier last day.", path="ends_on")
+
+
+def check_fields(row: models.Model) -> None:
+    """Django's own checks of the fields, as our error. Raises: DomainError `bad_value`."""
+    try:
+        row.clean_fields()
+    except ValidationError as problem:
+        told = "; ".join(f"{name}: {' '.join(messages)}" for name, messages in problem.message_dict.items())
+        raise DomainError("bad_value", told, path=next(iter(problem.message_dict))) from problem
+
+
+def create_bonus(
+    tenant: Tenant,
+    *,
+    name: str,
+    starts_on: date,
+    ends_on: date,
+    conditions: Sequence[Condition] = (),
+    cohort: Cohort | None = None,
+    **fields: Any,
+) -> Bonus:
+    """A bonus rule with its conditions. Raises: DomainError as `bonus.check_campaign`."""
+    bonus = Bonus(tenant=tenant, name=name, starts_on=starts_on, ends_on=ends_on, cohort=cohort, **fields)
+    check_fields(bonus)
+    rows = [
+        BonusCondition(
+            tenant=tenant,
+            place=place,
+            subject=each.subject.value,
+            operator=each.operator.value,
+            wanted=each.wanted,
+            of=list(each.of),
+        )
+        for place, each in enumerate(conditions)
+    ]
+    check_campaign(campaign_of(bonus, rows))
+    with transaction.atomic():
+        bonus.save()
+        for row in rows:
+            row.bonus = bonus
+        BonusCondition.objects.bulk_create(rows)
+    return bonus
+
+
+def campaign_of(bonus: Bonus, conditions: Iterable[BonusCondition]) -> Campaign:
+    """A bonus rule as the pure rules take it."""
+    return Campaign(
+        id=bonus.pk or 0,
+        name=bonus.name,
+        starts_on=bonus.starts_on,
+        ends_on=bonus.ends_on,
+        conditions=tuple(
+            Condition(Subject(each.subject), Operator(each.operator), each.wanted, tuple(each.of)) for each in conditions
+        ),
+        stores=frozenset(bonus.stores),
+        cohort_id=bonus.cohort_id,
+        cohort=bonus.cohort.name if bonus.cohort else "",
+        points=bonus.points,
+        factor=bonus.factor,
+        limit_per_customer=bonus.limit_per_customer,
+    )

@@ -4,8 +4,8 @@ import secrets
 
 from django import forms
 
-from loyalty.account import POINTS_MAX
 from loyalty.ledger import REASON_MAX, REASON_MIN
+from loyalty.state import POINTS_MAX
 
 
 class ReasonForm(forms.Form):

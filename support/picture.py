@@ -11,9 +11,9 @@ from django.db.models import Prefetch
 
 from integrations import feed
 from integrations.models import Bill, Delivery, DeliveryState, FeedEpoch
-from loyalty.account import HoldState, Kind
 from loyalty.models import Balance, Customer, CustomerAlias, Entry, EntryLot, Hold, Lot
 from loyalty.operations import minor_digits
+from loyalty.state import HoldState, Kind
 from tenants.models import Tenant
 
 ENTRIES_A_PAGE = 40
@@ -197,8 +197,11 @@ def _why(entry: Entry, bill: Bill | None, tenant: Tenant) -> list[tuple[str, str
             ("Redemption", f"{entry.hold.reference}, {entry.hold.points:,} points at {entry.hold.rate.normalize():f} each")
         )
     for move in entry.movements.all():
+        if move.lot is None:
+            rows.append(("Negative balance", f"{move.delta:+,} owed, paid by no points"))
+            continue
         until = f"expires {move.lot.expires_on:%d %b %Y}" if move.lot.expires_on else "never expires"
-        paid = " to pay what was owed" if move.debt_id else ""
+        paid = (" to pay what was owed" if move.delta < 0 else " that had paid what was owed") if move.debt_id else ""
         rows.append((f"Lot of {move.lot.granted_on:%d %b %Y}", f"{move.delta:+,} {word(move.bucket)}{paid} ({until})"))
     rows.append(("By", f"{entry.actor_name} ({entry.actor_kind}): {entry.reason}"))
     rows.append(("Posted", f"{entry.posted_at:%d %b %Y %H:%M:%S} UTC, entry {entry.pk}, operation {entry.operation}"))

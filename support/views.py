@@ -15,8 +15,8 @@ from django.views.decorators.http import require_GET, require_POST
 from integrations import feed
 from integrations.models import Delivery, DeliveryState, Incident
 from loyalty import operations
-from loyalty.account import HoldState, Kind
 from loyalty.models import Balance, Customer, Entry, Hold
+from loyalty.state import HoldState, Kind
 from support import acts, diagnosis, find, picture
 from support.forms import IssueForm, ReasonForm
 from tenants import access as gate

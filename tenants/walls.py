@@ -23,12 +23,13 @@ WEB_ROLE = "web"
 EXEMPT = {"tenants_membership", "tenants_apikey"}
 
 #: Written once, never changed: the web role may add rows and read them.
-APPEND_ONLY = ("loyalty_entry", "loyalty_entrylot", "tenants_auditevent")
+APPEND_ONLY = ("loyalty_entry", "loyalty_entrylot", "loyalty_bonusevaluation", "loyalty_seal", "tenants_auditevent")
 
 #: The web role may change rows, but never remove one.
 KEPT = (
     "integrations_delivery", "integrations_bill", "integrations_billline", "integrations_discrepancy", "integrations_incident",
-    "loyalty_customer", "loyalty_balance", "loyalty_lot", "loyalty_hold", "tenants_tenant", "tenants_store", "tenants_apikey",
+    "loyalty_customer", "loyalty_balance", "loyalty_lot", "loyalty_hold",
+    "loyalty_customermerge", "loyalty_numbermove", "loyalty_bonus", "tenants_tenant", "tenants_store", "tenants_apikey",
 )  # fmt: skip
 
 #: The tenants this transaction may see. A sub-select, so that it is worked out once a query and not once a row.
@@ -80,12 +81,15 @@ def composite_key_name(table: str, column: str) -> str:
 
 
 def composite_key(table: str, *, column: str, target: str) -> str:
-    """SQL that adds the key, again where it is there: `(tenant_id, column)` must be a row of the same tenant."""
+    """SQL that adds the key where it is missing: `(tenant_id, column)` must be a row of the same tenant."""
     name = composite_key_name(table, column)
     return f"""
-        ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {name};
-        ALTER TABLE {table} ADD CONSTRAINT {name} FOREIGN KEY (tenant_id, {column})
-            REFERENCES {target} (tenant_id, id) DEFERRABLE INITIALLY DEFERRED;
+        DO $$ BEGIN
+            IF NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = '{table}'::regclass AND conname = '{name}') THEN
+                ALTER TABLE {table} ADD CONSTRAINT {name} FOREIGN KEY (tenant_id, {column})
+                    REFERENCES {target} (tenant_id, id) DEFERRABLE INITIALLY DEFERRED;
+            END IF;
+        END $$;
     """
 
 

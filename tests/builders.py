@@ -11,10 +11,11 @@ from django.utils import timezone
 from integrations import inbox
 from integrations.models import Delivery, Source
 from loyalty import customers, operations
-from loyalty.account import Account, Kind, Terms
+from loyalty.account import Account
 from loyalty.customers import Stub
 from loyalty.models import Balance, Customer, Hold
 from loyalty.operations import Posted
+from loyalty.state import Kind, Terms
 from tenants.actors import SYSTEM
 from tenants.models import Store, Tenant
 

@@ -14,9 +14,9 @@ from integrations.api.holds import iso, shown
 from integrations.api.view import View
 from integrations.models import Bill
 from loyalty import customers, operations
-from loyalty.account import HoldState, Kind
 from loyalty.models import Balance, Entry, EntryLot, Hold
 from loyalty.programmes import RuleBook
+from loyalty.state import HoldState, Kind
 
 
 class CustomerBalance(View):
@@ -130,5 +130,6 @@ def _entry(entry: Entry, numbers: dict[int, str]) -> dict[str, Any]:
                 "expires_on": move.lot.expires_on.isoformat() if move.lot.expires_on else None,
             }
             for move in entry.movements.all()
+            if move.lot
         ],
     }

@@ -7,7 +7,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
 
-from loyalty.account import Account, Bucket, Hold, HoldState, Terms
+from loyalty.account import Account
+from loyalty.state import LOT_BUCKETS, Hold, HoldState, Terms
 from tenants.errors import DomainError
 from tests.builders import DAY0, at
 
@@ -189,7 +190,7 @@ class AccountMachine(RuleBasedStateMachine):
         account = self.account
         assert min(account.pending, account.available, account.held, account.owed) >= 0
         assert account.owed == 0 or account.available == 0
-        for bucket in Bucket:
+        for bucket in LOT_BUCKETS:
             total = sum(getattr(entry, bucket.value) for entry in account.entries)
             assert total == getattr(account, bucket.value) == sum(getattr(lot, bucket.value) for lot in account.lots)
         assert sum(entry.owed for entry in account.entries) == account.owed == sum(debt.unpaid for debt in account.debts)

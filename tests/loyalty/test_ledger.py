@@ -9,10 +9,10 @@ from django.utils import timezone
 from django_scopes import ScopeError, scope
 
 from loyalty import ledger, operations
-from loyalty.account import Kind
 from loyalty.ledger import Operation, content_hash
 from loyalty.models import Customer, Entry, EntryLot, Hold, Lot, ProgrammeVersion
 from loyalty.programmes import RuleBook
+from loyalty.state import Kind
 from tenants.actors import SYSTEM
 from tenants.errors import DomainError
 from tenants.models import Tenant

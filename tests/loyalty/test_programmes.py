@@ -1,12 +1,12 @@
 """Which rule ruled: by store, and by the bill's own date."""
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 from django.utils import timezone
 
-from loyalty.earning import Rule, earned, plain
+from loyalty.earning import Purchase, PurchaseLine, Rule, SoFar, earned, plain
 from loyalty.models import Entry, Programme, ProgrammeVersion, StoreProgramme
 from loyalty.programmes import RuleBook, create_programme
 from tenants.errors import DomainError
@@ -18,12 +18,19 @@ def rule(earn_per: str) -> Rule:
     return Rule(1, "P", 1, Decimal(earn_per), Decimal(1), 100, 365)
 
 
+def purchase(net: str, *lines: tuple[str, str, str], paid: str = "0", at: datetime = datetime(2026, 3, 10, 12)) -> Purchase:
+    """Lines: (department, item, amount); none: one line of the whole amount."""
+    sold = lines or (("", "A1", net),)
+    made = tuple(PurchaseLine(item, department, Decimal(1), Decimal(amount)) for department, item, amount in sold)
+    return Purchase(at, "K1", Decimal(net), Decimal(paid), made)
+
+
 @pytest.mark.parametrize(
     ("net", "paid", "earn_per", "points"),
     [("99.99", "0", "100", 0), ("100", "0", "100", 1), ("1000", "100", "100", 9), ("10", "20", "1", 0), ("0.30", "0", "0.1", 3)],
 )
 def test_points_are_rounded_down_once(net: str, paid: str, earn_per: str, points: int) -> None:
-    assert earned(rule(earn_per), net=Decimal(net), paid_by_points=Decimal(paid)).points == points
+    assert earned(rule(earn_per), purchase(net, paid=paid), SoFar()).points == points
 
 
 @pytest.mark.parametrize(("rate", "written"), [("100.0000", "100"), ("0.5000", "0.5"), ("1", "1"), ("0.1250", "0.125")])
