@@ -20,8 +20,9 @@ from loyalty import customers, ledger
 from loyalty.account import Account
 from loyalty.campaigns import CampaignBook, Evaluated, History, keep
 from loyalty.earning import Purchase, PurchaseLine, Rule, earned
-from loyalty.ledger import Book, Operation
-from loyalty.operations import check_date_window, minor_digits, worth
+from loyalty.holds import check_date_window
+from loyalty.ledger import Book, CustomerMerged, Operation
+from loyalty.money import minor_digits, worth
 from loyalty.programmes import RuleBook, latest
 from loyalty.state import Hold, HoldState, Kind
 from tenants import crash, staff
@@ -163,8 +164,7 @@ class Batch:
         ]
         cases = self._without_repeats(cases)
         if cases:
-            self._find_customers(cases)
-            self._book(cases)
+            self._book_routed(cases)
         for document, outcome in self._others:
             try:
                 self._park(document, outcome)
@@ -312,6 +312,17 @@ class Batch:
         outcome.details = {"differences": differences or [{"field": "items", "booked": "other lines", "sent": "these lines"}]}
 
     # Book
+
+    def _book_routed(self, cases: list[Case]) -> None:
+        """A customer may be merged away between the look at the number and the lock: then the number leads elsewhere (CASES 96)."""
+        for left in (2, 1, 0):
+            self._find_customers(cases)
+            try:
+                return self._book(cases)
+            except CustomerMerged:
+                if not left:
+                    raise
+        return None
 
     def _find_customers(self, cases: list[Case]) -> None:
         stubs = {

@@ -428,26 +428,46 @@ def _offset_all(account: Account, *, today: date) -> None:
         account.expire([lot for lot in account.lots if lot.available])
 
 
-def unmerge(
-    survivor: Account, back: Account, *, lots: Sequence[Lot], holds: Sequence[Hold], debts: Sequence[Debt], paid: Sequence[tuple[Lot, int]],
-    today: date,
-) -> None:  # fmt: skip
-    """The mirror of `merge`: these lots, holds and debts go back; `paid` is what their lots paid of the survivor's debt at the merge.
+@dataclass(frozen=True, slots=True)
+class Paid:
+    """At a merge, a lot paid a debt of the other customer; `of_source`: the debt was the merged customer's."""
 
-    That payment is undone first: the points return to the lots, and the survivor owes them again (CASES 97).
+    lot: Lot
+    points: int
+    of_source: bool
+
+
+def unmerge(
+    survivor: Account,
+    back: Account,
+    *,
+    lots: Sequence[Lot],
+    holds: Sequence[Hold],
+    debts: Sequence[Debt],
+    paid: Sequence[Paid],
+    today: date,
+) -> None:
+    """The mirror of `merge`: these lots, holds and debts go back.
+
+    What lots of the one paid of the other's debt is undone first: the points return to the lots, and the debt is owed again (CASES 97).
     """
-    for lot, points in paid:
+    debts = list(debts)
+    for each in paid:
         entry = survivor.draft(Kind.MERGE)
-        survivor.move(entry, lot, Bucket.AVAILABLE, points)
-        survivor.owe(entry, points)
+        survivor.move(entry, each.lot, Bucket.AVAILABLE, each.points)
+        debt = survivor.owe(entry, each.points)
+        if each.lot not in survivor.lots:
+            survivor.lots.append(each.lot)
+        if each.of_source:
+            debts.append(debt)
     for lot in lots:
         _carry(survivor, back, lot=lot)
     for hold in [each for each in holds if each.state is HoldState.ACTIVE]:
         _carry(survivor, back, hold=hold)
     for debt in [each for each in debts if each.unpaid]:
         points = debt.unpaid
-        survivor.forgive(survivor.draft(Kind.MERGE, of_entry=debt.id), debt, points)
-        back.owe(back.draft(Kind.MERGE, of_entry=debt.id), points)
+        survivor.forgive(survivor.draft(Kind.MERGE, of_entry=debt.id or None), debt, points)
+        back.owe(back.draft(Kind.MERGE, of_entry=debt.id or None), points)
     gone = {id(lot) for lot in lots}
     survivor.lots = [lot for lot in survivor.lots if id(lot) not in gone]
     survivor.holds = [hold for hold in survivor.holds if hold not in holds]

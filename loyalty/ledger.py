@@ -217,6 +217,11 @@ class Book:
     def __getitem__(self, customer_id: int) -> Account:
         return self._accounts[customer_id]
 
+    def load_lots(self, lot_ids: list[int]) -> list[Lot]:
+        """Further lots by id, spent ones too."""
+        with connection.cursor() as cursor:
+            return list(_load_lots(cursor, self.tenant, {}, lot_ids).values())
+
     def owner_of(self, hold: Hold) -> int:
         """The customer id of a loaded hold."""
         return self._owners[hold.id]
@@ -466,7 +471,7 @@ class _Past:
     def load(cls, cursor: Any, tenant: Tenant, operations: list[int]) -> "_Past":
         past = cls()
         cursor.execute(LOAD_OPERATIONS, [tenant.pk, tenant.pk, operations, operations])
-        past.entries = cursor.fetchall()
+        past.entries = [(*row[:-1], json.loads(row[-1]) if isinstance(row[-1], str) else row[-1]) for row in cursor.fetchall()]
         ids = [row[0] for row in past.entries]
         cursor.execute(LOAD_MOVEMENTS, [ids])
         for entry_id, *movement in cursor.fetchall():

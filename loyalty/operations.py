@@ -1,170 +1,24 @@
-"""The business acts of the ledger, one function each. Edges (pages, API, tasks, commands) call these and nothing below."""
+"""What people do to points by hand, one function each. Edges (pages, API, tasks, commands) call these and nothing below."""
 
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from decimal import Decimal
-
-from django_scopes import scope
+from datetime import date, datetime
 
 from loyalty import ledger
-from loyalty.account import Account
-from loyalty.ledger import Book, Operation, checked_reason, content_hash
-from loyalty.models import Hold as HoldRow
+from loyalty.account import Account, Effect
+from loyalty.ledger import Operation, Whole, checked_reason, content_hash
+from loyalty.models import Entry
+from loyalty.netting import Missing
 from loyalty.programmes import RuleBook
-from loyalty.state import Hold, HoldState
-from tenants.actors import SYSTEM, Actor
+from loyalty.state import Kind
+from tenants.actors import Actor
 from tenants.errors import DomainError
 from tenants.models import Store, Tenant
-
-DATE_AHEAD = timedelta(days=2)
-
-
-@dataclass(frozen=True, slots=True)
-class Posted:
-    """What an act did: its operation, and whether it had been done before under the same key."""
-
-    operation: int
-    repeated: bool
-    available: int
-    held: int
-    closing: int
-
-
-@dataclass(frozen=True, slots=True)
-class Placed:
-    """A hold as it was placed; `repeated`: the same request had placed it before."""
-
-    hold: HoldRow
-    repeated: bool
-
-
-def _posted(account: Account, operation: int, *, repeated: bool = False) -> Posted:
-    return Posted(operation, repeated, account.available, account.held, account.closing)
-
-
-def issue(tenant: Tenant, customer_id: int, *, points: int, reason: str, actor: Actor, key: str, now: datetime) -> Posted:
-    """Give points by hand, as a new lot under the default rule's validity. One key, one entry, however often sent (CASES 78).
-
-    Raises: DomainError `points_invalid`, `reason_length`, `unknown_customer`, `no_rule`; KeyReused.
-    """
-    reason = checked_reason(reason)
-    today = _today(tenant, None, now)
-    rule = RuleBook(tenant).rule(store_id=None, on=today)
-    operation = Operation(actor, reason, f"issue:{key}", content_hash("issue", customer_id, points, reason), now, today)
-    with ledger.open(tenant, [customer_id], now=now) as book:
-        if earlier := book.earlier(operation.key, fingerprint=operation.fingerprint):
-            return _posted(book[customer_id], earlier, repeated=True)
-        with book.operation(customer_id, operation) as account:
-            account.issue(points, terms=rule.terms(today), today=today)
-        book.flush()
-        return _posted(book[customer_id], operation.id)
-
-
-def adjust(
-    tenant: Tenant, customer_id: int, *, points: int, reason: str, actor: Actor, key: str, now: datetime, allow_debt: bool = False
-) -> Posted:
-    """Add or remove (negative) points by hand. Raises: as `issue`; InsufficientPoints."""
-    reason = checked_reason(reason)
-    today = now.astimezone(tenant.zone).date()
-    terms = RuleBook(tenant).rule(store_id=None, on=today).terms(today)
-    operation = Operation(
-        actor, reason, f"adjust:{key}", content_hash("adjust", customer_id, points, reason, allow_debt), now, today
-    )
-    with ledger.open(tenant, [customer_id], now=now) as book:
-        if earlier := book.earlier(operation.key, fingerprint=operation.fingerprint):
-            return _posted(book[customer_id], earlier, repeated=True)
-        with book.operation(customer_id, operation) as account:
-            account.adjust(points, terms=terms, today=today, allow_debt=allow_debt)
-        book.flush()
-        return _posted(book[customer_id], operation.id)
-
-
-def place_hold(
-    tenant: Tenant,
-    customer_id: int,
-    *,
-    points: int,
-    reference: str,
-    store: Store,
-    bill_no: str,
-    at: datetime | None,
-    actor: Actor,
-    now: datetime,
-) -> Placed:
-    """Reserve points for a redemption at the till. The same request again returns the first hold (CASES 8).
-
-    Raises: InsufficientPoints; DomainError `points_invalid`, `date_window`, `no_rule`, `unknown_customer`; KeyReused.
-    """
-    fingerprint = content_hash("hold", customer_id, points, store.pk, bill_no, at.timestamp() if at else None)
-    if placed := _placed_before(tenant, reference, fingerprint):
-        return placed
-    when = at or now
-    check_date_window(when, tenant=tenant, now=now)
-    zone = store.timezone_or(tenant)
-    day, today = when.astimezone(zone).date(), now.astimezone(zone).date()
-    rule = RuleBook(tenant).rule(store_id=store.pk, on=day)
-    hold = Hold(
-        reference, points, rule.point_value, when, when + timedelta(hours=24 * rule.hold_days), store.pk, bill_no, fingerprint
-    )
-    reason = f"Redemption started at {store}"[: ledger.REASON_MAX]
-    operation = Operation(actor, reason, f"hold:{reference}", fingerprint, when, day, store.pk)
-    with ledger.open(tenant, [customer_id], now=now) as book:
-        # Somebody may have placed it while we waited for the locks.
-        book.earlier(operation.key, fingerprint=fingerprint)
-        if placed := _placed_before(tenant, reference, fingerprint):
-            return placed
-        with book.operation(customer_id, operation) as account:
-            account.hold(hold, today=min(day, today))
-    return Placed(HoldRow.objects.get(pk=hold.id), repeated=False)
-
-
-def _placed_before(tenant: Tenant, reference: str, fingerprint: int) -> Placed | None:
-    row = HoldRow.objects.filter(tenant=tenant, reference=reference).first()
-    if row is None:
-        return None
-    if row.fingerprint != fingerprint:
-        raise ledger.KeyReused(reference)
-    return Placed(row, repeated=True)
-
-
-def check_date_window(when: datetime, *, tenant: Tenant, now: datetime) -> None:
-    """Raises: DomainError `date_window`: more than 2 days ahead, or older than the tenant takes (CASES 37)."""
-    oldest = now - timedelta(days=tenant.date_window_days) if tenant.date_window_days else None
-    if when > now + DATE_AHEAD or (oldest and when < oldest):
-        raise DomainError(
-            "date_window",
-            f"{when.isoformat()} is outside of what is accepted: at most 2 days ahead, at most {tenant.date_window_days} days back."
-            " Check the till's clock.",
-            at=when.isoformat(), days_back=tenant.date_window_days,
-        )  # fmt: skip
-
-
-def release_hold(tenant: Tenant, hold_id: int, *, reason: str, actor: Actor, now: datetime) -> tuple[HoldRow, bool]:
-    """Free a hold's points. -> (the hold, whether this call did it): a hold that ended already stays as it is (CASES 10, 11).
-
-    Raises: DomainError `reason_length`.
-    """
-    reason = checked_reason(reason)
-    row = HoldRow.objects.select_related("store").get(tenant=tenant, pk=hold_id)
-    with ledger.open(tenant, [row.customer_id], now=now, holds=[hold_id]) as book:
-        released = _release(book, hold_id, state=HoldState.RELEASED, reason=reason, actor=actor, now=now, row=row)
-    return HoldRow.objects.select_related("store").get(pk=hold_id), released
-
-
-def _release(book: Book, hold_id: int, *, state: HoldState, reason: str, actor: Actor, now: datetime, row: HoldRow) -> bool:
-    hold = book.holds[hold_id]
-    if hold.state is not HoldState.ACTIVE:
-        return False
-    today = _today(book.tenant, row.store, now)
-    operation = Operation(actor, reason, f"release:{hold_id}", content_hash("release", hold_id), now, today, row.store_id)
-    with book.operation(book.owner_of(hold), operation) as account:
-        account.release(hold, today=today, state=state)
-    return True
 
 
 @dataclass(frozen=True, slots=True)
 class Buckets:
-    """A balance as it is, or as it would be."""
+    """A balance as it is, was, or would be."""
 
     pending: int
     available: int
@@ -177,83 +31,168 @@ class Buckets:
 
 
 @dataclass(frozen=True, slots=True)
-class ReleasePreview:
-    """What a release would do; `lapsed` points would expire at once."""
+class Posted:
+    """What an act did: its operation (0: there was nothing to do), and whether it had been done before under the same key.
 
-    before: Buckets
+    `short`: points that an undo could not take and that are not owed either.
+    """
+
+    operation: int
+    repeated: bool
     after: Buckets
-    lapsed: int
+    entries: int = 0
+    short: int = 0
+
+    @property
+    def available(self) -> int:
+        return self.after.available
+
+    @property
+    def held(self) -> int:
+        return self.after.held
+
+    @property
+    def closing(self) -> int:
+        return self.after.closing
 
 
-def preview_release(tenant: Tenant, hold: HoldRow, *, now: datetime) -> ReleasePreview:
-    """Try the release on a copy of the account. Raises: DomainError `hold_ended`."""
-    book = ledger.peek(tenant, [hold.customer_id], now=now, holds=[hold.pk])
-    account = book[hold.customer_id]
-    before = _buckets(account)
-    tried = book.holds[hold.pk]
-    account.release(tried, today=_today(tenant, hold.store, now))
-    return ReleasePreview(before, _buckets(account), sum(points for _, points in tried.lapsed))
-
-
-def _buckets(account: Account) -> Buckets:
+def buckets_of(account: Account) -> Buckets:
     return Buckets(account.pending, account.available, account.held, account.owed)
 
 
-def _today(tenant: Tenant, store: Store | None, now: datetime) -> date:
+def today_at(tenant: Tenant, store: Store | None, now: datetime) -> date:
+    """The day it is at the store, or in the tenant's zone."""
     return now.astimezone(store.timezone_or(tenant) if store else tenant.zone).date()
 
 
-@dataclass(frozen=True, slots=True)
-class ReleaseRun:
-    """What one run of the sweep did; `failed` holds by reference with the error, to be retried by the next run."""
+def issue(tenant: Tenant, customer_id: int, *, points: int, reason: str, actor: Actor, key: str, now: datetime) -> Posted:
+    """Give points by hand, as a new lot under the default rule's validity. One key, one entry, however often sent (CASES 78).
 
-    done: int
-    points: int
-    failed: dict[str, str]
-
-
-def release_expired_holds(tenant: Tenant, *, now: datetime, at_most: int = 5000) -> ReleaseRun:
-    """End every hold whose `expires_at` has come, each customer in a transaction of its own: one failure stops nobody (CASES 15).
-
-    Safe to run twice and in parallel: a hold ends once.
+    Raises: DomainError `points_invalid`, `reason_length`, `unknown_customer`, `no_rule`; KeyReused; CustomerMerged.
     """
-    done = points = 0
-    failed: dict[str, str] = {}
-    with scope(tenant=tenant):
-        due = HoldRow.objects.filter(tenant=tenant, state=HoldState.ACTIVE.value, expires_at__lte=now).select_related("store")
-        for row in due.order_by("expires_at")[:at_most]:
-            days = (row.expires_at - row.at).days
-            reason = f"The completion bill did not come within {days} days"
-            try:
-                with ledger.open(tenant, [row.customer_id], now=now, holds=[row.pk]) as book:
-                    released = _release(book, row.pk, state=HoldState.EXPIRED, reason=reason, actor=SYSTEM, now=now, row=row)
-            except Exception as problem:  # an edge in itself: the other customers' points must come back all the same
-                failed[row.reference] = f"{type(problem).__name__}: {problem}"[:300]
-                continue
-            done += released
-            points += row.points if released else 0
-    return ReleaseRun(done, points, failed)
+    reason = checked_reason(reason)
+    today = today_at(tenant, None, now)
+    terms = RuleBook(tenant).rule(store_id=None, on=today).terms(today)
+    operation = Operation(actor, reason, f"issue:{key}", content_hash("issue", customer_id, points, reason), now, today)
+    return _act(tenant, customer_id, operation, lambda account: account.issue(points, terms=terms, today=today))
 
 
-def worth(points: int, *, rate: Decimal, minor_digits: int) -> Decimal:
-    """What points are worth, in the currency's minor unit, rounded down."""
-    unit = Decimal(1).scaleb(-minor_digits)
-    return (rate * points // unit * unit).quantize(unit)
+def adjust(
+    tenant: Tenant, customer_id: int, *, points: int, reason: str, actor: Actor, key: str, now: datetime, allow_debt: bool = False
+) -> Posted:
+    """Add or remove (negative) points by hand. Raises: as `issue`; InsufficientPoints."""
+    reason = checked_reason(reason)
+    today = today_at(tenant, None, now)
+    terms = RuleBook(tenant).rule(store_id=None, on=today).terms(today)
+    content = content_hash("adjust", customer_id, points, reason, allow_debt)
+    operation = Operation(actor, reason, f"adjust:{key}", content, now, today)
+    return _act(
+        tenant, customer_id, operation, lambda account: account.adjust(points, terms=terms, today=today, allow_debt=allow_debt)
+    )
 
 
-def minor_digits(currency: str) -> int:
-    """How many decimals a currency's amounts have (ISO 4217)."""
-    return {
-        "JPY": 0,
-        "KRW": 0,
-        "VND": 0,
-        "CLP": 0,
-        "ISK": 0,
-        "XAF": 0,
-        "XOF": 0,
-        "KWD": 3,
-        "BHD": 3,
-        "OMR": 3,
-        "JOD": 3,
-        "TND": 3,
-    }.get(currency, 2)
+def reset(
+    tenant: Tenant,
+    customer_id: int,
+    *,
+    reason: str,
+    actor: Actor,
+    key: str,
+    now: datetime,
+    clear_debt: bool = False,
+    pending: bool = False,
+    holds: bool = False,
+) -> Posted:
+    """Available points to 0; debt (the caller has checked that permission), pending and blocked points when asked (CASES 71).
+
+    Raises: DomainError `reason_length`, `unknown_customer`; KeyReused; CustomerMerged.
+    """
+    reason = checked_reason(reason)
+    today = today_at(tenant, None, now)
+    content = content_hash("reset", customer_id, reason, clear_debt, pending, holds)
+    operation = Operation(actor, reason, f"reset:{key}", content, now, today)
+    return _act(
+        tenant, customer_id, operation,
+        lambda account: account.reset(today=today, clear_debt=clear_debt, pending=pending, holds=holds),
+    )  # fmt: skip
+
+
+def extend(
+    tenant: Tenant, customer_id: int, *, lots: Collection[int], until: date, reason: str, actor: Actor, key: str, now: datetime
+) -> Posted:
+    """Move the expiry of what remains of these lots (their ids) to `until`, the first day without them (CASES 77).
+
+    Raises: DomainError `expiry_not_later`, `lot_spent`, `lot_unknown`, `date_far`, `reason_length`; KeyReused; CustomerMerged.
+    """
+    reason = checked_reason(reason)
+    today = today_at(tenant, None, now)
+    content = content_hash("extend", customer_id, sorted(lots), until, reason)
+    operation = Operation(actor, reason, f"extend:{key}", content, now, today)
+
+    def act(account: Account) -> None:
+        chosen = [lot for lot in account.lots if lot.id in lots]
+        if not chosen or len(chosen) < len(set(lots)):
+            raise DomainError(
+                "lot_unknown", "Not all of these points are the customer's, or some are spent. Reload and choose again."
+            )
+        account.extend(chosen, until=until, today=today)
+
+    return _act(tenant, customer_id, operation, act)
+
+
+def reverse(
+    tenant: Tenant, operation_id: int, *, reason: str, actor: Actor, now: datetime, missing: Missing = Missing.OWE
+) -> Posted:
+    """Undo what still stands of an operation, by link, once; a second call gives the first one's result.
+
+    Credits are taken back, debits return to their lots with their dates, what debt had covered is lifted. `missing` says what happens
+    to points that were spent meanwhile: owed (where the tenant allows that), or left and told in `short`.
+
+    Raises: DomainError `operation_unknown`, `not_reversible`, `nothing_to_undo`, `reason_length`; CustomerMerged.
+    """
+    reason = checked_reason(reason)
+    first = (
+        Entry.objects.filter(tenant=tenant, pk=operation_id, operation=operation_id).select_related("customer", "store").first()
+    )
+    if first is None:
+        raise DomainError("operation_unknown", "There is no such operation. Choose it from the timeline.", operation=operation_id)
+    customer_id = first.customer.merged_into_id or first.customer_id
+    today = today_at(tenant, first.store, now)
+    content = content_hash("reverse", operation_id)
+    operation = Operation(actor, reason, f"reverse:{operation_id}", content, now, today, first.store_id, first.bill_id)
+    with ledger.open(tenant, [customer_id], now=now, undo=[operation_id]) as book:
+        if earlier := book.earlier(operation.key, fingerprint=content):
+            return Posted(earlier, True, buckets_of(book[customer_id]))
+        effects = standing(book.operations[operation_id])
+        with book.operation(customer_id, operation) as account:
+            settled = account.reverse(effects, today=today, missing=missing)
+        book.flush()
+        return Posted(operation.id, False, buckets_of(account), len(settled.entries), settled.short)
+
+
+def standing(whole: Whole) -> Sequence[Effect]:
+    """What of an operation can be undone. Raises: DomainError `not_reversible`, `nothing_to_undo`."""
+    others = {
+        Kind.HOLD: "It blocks points; release them instead.",
+        Kind.MERGE: "It merged two customers; undo the merge instead.",
+        Kind.REVERSAL: "It undid something itself; do that again instead.",
+    }
+    for kind, instead in others.items():
+        if kind in whole.kinds:
+            raise DomainError("not_reversible", f"This operation cannot be undone. {instead}", kind=kind.value)
+    effects = [effect for effect in whole.effects if effect.points or effect.cleared or effect.expiry]
+    if not effects:
+        raise DomainError("nothing_to_undo", "Nothing of this operation is left to undo. Nothing was changed.")
+    return effects
+
+
+def _act(tenant: Tenant, customer_id: int, operation: Operation, act: Callable[[Account], object]) -> Posted:
+    """One verb on one customer, once a key."""
+    with ledger.open(tenant, [customer_id], now=operation.occurred_at) as book:
+        if earlier := book.earlier(operation.key, fingerprint=operation.fingerprint):
+            return Posted(earlier, True, buckets_of(book[customer_id]))
+        with book.operation(customer_id, operation) as account:
+            act(account)
+            entries = len(account.entries)
+        book.flush()
+        return Posted(operation.id, False, buckets_of(account), entries)

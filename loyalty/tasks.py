@@ -1,19 +1,35 @@
 """What beat asks of the ledger."""
 
+from collections.abc import Callable
+
 from celery import shared_task
 from django.utils import timezone
 
-from loyalty.sweeps import release_expired_holds_everywhere
+from loyalty import sweeps
+from loyalty.sweeps import Run, everywhere
 from tenants.runs import recorded
 
 
 @shared_task
 def release_expired_holds() -> None:
-    with recorded("release_expired_holds") as tally:
+    _run("release_expired_holds", sweeps.release_expired_holds, "holds could not be released")
+
+
+@shared_task
+def expire_lots() -> None:
+    _run("expire_lots", sweeps.expire_lots, "customers' points could not be expired")
+
+
+@shared_task
+def activate_pending() -> None:
+    _run("activate_pending", sweeps.activate_pending, "customers' points could not be activated")
+
+
+def _run(job: str, sweep: Callable[..., Run], failure: str) -> None:
+    with recorded(job) as tally:
         if not tally.busy:
-            result = release_expired_holds_everywhere(now=timezone.now())
+            result = everywhere(sweep, now=timezone.now())
             tally.done, tally.failed = result.done, len(result.failed)
             if result.failed:
-                tally.note = f"{len(result.failed)} holds could not be released, tried again next time: " + "; ".join(
-                    f"{reference}: {why}" for reference, why in list(result.failed.items())[:5]
-                )
+                shown = "; ".join(f"{what}: {why}" for what, why in list(result.failed.items())[:5])
+                tally.note = f"{len(result.failed)} {failure}, tried again next time: {shown}"

@@ -5,7 +5,7 @@ from datetime import datetime
 from django.db import transaction
 
 from integrations import clickhouse
-from loyalty import operations
+from loyalty import holds, operations
 from loyalty.models import Customer, Hold
 from loyalty.operations import Posted
 from tenants import audit
@@ -19,7 +19,7 @@ def unblock(hold: Hold, *, access: Access, reason: str, now: datetime) -> tuple[
     """
     access.require(Act.RELEASE_HOLDS)
     with transaction.atomic():
-        ended, released = operations.release_hold(access.tenant, hold.pk, reason=reason, actor=access.actor, now=now)
+        ended, released = holds.release_hold(access.tenant, hold.pk, reason=reason, actor=access.actor, now=now)
         if released:
             audit.record(
                 access.tenant, actor=access.actor, action="release_hold", target=ended, reason=ended.end_reason,

@@ -12,7 +12,7 @@ from django.db.models import Prefetch
 from integrations import feed
 from integrations.models import Bill, Delivery, DeliveryState, FeedEpoch
 from loyalty.models import Balance, Customer, CustomerAlias, Entry, EntryLot, Hold, Lot
-from loyalty.operations import minor_digits
+from loyalty.money import minor_digits
 from loyalty.state import HoldState, Kind
 from tenants.models import Tenant
 

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from integrations import feed
 from integrations.models import Delivery, DeliveryState, Incident
-from loyalty import operations
+from loyalty import holds
 from loyalty.models import Balance, Customer, Entry, Hold
 from loyalty.state import HoldState, Kind
 from support import acts, diagnosis, find, picture
@@ -174,7 +174,7 @@ def unblock(request: HttpRequest, pk: int) -> HttpResponse:
                 messages.info(request, _somebody_was_faster(ended, access.tenant.zone))
             return _back(request, ended.customer_id, operation_key=f"release:{ended.pk}")
     try:
-        preview = operations.preview_release(access.tenant, hold, now=timezone.now())
+        preview = holds.preview_release(access.tenant, hold, now=timezone.now())
     except DomainError:
         messages.info(request, _somebody_was_faster(hold, access.tenant.zone))
         return _back(request, hold.customer_id)

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from integrations import inbox
 from integrations.models import Delivery, Source
-from loyalty import customers, operations
+from loyalty import customers, holds, operations
 from loyalty.account import Account
 from loyalty.customers import Stub
 from loyalty.models import Balance, Customer, Hold
@@ -102,14 +102,14 @@ def hold(
     at: datetime | None = None,
     store: str = "K1",
 ) -> Hold:
-    return operations.place_hold(
+    return holds.place_hold(
         tenant, of.pk, points=points, reference=reference or f"SB-{next(_numbers)}", store=Store.objects.get(tenant=tenant, code=store),
         bill_no=bill_no, at=at, actor=SYSTEM, now=timezone.now(),
     ).hold  # fmt: skip
 
 
 def release(tenant: Tenant, row: Hold) -> Hold:
-    return operations.release_hold(tenant, row.pk, reason="for a test", actor=SYSTEM, now=timezone.now())[0]
+    return holds.release_hold(tenant, row.pk, reason="for a test", actor=SYSTEM, now=timezone.now())[0]
 
 
 def balance(of: Customer) -> tuple[int, int, int, int]:

@@ -13,7 +13,7 @@ from rest_framework.response import Response
 from integrations.api.holds import iso, shown
 from integrations.api.view import View
 from integrations.models import Bill
-from loyalty import customers, operations
+from loyalty import customers, money
 from loyalty.models import Balance, Entry, EntryLot, Hold
 from loyalty.programmes import RuleBook
 from loyalty.state import HoldState, Kind
@@ -26,7 +26,7 @@ class CustomerBalance(View):
         tenant, now = self.access.tenant, timezone.now()
         customer_id = customers.the_one(tenant, mobile)
         balance: Balance = Balance.objects.select_related("customer").get(tenant=tenant, customer_id=customer_id)
-        digits = operations.minor_digits(tenant.currency)
+        digits = money.minor_digits(tenant.currency)
         rule = RuleBook(tenant).rule(store_id=None, on=now.astimezone(tenant.zone).date())
         active = Hold.objects.filter(tenant=tenant, customer_id=customer_id, state=HoldState.ACTIVE.value).order_by("at")
         return Response(
@@ -38,7 +38,7 @@ class CustomerBalance(View):
                 "held": balance.held,
                 "owed": balance.owed,
                 "closing": balance.closing,
-                "redeemable_value": str(operations.worth(balance.available, rate=rule.point_value, minor_digits=digits)),
+                "redeemable_value": str(money.worth(balance.available, rate=rule.point_value, minor_digits=digits)),
                 "as_of": iso(now),
                 "holds": [shown(hold, digits=digits) for hold in active],
             }

@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from integrations.api.view import View
 from integrations.documents import Code, Moment, Points, Reference, ShortCode
 from integrations.models import Bill
-from loyalty import customers, operations
+from loyalty import customers, holds, money
 from loyalty.models import Hold
 from tenants import staff
 from tenants.errors import DomainError
@@ -75,7 +75,7 @@ def shown(hold: Hold, *, digits: int) -> dict[str, Any]:
     return {
         "reference": hold.reference,
         "points": hold.points,
-        "amount": str(operations.worth(hold.points, rate=hold.rate, minor_digits=digits)),
+        "amount": str(money.worth(hold.points, rate=hold.rate, minor_digits=digits)),
         "rate": f"{hold.rate:f}",
         "at": iso(hold.at),
         "expires_at": iso(hold.expires_at),
@@ -97,7 +97,7 @@ class Holds(View):
         body = read_body(HoldRequest, request.data)
         store = store_of(tenant, body.store_code)
         at = body.at.replace(tzinfo=store.timezone_or(tenant)) if body.at and body.at.tzinfo is None else body.at
-        placed = operations.place_hold(
+        placed = holds.place_hold(
             tenant,
             customers.the_one(tenant, body.mobile),
             points=body.points,
@@ -108,7 +108,7 @@ class Holds(View):
             actor=self.access.actor,
             now=now,
         )
-        answer = shown(placed.hold, digits=operations.minor_digits(tenant.currency))
+        answer = shown(placed.hold, digits=money.minor_digits(tenant.currency))
         del answer["late_bill"], answer["late_points"]
         # A retry gets the first answer, whatever became of the hold since.
         answer["state"] = "active"
@@ -129,7 +129,7 @@ class ReleaseHold(View):
         tenant = self.access.tenant
         body = read_body(ReleaseRequest, request.data)
         hold = _hold(tenant, reference)
-        released, _ = operations.release_hold(tenant, hold.pk, reason=body.reason, actor=self.access.actor, now=timezone.now())
+        released, _ = holds.release_hold(tenant, hold.pk, reason=body.reason, actor=self.access.actor, now=timezone.now())
         return Response(_with_late_bill(released, tenant))
 
 
@@ -141,7 +141,7 @@ def _hold(tenant: Tenant, reference: str) -> Hold:
 
 
 def _with_late_bill(hold: Hold, tenant: Tenant) -> dict[str, Any]:
-    answer = shown(hold, digits=operations.minor_digits(tenant.currency))
+    answer = shown(hold, digits=money.minor_digits(tenant.currency))
     if hold.late_bill_id is not None:
         answer["late_bill"] = Bill.objects.values_list("bill_no", flat=True).get(tenant=tenant, pk=hold.late_bill_id)
     return answer

@@ -16,7 +16,7 @@ from django_scopes import scope
 
 from integrations import inbox
 from integrations.models import Delivery, Source
-from loyalty import ledger, operations
+from loyalty import holds, ledger, operations
 from loyalty.audit import audit_ledger
 from loyalty.models import Customer, Entry, Hold
 from tenants import crash
@@ -61,7 +61,7 @@ def holds_of_10(tenant: Tenant, meera: Customer, count: int) -> list[Any]:
     store = Store.objects.get(code="K1")
 
     def place(number: int) -> Callable[[], Any]:
-        return lambda: operations.place_hold(
+        return lambda: holds.place_hold(
             tenant,
             meera.pk,
             points=10,
@@ -172,7 +172,7 @@ def test_of_two_agents_on_one_hold_one_wins_and_the_other_sees_who(committed: Te
     row = builders.hold(committed, meera, 60)
 
     def release() -> Any:
-        return operations.release_hold(committed, row.pk, reason="free them", actor=SYSTEM, now=timezone.now())
+        return holds.release_hold(committed, row.pk, reason="free them", actor=SYSTEM, now=timezone.now())
 
     results = at_once(committed, [release] * 8)
     assert Counter(released for _, released in results) == {True: 1, False: 7}
@@ -185,7 +185,7 @@ def test_control_without_the_lock_two_agents_meet_the_unique_key(broken_tenant: 
     row = builders.hold(broken_tenant, meera, 60)
 
     def release() -> Any:
-        return operations.release_hold(broken_tenant, row.pk, reason="free them", actor=SYSTEM, now=timezone.now())
+        return holds.release_hold(broken_tenant, row.pk, reason="free them", actor=SYSTEM, now=timezone.now())
 
     results = at_once(broken_tenant, [release] * 8)
     assert [result for result in results if isinstance(result, IntegrityError)]
@@ -202,7 +202,7 @@ def test_an_agent_and_the_bill_on_one_hold_exactly_one_ends_it(committed: Tenant
         inbox.receive(committed, raw(document), source=Source.API, sender=SYSTEM, now=timezone.now())
 
         def unblock(row: Hold = row) -> Any:
-            return operations.release_hold(committed, row.pk, reason="free them", actor=SYSTEM, now=timezone.now())
+            return holds.release_hold(committed, row.pk, reason="free them", actor=SYSTEM, now=timezone.now())
 
         at_once(committed, [unblock, lambda: inbox.drain(committed, now=timezone.now())], threads=2)
         inbox.drain(committed, now=timezone.now())
@@ -259,7 +259,7 @@ def test_holds_while_bills_flow_lose_nothing(committed: Tenant) -> None:
         inbox.receive(committed, raw(bill(f"A{number}", net="100.00")), source=Source.API, sender=SYSTEM, now=timezone.now())
 
     def place(number: int) -> Callable[[], Any]:
-        return lambda: operations.place_hold(
+        return lambda: holds.place_hold(
             committed,
             meera.pk,
             points=3,

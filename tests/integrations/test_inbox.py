@@ -233,10 +233,10 @@ def test_more_than_held_is_taken_from_available_and_flagged(kulfi: Tenant, meera
 
 @pytest.mark.case(2)
 def test_a_completion_after_the_hold_expired_is_booked_and_leaves_its_state(kulfi: Tenant, meera: Customer) -> None:
-    from loyalty import operations
+    from loyalty import sweeps
 
     row = builders.hold(kulfi, meera, 60, reference="SB-1", at=timezone.now() - timedelta(days=101))
-    operations.release_expired_holds(kulfi, now=timezone.now())
+    sweeps.release_expired_holds(kulfi, now=timezone.now())
     delivery = one(kulfi, paid_with_points("A1", 60, net="60.00", reference="SB-1"))
     row.refresh_from_db()
     assert (row.state, row.late_bill_id, row.late_points) == ("expired", delivery.bill_id, 60)

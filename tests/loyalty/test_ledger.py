@@ -8,7 +8,7 @@ from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 from django_scopes import ScopeError, scope
 
-from loyalty import ledger, operations
+from loyalty import holds, ledger, operations, sweeps
 from loyalty.ledger import Operation, content_hash
 from loyalty.models import Customer, Entry, EntryLot, Hold, Lot, ProgrammeVersion
 from loyalty.programmes import RuleBook
@@ -147,7 +147,7 @@ def test_a_second_release_changes_nothing_and_says_who_was_first(kulfi: Tenant) 
     meera = builders.customer(kulfi, points=100)
     row = hold(kulfi, meera, 40)
     release(kulfi, row)
-    again, released = operations.release_hold(kulfi, row.pk, reason="me too", actor=SYSTEM, now=timezone.now())
+    again, released = holds.release_hold(kulfi, row.pk, reason="me too", actor=SYSTEM, now=timezone.now())
     assert (released, again.ended_by, again.end_reason) == (False, "Pointdesk", "for a test")
     assert Entry.objects.filter(hold=row, kind=Kind.RELEASE).count() == 1
 
@@ -156,7 +156,7 @@ def test_expired_holds_are_released_by_the_sweep_and_only_those(kulfi: Tenant) -
     meera = builders.customer(kulfi, points=100)
     old = hold(kulfi, meera, 40, at=timezone.now() - timedelta(days=101))
     fresh = hold(kulfi, meera, 30)
-    result = operations.release_expired_holds(kulfi, now=timezone.now())
+    result = sweeps.release_expired_holds(kulfi, now=timezone.now())
     assert (result.done, result.points, result.failed) == (1, 40, {})
     assert [Hold.objects.get(pk=row.pk).state for row in (old, fresh)] == ["expired", "active"]
     assert balance(meera) == (0, 70, 30, 0)
@@ -164,8 +164,8 @@ def test_expired_holds_are_released_by_the_sweep_and_only_those(kulfi: Tenant) -
 
 def test_the_sweep_run_twice_does_nothing_the_second_time(kulfi: Tenant) -> None:
     hold(kulfi, builders.customer(kulfi, points=100), 40, at=timezone.now() - timedelta(days=101))
-    operations.release_expired_holds(kulfi, now=timezone.now())
-    assert operations.release_expired_holds(kulfi, now=timezone.now()).done == 0
+    sweeps.release_expired_holds(kulfi, now=timezone.now())
+    assert sweeps.release_expired_holds(kulfi, now=timezone.now()).done == 0
 
 
 @pytest.mark.case(15)
@@ -182,10 +182,10 @@ def test_one_customers_failing_release_does_not_stop_the_others(kulfi: Tenant, m
 
     real_open = ledger.open
     monkeypatch.setattr(ledger, "open", break_one)
-    result = operations.release_expired_holds(kulfi, now=timezone.now())
+    result = sweeps.release_expired_holds(kulfi, now=timezone.now())
     assert (result.done, list(result.failed)) == (2, [rows[1].reference])
     monkeypatch.setattr(ledger, "open", real_open)
-    assert operations.release_expired_holds(kulfi, now=timezone.now()).done == 1
+    assert sweeps.release_expired_holds(kulfi, now=timezone.now()).done == 1
 
 
 def test_a_hold_expires_hold_days_after_it_was_placed(kulfi: Tenant) -> None:
