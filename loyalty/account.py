@@ -302,10 +302,10 @@ class Account(State):
     def reverse(self, effects: Sequence[Effect], *, today: date, missing: Missing = Missing.OWE) -> Settled:
         """Undo what stands of an operation: credits are taken back, debits return to their lots, a debt is lifted (vectors 4-7)."""
         begin = len(self.entries)
-        for effect in effects:
-            self._undo_extension(effect)
+        shortened = [lot for effect in effects for lot in self._undo_extension(effect)]
         returns, takes = self.undoing(effects, missing=missing)
         settled = settle(self, today=today, returns=returns, takes=takes)
+        self.expire([lot for lot in shortened if lot.lapsed(today)])
         return replace(settled, entries=self.entries[begin:])
 
     def undoing(self, effects: Sequence[Effect], *, missing: Missing = Missing.OWE) -> tuple[list[Return], list[Take]]:
@@ -361,14 +361,17 @@ class Account(State):
             _check_standing(effects[-1] if effects else None, points)
         return returns
 
-    def _undo_extension(self, effect: Effect) -> None:
+    def _undo_extension(self, effect: Effect) -> list[Lot]:
+        """-> the lots that have their old date again; it may have passed."""
         if not effect.expiry:
-            return
+            return []
+        lots = [lot for lot, _ in effect.expiry]
         moved = [{"lot": lot.id, "from": _iso(lot.expires_on), "to": _iso(before)} for lot, before in effect.expiry]
         for lot, before in effect.expiry:
             self.change(lot, expires_on=before)
         self.draft(Kind.REVERSAL, of_kind=Kind.EXTEND, of_entry=effect.entry_id, snapshot={"lots": moved})
         self.change(effect, expiry=())
+        return lots
 
     # How the verbs work inside
 

@@ -446,6 +446,7 @@ class Entry(models.Model):
             models.Index(fields=["tenant", "hold"], condition=models.Q(hold__isnull=False), name="entry_of_hold"),
             models.Index(fields=["tenant", "bill_id"], condition=models.Q(bill_id__isnull=False), name="entry_of_bill"),
             models.Index(fields=["of_entry"], condition=models.Q(of_entry__isnull=False), name="entry_undone_by"),
+            models.Index(fields=["tenant", "customer"], condition=models.Q(owed__gt=0), name="entry_of_debt"),
         ]
 
     def __str__(self) -> str:
@@ -685,6 +686,25 @@ class Seal(models.Model):
 
     def __str__(self) -> str:
         return f"block {self.number}"
+
+
+class AuditStep(models.Model):
+    """One question of a named audit that was asked, so that the audit can go on where it stopped."""
+
+    run = models.CharField(max_length=60)
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, db_index=False)
+    step = models.CharField(max_length=60)
+    violations = models.BigIntegerField()
+    rows = models.JSONField(default=list)
+    asked_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    objects: ClassVar[Any] = ScopedManager(tenant="tenant")
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["tenant", "run", "step"], name="audit_step_once")]
+
+    def __str__(self) -> str:
+        return f"{self.run}: {self.step}"
 
 
 class SealBound(models.Model):

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from hypothesis import settings
@@ -218,7 +219,7 @@ class AccountMachine(RuleBasedStateMachine):
         for effect in credits[:1]:
             count = max(1, effect.points * part // 100)
             own = sum(lot.pending for lot in {id(lot): lot for lot, _, _ in effect.parts}.values())
-            settled = self.did(lambda effect=effect, count=count: self.account.rollback([(effect, count)], today=self.today))
+            settled = self.did(partial(self.account.rollback, [(effect, count)], today=self.today))
             self.model.pending -= min(own, count)
             assert settled.short == self.model.take(count - min(own, count))
 

@@ -1,13 +1,14 @@
 """What people do to points by hand, on the real database: reset, extend, undo; and what falls due by itself."""
 
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 from django.utils import timezone
 
-from loyalty import operations, sweeps
-from loyalty.account import Missing
+from loyalty import ledger, operations, sweeps
 from loyalty.models import Customer, Entry, Lot, ProgrammeVersion
+from loyalty.netting import Missing
 from loyalty.operations import Posted
 from tenants.actors import SYSTEM
 from tenants.errors import DomainError
@@ -231,12 +232,12 @@ def test_a_sweep_goes_on_past_a_customer_it_cannot_do(kulfi: Tenant, monkeypatch
     first, _ = expiring(kulfi, 50, in_days=1)
     second = builders.customer(kulfi, "+919840054321", points=5)
     Lot.objects.update(expires_on=today(kulfi))
-    real = sweeps.ledger.open
+    real = ledger.open
 
-    def broken(tenant: Tenant, ids: list[int], **options: object) -> object:
+    def broken(tenant: Tenant, ids: list[int], **options: Any) -> Any:
         if first.pk in ids:
             raise RuntimeError("a broken row")
-        return real(tenant, ids, **options)  # type: ignore[arg-type]
+        return real(tenant, ids, **options)
 
     monkeypatch.setattr("loyalty.sweeps.ledger.open", broken)
     run = sweeps.expire_lots(kulfi, now=timezone.now())

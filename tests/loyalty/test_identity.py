@@ -78,7 +78,8 @@ def test_a_bill_under_way_while_the_customer_is_merged_finds_the_survivor(
     two: tuple[Customer, Customer, Hold], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     a, b, _ = two
-    real, calls = customers.find_or_create, []
+    real = customers.find_or_create
+    calls: list[Merged] = []
 
     def merged_meanwhile(tenant: Tenant, stubs: dict[str, customers.Stub]) -> dict[str, int]:
         found = real(tenant, stubs)
