@@ -5,7 +5,7 @@ from collections.abc import Callable
 from celery import shared_task
 from django.utils import timezone
 
-from loyalty import sweeps
+from loyalty import chain, sweeps
 from loyalty.sweeps import Run, everywhere
 from tenants.runs import recorded
 
@@ -33,3 +33,10 @@ def _run(job: str, sweep: Callable[..., Run], failure: str) -> None:
             if result.failed:
                 shown = "; ".join(f"{what}: {why}" for what, why in list(result.failed.items())[:5])
                 tally.note = f"{len(result.failed)} {failure}, tried again next time: {shown}"
+
+
+@shared_task
+def seal_entries() -> None:
+    with recorded("seal_entries") as tally:
+        if not tally.busy:
+            tally.done = chain.seal_everywhere(now=timezone.now())

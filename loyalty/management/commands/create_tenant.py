@@ -66,17 +66,15 @@ class Command(JsonCommand):
                     point_value=_amount(options["point_value"], "--point-value"),
                     hold_days=options["hold_days"],
                     validity_days=options["validity_days"],
+                    pending_days=options["pending_days"],
+                    kind=options["programme"],
                 )
         return {"slug": tenant.slug, "name": tenant.name, "business_id": tenant.business_id}
 
 
 def _refuse_what_does_not_exist_yet(options: dict[str, Any]) -> None:
     """An option whose verb is not built must not be accepted in silence."""
-    for name, wanted, usual in (
-        ("--programme visit_count", options["programme"], "purchase_amount"),
-        ("--pending-days", options["pending_days"], 0),
-        ("--signatures", options["signatures"], False),
-    ):
+    for name, wanted, usual in (("--signatures", options["signatures"], False),):
         if wanted != usual:
             raise DomainError("not_available_yet", f"{name} is not available in this version of Pointdesk. Leave it out.")
 
