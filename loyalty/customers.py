@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
 import phonenumbers
 from django.db import connection, transaction
@@ -97,6 +97,12 @@ def find_or_create(tenant: Tenant, stubs: Mapping[str, Stub]) -> dict[str, int]:
         cursor.execute(INSERT_STUBS, [tenant.pk, *(list(column) for column in columns)])
         cursor.execute(INSERT_BALANCES, [tenant.pk, [row[0] for row in cursor.fetchall()]])
     return find(tenant, stubs)
+
+
+def find_or_stub(tenant: Tenant, mobile: str, *, now: datetime) -> int:
+    """The customer's id; an unknown number becomes a customer. Raises: DomainError `mobile_invalid`."""
+    normalised = normalised_mobile(mobile, region=tenant.region)
+    return find_or_create(tenant, {normalised: Stub(normalised, now.astimezone(tenant.zone).date())})[normalised]
 
 
 def the_one(tenant: Tenant, mobile: str) -> int:

@@ -4,6 +4,8 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from django.db.models import Sum
+
 from loyalty import ledger
 from loyalty.account import Account, Effect
 from loyalty.ledger import Operation, Whole, checked_reason, content_hash
@@ -162,7 +164,7 @@ def reverse(
     operation = Operation(actor, reason, f"reverse:{operation_id}", content, now, today, first.store_id, first.bill_id)
     with ledger.open(tenant, [customer_id], now=now, undo=[operation_id]) as book:
         if earlier := book.earlier(operation.key, fingerprint=content):
-            return Posted(earlier, True, buckets_of(book[customer_id]))
+            return _first_result(tenant, customer_id, earlier)
         effects = standing(book.operations[operation_id])
         with book.operation(customer_id, operation) as account:
             settled = account.reverse(effects, today=today, missing=missing)
@@ -186,11 +188,21 @@ def standing(whole: Whole) -> Sequence[Effect]:
     return effects
 
 
+def _first_result(tenant: Tenant, customer_id: int, operation_id: int) -> Posted:
+    """What the operation answered when it was posted: the balance right after it, whatever came since."""
+    entries = Entry.objects.filter(tenant=tenant, customer=customer_id)
+    own = list(entries.filter(operation=operation_id, pk__gte=operation_id).values_list("pk", flat=True))
+    last = max(own, default=operation_id)
+    sums = entries.filter(pk__lte=last).aggregate(*(Sum(name, default=0) for name in ("pending", "available", "held", "owed")))
+    after = Buckets(*(sums[f"{name}__sum"] for name in ("pending", "available", "held", "owed")))
+    return Posted(operation_id, True, after, len(own))
+
+
 def _act(tenant: Tenant, customer_id: int, operation: Operation, act: Callable[[Account], object]) -> Posted:
     """One verb on one customer, once a key."""
     with ledger.open(tenant, [customer_id], now=operation.occurred_at) as book:
         if earlier := book.earlier(operation.key, fingerprint=operation.fingerprint):
-            return Posted(earlier, True, buckets_of(book[customer_id]))
+            return _first_result(tenant, customer_id, earlier)
         with book.operation(customer_id, operation) as account:
             act(account)
             entries = len(account.entries)

@@ -10,7 +10,8 @@ from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from integrations.api.holds import iso, shown
+from integrations.api.forms import iso
+from integrations.api.holds import shown
 from integrations.api.view import View
 from integrations.models import Bill
 from loyalty import customers, money

@@ -1,37 +1,23 @@
 """Holds: a redemption starts at the till, is looked at, is freed."""
 
-from datetime import datetime
-from typing import Annotated, Any
+from typing import Any
 
 from django.http import Http404
 from django.utils import timezone
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from integrations.api.forms import Body, Mobile, Reason, iso, read_body, store_of
 from integrations.api.view import View
 from integrations.documents import Code, Moment, Points, Reference, ShortCode
 from integrations.models import Bill
 from loyalty import customers, holds, money
 from loyalty.models import Hold
-from tenants import staff
-from tenants.errors import DomainError
-from tenants.models import Store, StoreAlias, Tenant
-
-
-class Body(BaseModel):
-    """What a call may say. Unknown fields are ignored; null is absent."""
-
-    model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _null_is_absent(cls, values: Any) -> Any:
-        return {name: value for name, value in values.items() if value is not None}
+from tenants.models import Tenant
 
 
 class HoldRequest(Body):
-    mobile: Annotated[str, BeforeValidator(lambda value: str(value) if isinstance(value, int) else value), Field(max_length=60)]
+    mobile: Mobile
     points: Points
     store_code: ShortCode
     reference: Reference
@@ -40,35 +26,7 @@ class HoldRequest(Body):
 
 
 class ReleaseRequest(Body):
-    reason: Annotated[str, Field(max_length=2000)]
-
-
-def read_body[B: Body](form: type[B], data: Any) -> B:
-    """Raises: DomainError `required_field`, `bad_value`, with the path."""
-    try:
-        return form.model_validate(data)
-    except ValidationError as problem:
-        first = problem.errors(include_url=False, include_context=False, include_input=False)[0]
-        path = ".".join(str(step) for step in first["loc"])
-        if first["type"] == "missing":
-            raise DomainError("required_field", f"The field {path} is missing. Send it.", path=path) from None
-        message = first["msg"].removeprefix("Value error, ")
-        raise DomainError("bad_value", f"{path} {message}.", path=path) from None
-
-
-def store_of(tenant: Tenant, code: str) -> Store:
-    """The store of a code or alias. Raises: DomainError `store_unknown`."""
-    store: Store | None = Store.objects.filter(tenant=tenant, code=code).first()
-    if store is None:
-        alias = StoreAlias.objects.filter(tenant=tenant, code=code).select_related("store").first()
-        store = alias.store if alias else None
-    if store is None and tenant.auto_stores:
-        store = staff.find_or_create_store(tenant, code=code)
-    if store is None:
-        raise DomainError(
-            "store_unknown", f"No store has the code {code!r}. Ask the tenant's admin to add it.", path="store_code"
-        )
-    return store
+    reason: Reason
 
 
 def shown(hold: Hold, *, digits: int) -> dict[str, Any]:
@@ -83,10 +41,6 @@ def shown(hold: Hold, *, digits: int) -> dict[str, Any]:
         "late_bill": None,
         "late_points": hold.late_points,
     }
-
-
-def iso(moment: datetime) -> str:
-    return moment.isoformat()
 
 
 class Holds(View):

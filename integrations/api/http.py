@@ -31,6 +31,7 @@ STATUS: dict[str, int] = {
     "not_found": 404,
     "key_reused": 409,
     "in_progress": 409,
+    "customer_merged": 409,
     "too_large": 413,
     "length_required": 411,
 }

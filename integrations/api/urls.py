@@ -4,6 +4,7 @@ from integrations.api.balances import CustomerBalance, CustomerEntries
 from integrations.api.bills import Bills, BillsBatch, OneDelivery
 from integrations.api.holds import Holds, OneHold, ReleaseHold
 from integrations.api.http import nothing_here
+from integrations.api.points import Adjustments, Issues
 
 app_name = "api"
 urlpatterns = [
@@ -13,6 +14,8 @@ urlpatterns = [
     path("holds", Holds.as_view(), name="holds"),
     path("holds/<str:reference>", OneHold.as_view(), name="hold"),
     path("holds/<str:reference>/release", ReleaseHold.as_view(), name="hold-release"),
+    path("adjustments", Adjustments.as_view(), name="adjustments"),
+    path("issues", Issues.as_view(), name="issues"),
     path("customers/<str:mobile>/balance", CustomerBalance.as_view(), name="balance"),
     path("customers/<str:mobile>/entries", CustomerEntries.as_view(), name="entries"),
     re_path(r"", nothing_here, name="nothing"),

@@ -56,8 +56,9 @@ def test_a_tenant_is_set_up_from_the_command_line_and_takes_a_bill() -> None:
 @pytest.mark.parametrize(
     "option",
     [
-        ["--programme", "visit_count"],
-        ["--pending-days", "3"],
+        ["--pending-days", "99999"],
+        ["--validity-days", "99999"],
+        ["--earn-per", "NaN"],
         ["--signatures"],
         ["--earn-per", "0"],
         ["--earn-per", "x"],

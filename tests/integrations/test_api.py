@@ -350,5 +350,5 @@ def test_a_hold_of_64_kib_and_more_is_413(till: ApiClient) -> None:
 
 
 def test_posting_to_nowhere_is_our_404(till: ApiClient) -> None:
-    response = Client(enforce_csrf_checks=True).post("/api/v1/adjustments", {}, content_type="application/json")
+    response = Client(enforce_csrf_checks=True).post("/api/v1/nowhere", {}, content_type="application/json")
     assert (response.status_code, response.json()["error"]["code"]) == (404, "not_found")

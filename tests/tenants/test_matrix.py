@@ -47,6 +47,7 @@ OURS = {
 }  # fmt: skip
 API = {
     "api:bills", "api:bills-batch", "api:delivery", "api:holds", "api:hold", "api:hold-release", "api:balance", "api:entries",
+    "api:adjustments", "api:issues",
 }  # fmt: skip
 MODELS = {
     "loyalty_customer": "customer", "loyalty_hold": "hold", "loyalty_programme": "programme", "integrations_delivery": "delivery",
