@@ -70,6 +70,9 @@ UNFOLD: dict[str, Any] = {
                 "title": "Set-up",
                 "items": [
                     _page("Programme", "percent", "loyalty_programme_changelist", "view_rules"),
+                    _page("Bonus rules", "redeem", "loyalty_bonus_changelist", "view_rules"),
+                    _page("Cohorts", "groups", "loyalty_cohort_changelist", "view_rules"),
+                    _page("Simulator", "science", "simulator", "view_rules"),
                     _page("Stores", "storefront", "tenants_store_changelist", "view_inbox"),
                     _page("Staff", "badge", "tenants_membership_changelist", "manage_staff"),
                     _page("API keys", "key", "tenants_apikey_changelist", "manage_staff"),

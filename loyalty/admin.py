@@ -9,10 +9,11 @@ from django.urls import reverse
 from django.utils import timezone
 from unfold.decorators import display
 
-from loyalty.models import Customer, Hold, Programme, ProgrammeVersion, held_since
+from loyalty import rules_admin  # noqa: F401 - registers its pages
+from loyalty.models import Customer, Hold, held_since
 from loyalty.state import HoldState
 from tenants.access import Act
-from tenants.admin_base import ReadOnlyAdmin, ReadOnlyInline
+from tenants.admin_base import ReadOnlyAdmin
 
 
 @admin.register(Customer)
@@ -75,18 +76,3 @@ class HoldAdmin(ReadOnlyAdmin):
         if row is None:
             raise Http404
         return redirect(reverse("admin:customer360", args=[row.customer_id]) + "?tab=holds")
-
-
-class VersionInline(ReadOnlyInline):
-    model = ProgrammeVersion
-    view_act = Act.VIEW_RULES
-    fields = readonly_fields = (
-        "version", "effective_from", "kind", "earn_per", "point_value", "hold_days", "validity_days", "pending_days",
-    )  # fmt: skip
-
-
-@admin.register(Programme)
-class ProgrammeAdmin(ReadOnlyAdmin):
-    view_act = Act.VIEW_RULES
-    list_display = ("name", "is_default", "created_at")
-    inlines = (VersionInline,)

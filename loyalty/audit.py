@@ -2,50 +2,52 @@
 
 Most laws say that two tables agree row by row: entries with balances, movements with entries, lots with movements. Instead of joining
 twenty million rows, the auditor sums both sides with pseudo-random weights (Freivalds' check): `sum(value * weight(id))` over the one
-table must equal the same over the other. A single wrong row goes unnoticed once in 2^32 runs. Only where the sums differ are the rows
-joined, to name the offenders. Every question is one statement, so it sees one instant; a run can stop after any of them and go on.
+table must equal the same over the other. A single wrong row goes unnoticed once in a million runs, and every run draws new weights.
+Only where the sums differ are the rows joined, to name the offenders. Every question is one statement, so it sees one instant; a run can
+stop after any of them and go on.
 """
 
 import secrets
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import DataError, connection, transaction
 from django_scopes import scope
 
 from loyalty.models import AuditStep
 from tenants.models import Tenant
 
 ROWS_SHOWN = 20
-#: A big read of its own: memory for its sorts, and no limit of time.
-PREPARE = "SET LOCAL statement_timeout = 0; SET LOCAL work_mem = '256MB'"
+SIDE_BY_SIDE = 2
+#: A big read of its own: memory for its sorts, all cores, and no limit of time.
+PREPARE = """
+    SET LOCAL statement_timeout = 0; SET LOCAL work_mem = '256MB'; SET LOCAL max_parallel_workers_per_gather = 4;
+    SET LOCAL parallel_setup_cost = 0; SET LOCAL parallel_tuple_cost = 0; SET LOCAL jit = off
+"""
 LAWS = tuple(str(number) for number in range(1, 12))
 
 
-def _weighted(name: str, key: str, *values: tuple[str, int]) -> str:
-    """Two sums of some columns by one key, with independent weights of 16 bits; each column has its own part of the hash."""
-    sums = (
-        " + ".join(f"{value} * ((hashint8extended({key}, {seed}) >> {shift}) & 65535)" for value, shift in values)
-        for seed in ("%(seed)s", "%(other)s")
-    )
-    return ", ".join(f"coalesce(sum({each}), 0)::text AS {name}_{place}" for place, each in enumerate(sums))
+#: Each column has its own factor, so that points moved from one column to another are seen; each row has its own weight.
+_FACTORS = {"pending": 211, "available": 97, "held": 13, "owed": 167, "paid": 59, "granted": 37, "one": 5}
 
 
-def _of_bucket(bucket: str) -> str:
-    return f"CASE WHEN bucket = '{bucket}' THEN delta ELSE 0 END"
+def _weighted(name: str, key: str, **columns: str) -> str:
+    """The sum of some columns, weighted by a hash of a key. 20 bits a weight: a wrong row goes unnoticed once in a million runs."""
+    mixed = " + ".join(f"{_FACTORS[column]} * %(cast)s ({value})" for column, value in columns.items())
+    return f"coalesce(sum(({mixed}) * (hashint8extended({key}, %(seed)s) & 1048575)), 0)::text AS {name}"
 
 
-_THREE = (("pending", 0), ("available", 16), ("held", 32))
-_FOUR = (*_THREE, ("owed", 47))
-_MOVED = tuple((_of_bucket(name), shift) for name, shift in _THREE)
-#: What is compared: a name, and the tables whose sums under it must be equal.
-COMPARED = (
-    ("customer", "e", "b"), ("entry", "e", "m"), ("paid", "e", "m"), ("count", "e", "b"), ("lot", "m", "l"), ("owner", "l", "b"),
-    ("granted", "m", "l"),
-)  # fmt: skip
+def _columns(*names: str, of: str = "") -> dict[str, str]:
+    return {name: f"{of}{name}" for name in names}
+
+
+#: What is compared: a name, and which tables have a sum under it; all must be equal.
+COMPARED = ("customer", "entry", "lot", "owner")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,7 @@ QUESTIONS: tuple[Question, ...] = (
         FROM loyalty_balance b LEFT JOIN loyalty_entry e ON e.tenant_id = b.tenant_id AND e.customer_id = b.customer_id
         WHERE b.tenant_id = ANY(%(tenants)s) GROUP BY b.customer_id, b.entries HAVING b.entries > count(e.id)
         """,
-        after="count",
+        after="customer",
     ),
     # 2. Per customer and bucket: sum of entries = balance row; every bucket >= 0; owed > 0 implies available = 0.
     Question(
@@ -118,7 +120,7 @@ QUESTIONS: tuple[Question, ...] = (
         LEFT JOIN loyalty_entry e ON e.tenant_id = b.tenant_id AND e.customer_id = b.customer_id
         WHERE b.tenant_id = ANY(%(tenants)s) GROUP BY b.customer_id, b.entries HAVING b.entries <> count(e.id)
         """,
-        after="count",
+        after="customer",
     ),
     Question(
         "2",
@@ -148,6 +150,7 @@ QUESTIONS: tuple[Question, ...] = (
         "3",
         "lot bounds",
         "SELECT 'lot below 0', entry_id FROM loyalty_lot WHERE tenant_id = ANY(%(tenants)s) AND least(pending, available, held) < 0",
+        after="lots below",
     ),
     Question(
         "3",
@@ -189,7 +192,7 @@ QUESTIONS: tuple[Question, ...] = (
         ) m ON m.entry_id = e.id
         WHERE e.tenant_id = ANY(%(tenants)s) AND least(e.owed, 0) <> coalesce(m.paid, 0)
         """,
-        after="paid",
+        after="entry",
     ),
     Question(
         "3",
@@ -213,7 +216,7 @@ QUESTIONS: tuple[Question, ...] = (
         ) m ON m.lot_id = l.entry_id
         WHERE l.tenant_id = ANY(%(tenants)s) AND l.granted IS DISTINCT FROM m.granted
         """,
-        after="granted",
+        after="lot",
     ),
     # 4. A hold ends exactly once, and its entries say so.
     Question(
@@ -265,7 +268,8 @@ QUESTIONS: tuple[Question, ...] = (
     _row_check(
         "6",
         "entry unexplained",
-        "btrim(e.reason) = '' OR btrim(e.actor_name) = '' OR btrim(e.key) = '' OR e.actor_kind <> 'system' AND e.actor_id IS NULL",
+        # Below '!' are the empty text and whatever begins with a blank.
+        "e.reason COLLATE \"C\" < '!' OR e.actor_name COLLATE \"C\" < '!' OR e.key < '!' OR e.actor_kind <> 'system' AND e.actor_id IS NULL",
     ),
     # 7. Only a rollback, a manual deduction or a redemption that happened makes debt; debt is never overpaid.
     _row_check(
@@ -375,15 +379,29 @@ QUESTIONS: tuple[Question, ...] = (
         "business date of another zone",
         "e.business_date <> (e.occurred_at AT TIME ZONE coalesce(nullif(s.timezone, ''), t.timezone))::date",
     ),
-    # 11. After each operation every bucket is >= 0, and nobody owes beside available points.
+    # 11. After each operation every bucket is >= 0, and nobody owes beside available points. First the quick look: whose available points
+    # ever ran below 0, entry by entry, who ever owed. These few are looked at operation by operation.
     Question(
         "11",
         "running sums",
         """
+        WITH suspects AS MATERIALIZED (
+            SELECT customer_id FROM (
+                SELECT customer_id, sum(available::float8) OVER (PARTITION BY customer_id ORDER BY id) AS running
+                FROM loyalty_entry WHERE tenant_id = ANY(%(tenants)s)
+            ) a WHERE running < 0
+            UNION SELECT customer_id FROM (
+                SELECT customer_id, sum(pending::float8) OVER w AS pending, sum(held::float8) OVER w AS held
+                FROM loyalty_entry WHERE tenant_id = ANY(%(tenants)s) AND (pending <> 0 OR held <> 0)
+                WINDOW w AS (PARTITION BY customer_id ORDER BY id)
+            ) b WHERE pending < 0 OR held < 0
+            UNION SELECT customer_id FROM loyalty_entry WHERE tenant_id = ANY(%(tenants)s) AND owed <> 0
+        )
         SELECT 'operation ended below 0, or owing beside available points', id FROM (
             SELECT id, customer_id, operation, lead(operation) OVER w AS next, sum(pending) OVER w AS pending,
                    sum(available) OVER w AS available, sum(held) OVER w AS held, sum(owed) OVER w AS owed
-            FROM loyalty_entry WHERE tenant_id = ANY(%(tenants)s) WINDOW w AS (PARTITION BY customer_id ORDER BY id)
+            FROM loyalty_entry WHERE tenant_id = ANY(%(tenants)s) AND customer_id IN (SELECT customer_id FROM suspects)
+            WINDOW w AS (PARTITION BY customer_id ORDER BY id)
         ) running
         WHERE operation IS DISTINCT FROM next AND (least(pending, available, held, owed) < 0 OR owed > 0 AND available > 0)
         """,
@@ -392,27 +410,29 @@ QUESTIONS: tuple[Question, ...] = (
 
 _CHECKS = tuple(question for question in QUESTIONS if question.condition)
 
+_PAID = "CASE WHEN debt_id IS NOT NULL AND delta < 0 THEN delta ELSE 0 END"
+_GRANTED = "CASE WHEN entry_id = lot_id AND delta > 0 AND debt_id IS NULL THEN delta ELSE 0 END"
+_MOVED = {name: f"CASE WHEN bucket = '{name}' THEN delta ELSE 0 END" for name in ("pending", "available", "held")}
+
 #: Every sum and count over whole tables, in one statement and so at one instant; each table is read once.
 SUMS = f"""
     SELECT * FROM (
-        SELECT count(*) AS entries, {_weighted("customer", "e.customer_id", *((f"e.{name}", shift) for name, shift in _FOUR))},
-               {_weighted("entry", "e.id", *((f"e.{name}", shift) for name, shift in _THREE))},
-               {_weighted("paid", "e.id", ("least(e.owed, 0)", 0))}, {_weighted("count", "e.customer_id", ("1", 5))},
+        SELECT count(*) AS entries,
+               {_weighted("customer", "e.customer_id", **_columns("pending", "available", "held", "owed", of="e."), one="1")},
+               {_weighted("entry", "e.id", **_columns("pending", "available", "held", of="e."), paid="least(e.owed, 0)")},
                {", ".join(f"count(*) FILTER (WHERE {check.condition}) AS check_{place}" for place, check in enumerate(_CHECKS))}
         FROM {_ENTRIES}
     ) e, (
-        SELECT {_weighted("entry", "entry_id", *_MOVED)},
-               {_weighted("paid", "entry_id", ("CASE WHEN debt_id IS NOT NULL AND delta < 0 THEN delta ELSE 0 END", 0))},
-               {_weighted("lot", "lot_id", *_MOVED)},
-               {_weighted("granted", "lot_id", ("CASE WHEN entry_id = lot_id AND delta > 0 AND debt_id IS NULL THEN delta ELSE 0 END", 9))}
+        SELECT {_weighted("entry", "entry_id", **_MOVED, paid=_PAID)}, {_weighted("lot", "lot_id", **_MOVED, granted=_GRANTED)}
         FROM loyalty_entrylot WHERE tenant_id = ANY(%(tenants)s)
     ) m, (
-        SELECT {_weighted("lot", "entry_id", *_THREE)}, {_weighted("owner", "customer_id", *_THREE)},
-               {_weighted("granted", "entry_id", ("granted", 9))}
+        SELECT {_weighted("lot", "entry_id", **_columns("pending", "available", "held", "granted"))},
+               {_weighted("owner", "customer_id", **_columns("pending", "available", "held"))},
+               count(*) FILTER (WHERE least(pending, available, held) < 0) AS lots_below
         FROM loyalty_lot WHERE tenant_id = ANY(%(tenants)s)
     ) l, (
-        SELECT {_weighted("customer", "customer_id", *_FOUR)}, {_weighted("count", "customer_id", ("entries", 5))},
-               {_weighted("owner", "customer_id", *_THREE)}
+        SELECT {_weighted("customer", "customer_id", **_columns("pending", "available", "held", "owed"), one="entries")},
+               {_weighted("owner", "customer_id", **_columns("pending", "available", "held"))}
         FROM loyalty_balance WHERE tenant_id = ANY(%(tenants)s)
     ) b
 """  # noqa: S608 - constants of this module
@@ -430,28 +450,53 @@ class Report:
     def ok(self) -> bool:
         return not any(self.laws.values())
 
-    def add(self, law: str, rows: Sequence[Sequence[Any]], *, count: int | None = None) -> None:
-        self.laws[law] += len(rows) if count is None else count
+    def add(self, law: str, rows: Sequence[Sequence[Any]]) -> None:
+        self.laws[law] += len(rows)
         self.rows += [(law, str(row[0]), int(row[1])) for row in rows[:ROWS_SHOWN]]
+
+    def include(self, other: "Report") -> None:
+        self.entries += other.entries
+        self.rows += other.rows
+        for law, count in other.laws.items():
+            self.laws[law] += count
 
 
 def audit_ledger(tenant: Tenant | None = None) -> Report:
-    """Ask every law of one tenant's books, or of all, at once."""
+    """Ask every law of one tenant's books, or of all, at once. Outside of a transaction two questions are asked at a time."""
     tenants = [tenant.pk] if tenant else list(Tenant.objects.order_by("pk").values_list("pk", flat=True))
+    audit = _Audit(tenants)
     report = Report()
-    for step in _Audit(tenants).steps():
-        step(report)
+    for steps in (audit.first_steps, audit.further_steps):
+        found = [step for _, step in steps()]
+        for part in map(_answer, found) if connection.in_atomic_block else _side_by_side(found):
+            report.include(part)
     return report
+
+
+def _answer(step: Callable[[Report], None]) -> Report:
+    report = Report()
+    step(report)
+    return report
+
+
+def _side_by_side(steps: Sequence[Callable[[Report], None]]) -> list[Report]:
+    """Each in a thread with a connection of its own: what one core sorts, another sums."""
+
+    def alone(step: Callable[[Report], None]) -> Report:
+        try:
+            return _answer(step)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        return list(pool.map(alone, steps))
 
 
 def audit_each(tenants: Iterable[Tenant]) -> Report:
     """Tenant by tenant, so that no statement is larger than the largest of them."""
     total = Report()
     for tenant in tenants:
-        report = audit_ledger(tenant)
-        total.entries, total.rows = total.entries + report.entries, total.rows + report.rows
-        for law, count in report.laws.items():
-            total.laws[law] += count
+        total.include(audit_ledger(tenant))
     return total
 
 
@@ -462,20 +507,16 @@ def audit_in_steps(run: str, *, tenants: Iterable[Tenant]) -> Report:
         with scope(tenant=tenant):
             done = {step.step: step for step in AuditStep.objects.filter(tenant=tenant, run=run)}
             audit = _Audit([tenant.pk])
-            for name, step in audit.named_steps():
+            for name, step in chain(audit.first_steps(), audit.further_steps()):
                 if name not in done:
-                    found = Report()
-                    step(found)
+                    found = _answer(step)
                     done[name] = AuditStep.objects.create(
                         run=run, tenant=tenant, step=name, violations=sum(found.laws.values()),
                         rows={"laws": found.laws, "rows": found.rows, "entries": found.entries, "asks": sorted(audit.asks)},
                     )  # fmt: skip
                 kept = done[name].rows
                 audit.asks |= set(kept["asks"])
-                report.entries += kept["entries"]
-                report.rows += [(law, what, number) for law, what, number in kept["rows"]]
-                for law, count in kept["laws"].items():
-                    report.laws[law] += count
+                report.include(Report(kept["laws"], [(law, what, number) for law, what, number in kept["rows"]], kept["entries"]))
     return report
 
 
@@ -483,31 +524,41 @@ class _Audit:
     """One audit of some tenants. `asks`: which detailed questions the sums have given reason for."""
 
     def __init__(self, tenants: list[int]) -> None:
-        self.bounds: dict[str, Any] = {"tenants": tenants, "seed": secrets.randbits(60), "other": secrets.randbits(60)}
+        self.bounds: dict[str, Any] = {"tenants": tenants, "seed": secrets.randbits(60)}
         self.asks: set[str] = set()
 
-    def steps(self) -> Iterator[Callable[[Report], None]]:
-        return (step for _, step in self.named_steps())
-
-    def named_steps(self) -> Iterator[tuple[str, Callable[[Report], None]]]:
+    def first_steps(self) -> Iterator[tuple[str, Callable[[Report], None]]]:
+        """The sums, and what is asked anyway: the longest first."""
         yield "sums", self._sum
+        for question in reversed(QUESTIONS):
+            if not (question.after or question.condition):
+                yield f"{question.law}: {question.name}", partial(self._ask, question)
+
+    def further_steps(self) -> Iterator[tuple[str, Callable[[Report], None]]]:
+        """What the sums gave reason to ask."""
         for question in QUESTIONS:
-            wanted = question.after or (question.condition and question.name)
-            if not wanted or wanted in self.asks:
+            if (question.after or question.condition) and (question.after or question.name) in self.asks:
                 yield f"{question.law}: {question.name}", partial(self._ask, question)
 
     def _sum(self, report: Report) -> None:
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(PREPARE)
-            cursor.execute(SUMS, self.bounds)
-            names = [column.name for column in cursor.description]
-            row = cursor.fetchone()
-        report.entries = row[0]
-        found: dict[str, list[str]] = defaultdict(list)
+        try:
+            names, row = self._sums(cast="")
+        except DataError:  # points so large that the weighted sums leave a bigint: slower, and exact for any size
+            names, row = self._sums(cast="numeric")
+        found: dict[str, list[Any]] = defaultdict(list)
         for name, value in zip(names, row, strict=True):
             found[name].append(value)
-        self.asks |= {name for name, _, _ in COMPARED if any(len(set(found[f"{name}_{place}"])) > 1 for place in (0, 1))}
+        report.entries = row[0]
+        self.asks |= {name for name in COMPARED if len(set(found[name])) > 1}
         self.asks |= {check.name for place, check in enumerate(_CHECKS) if found[f"check_{place}"][0]}
+        if found["lots_below"][0]:
+            self.asks.add("lots below")
+
+    def _sums(self, *, cast: str) -> tuple[list[str], Any]:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(PREPARE)
+            cursor.execute(SUMS.replace("%(cast)s", cast), self.bounds)
+            return [column.name for column in cursor.description], cursor.fetchone()
 
     def _ask(self, question: Question, report: Report) -> None:
         with transaction.atomic(), connection.cursor() as cursor:

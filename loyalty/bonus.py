@@ -14,6 +14,8 @@ from tenants.errors import DomainError
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 #: A rule must end: nobody remembers a campaign of more than five years.
 DAYS_MAX = 5 * 366
+#: A sentence names so many departments or items; a rule may have thousands.
+NAMED_MAX = 3
 
 
 class Subject(StrEnum):
@@ -80,7 +82,8 @@ class Condition:
 
     @property
     def asked(self) -> str:
-        of = " " + ", ".join(self.of) if self.of else ""
+        more = f" and {len(self.of) - NAMED_MAX:,} more" if len(self.of) > NAMED_MAX else ""
+        of = " " + ", ".join(self.of[:NAMED_MAX]) + more if self.of else ""
         return f"{SUBJECTS[self.subject].label}{of} {self.operator.words} {self.wanted}"
 
     @property
@@ -186,7 +189,8 @@ def _condition(condition: Condition, purchase: Purchase, person: Person, so_far:
 
 
 def _found(condition: Condition, purchase: Purchase, person: Person, so_far: SoFar, earns: int) -> Decimal | str | None:
-    lines = [line for line in purchase.lines if line.department in condition.of or line.item_code in condition.of]
+    among = frozenset(condition.of)
+    lines = [line for line in purchase.lines if line.department in among or line.item_code in among] if among else []
     match condition.subject:
         case Subject.NET:
             return purchase.net

@@ -22,12 +22,14 @@ LOAD_EARNED = """
     SELECT customer_id, business_date, store_id, sum(pending + available - owed)::bigint,
            count(*) FILTER (WHERE kind = 'earn') - count(DISTINCT of_entry_id) FILTER (WHERE kind = 'reversal')
     FROM loyalty_entry WHERE tenant_id = %s AND customer_id = ANY(%s) AND (kind = 'earn' OR of_kind = 'earn')
+      AND bill_id IS DISTINCT FROM %s
     GROUP BY customer_id, business_date, store_id
 """
 #: How often these customers got each bonus and kept it.
 LOAD_AWARDS = """
     SELECT e.customer_id, (e.snapshot->>'bonus_id')::bigint, count(*) FROM loyalty_entry e
     WHERE e.tenant_id = %s AND e.customer_id = ANY(%s) AND e.kind = 'bonus' AND e.snapshot ? 'bonus_id'
+      AND e.bill_id IS DISTINCT FROM %s
       AND NOT EXISTS (SELECT FROM loyalty_entry r WHERE r.of_entry_id = e.id AND r.kind = 'reversal')
     GROUP BY 1, 2
 """
@@ -43,11 +45,11 @@ INSERT_EVALUATIONS = insert_sql(
 class History:
     """What customers had earned before, kept up to date while a batch is booked. Load it under the customers' locks."""
 
-    def __init__(self, tenant: Tenant, customer_ids: Collection[int]) -> None:
+    def __init__(self, tenant: Tenant, customer_ids: Collection[int], *, without_bill: int | None = None) -> None:
         self._of: dict[int, list[tuple[date, int | None, int, int]]] = defaultdict(list)
         if customer_ids:
             with connection.cursor() as cursor:
-                cursor.execute(LOAD_EARNED, [tenant.pk, list(customer_ids)])
+                cursor.execute(LOAD_EARNED, [tenant.pk, list(customer_ids), without_bill or 0])
                 for customer_id, *row in cursor.fetchall():
                     self._of[customer_id].append(tuple(row))
 
@@ -92,7 +94,7 @@ class CampaignBook:
     def concerning(self, purchase: Purchase) -> list[Campaign]:
         return [each for each in self.campaigns if each.concerns(purchase)]
 
-    def about(self, customer_ids: Collection[int]) -> None:
+    def about(self, customer_ids: Collection[int], *, without_bill: int | None = None) -> None:
         """Load tiers, dates, cohorts and earlier awards of these customers. Call it under their locks."""
         ids = [each for each in customer_ids if each not in self._customers]
         if not (ids and self.campaigns):
@@ -102,7 +104,7 @@ class CampaignBook:
         for member in CohortMember.objects.filter(tenant=self.tenant, cohort__in=cohorts, customer__in=ids):
             self._members[member.customer_id].append((member.cohort_id, member.valid_from, member.valid_until))
         with connection.cursor() as cursor:
-            cursor.execute(LOAD_AWARDS, [self.tenant.pk, ids])
+            cursor.execute(LOAD_AWARDS, [self.tenant.pk, ids, without_bill or 0])
             for customer_id, bonus_id, count in cursor.fetchall():
                 self._awards[customer_id][bonus_id] = count
 

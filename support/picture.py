@@ -11,7 +11,7 @@ from django.db.models import Prefetch
 
 from integrations import feed
 from integrations.models import Bill, Delivery, DeliveryState, FeedEpoch
-from loyalty.models import Balance, Customer, CustomerAlias, Entry, EntryLot, Hold, Lot
+from loyalty.models import Balance, BonusEvaluation, Customer, CustomerAlias, Entry, EntryLot, Hold, Lot
 from loyalty.money import minor_digits
 from loyalty.state import HoldState, Kind
 from tenants.models import Tenant
@@ -19,6 +19,7 @@ from tenants.models import Tenant
 ENTRIES_A_PAGE = 40
 BILLS_SHOWN = 40
 HOLDS_SHOWN = 50
+EVALUATIONS_SHOWN = 60
 
 FED = """
     SELECT bill_id, bool_and((xid, id) <= (%s::text::xid8, %s)) FROM loyalty_entry
@@ -182,16 +183,7 @@ def _about(entry: Entry, bill: Bill | None) -> str:
 def _why(entry: Entry, bill: Bill | None, tenant: Tenant) -> list[tuple[str, str]]:
     """The arithmetic behind an entry, row by row."""
     rows: list[tuple[str, str]] = []
-    snapshot: dict[str, Any] = entry.snapshot or {}
-    if snapshot:
-        rows.append(("Rule", f"{snapshot['programme']}, version {snapshot['version']}"))
-        base = f"{money(snapshot['net'], tenant)} net"
-        if Decimal(snapshot["paid_by_points"]):
-            base += f" − {money(snapshot['paid_by_points'], tenant)} paid with points = {money(snapshot['base'], tenant)}"
-        rows.append(("Base", base))
-        rows.append(
-            ("Points", f"{money(snapshot['base'], tenant)} ÷ {snapshot['earn_per']}, rounded down = {snapshot['points']}")
-        )
+    rows += _why_points(entry.snapshot or {}, tenant)
     if entry.hold:
         rows.append(
             ("Redemption", f"{entry.hold.reference}, {entry.hold.points:,} points at {entry.hold.rate.normalize():f} each")
@@ -206,6 +198,58 @@ def _why(entry: Entry, bill: Bill | None, tenant: Tenant) -> list[tuple[str, str
     rows.append(("By", f"{entry.actor_name} ({entry.actor_kind}): {entry.reason}"))
     rows.append(("Posted", f"{entry.posted_at:%d %b %Y %H:%M:%S} UTC, entry {entry.pk}, operation {entry.operation}"))
     return rows
+
+
+def _why_points(snapshot: dict[str, Any], tenant: Tenant) -> list[tuple[str, str]]:
+    """An entry's snapshot in words: an earning, a bonus, a moved date."""
+    if "bonus" in snapshot:
+        return [("Bonus", f"{snapshot['bonus']}: {snapshot['points']} points")]
+    if "lots" in snapshot:
+        return [
+            ("Expiry", f"{each.get('points', '')} points: {each['from'] or 'never'} → {each['to'] or 'never'}".strip())
+            for each in snapshot["lots"]
+        ]
+    return why_earned(snapshot, tenant) if snapshot else []
+
+
+def why_earned(snapshot: dict[str, Any], tenant: Tenant) -> list[tuple[str, str]]:
+    """The arithmetic of an earning, from its snapshot."""
+    rows = [("Rule", f"{snapshot['programme']}, version {snapshot['version']}")]
+    base = f"{money(snapshot['net'], tenant)} net"
+    if Decimal(snapshot["paid_by_points"]):
+        base += f" − {money(snapshot['paid_by_points'], tenant)} paid with points"
+    if base_differs := Decimal(snapshot["net"]) - Decimal(snapshot["paid_by_points"]) != Decimal(snapshot["base"]):
+        base += ", less what earns nothing"
+    rows.append(("Base", f"{base} = {money(snapshot['base'], tenant)}" if base_differs or "−" in base else base))
+    rows += [("Earns nothing", f"{money(amount, tenant)}: {why}") for why, amount in snapshot.get("left_out", {}).items()]
+    rows += [
+        ("Multiplier", f"{name}: {money(each['amount'], tenant)} count {each['factor']} times")
+        for name, each in snapshot.get("multipliers", {}).items()
+    ]
+    if minimum := snapshot.get("minimum_spend"):
+        rows.append(("Minimum", f"{money(snapshot['base'], tenant)} is below {money(minimum, tenant)}: no points"))
+    elif snapshot["kind"] == "visit_count":
+        visited = "there was one before on this day" if snapshot["visited_before"] else "the first of this day"
+        rows.append(("Points", f"one a visit; {visited} = {snapshot['points']}"))
+    else:
+        rows.append(("Points", _arithmetic(snapshot, tenant)))
+    if cap := snapshot.get("cap"):
+        rows.append(
+            (
+                "Cap",
+                f"at most {cap['limit']} a {cap['a']}, {cap['had']} had been earned: {snapshot['points']} of {cap['uncapped']}",
+            )
+        )
+    return rows
+
+
+def _arithmetic(snapshot: dict[str, Any], tenant: Tenant) -> str:
+    uncapped = snapshot.get("cap", {}).get("uncapped", snapshot["points"])
+    rounded = {"down": "rounded down", "nearest": "rounded to the nearest", "up": "rounded up"}[snapshot["rounding"]]
+    top = money(snapshot["base"], tenant)
+    if "weighted" in snapshot:
+        top += f" × {snapshot['weighted']} ÷ {snapshot['lines']}"
+    return f"{top} ÷ {snapshot['earn_per']}, {rounded} = {uncapped}"
 
 
 def word(bucket: str) -> str:
@@ -224,6 +268,20 @@ def holds_of(picture: Picture) -> Sequence[Hold]:
 def lots_of(picture: Picture) -> Sequence[Lot]:
     rows = Lot.objects.filter(tenant=picture.tenant, customer=picture.customer, spent=False).order_by("expires_on", "entry_id")
     return list(rows[:100])
+
+
+def evaluations_of(picture: Picture) -> Sequence[BonusEvaluation]:
+    """How bonus rules judged the newest bills, with the bill's number and the first condition that was not met."""
+    rows = (
+        BonusEvaluation.objects.filter(tenant=picture.tenant, customer=picture.customer).select_related("bonus").order_by("-id")
+    )
+    found = list(rows[:EVALUATIONS_SHOWN])
+    bills = Bill.objects.filter(tenant=picture.tenant, pk__in=[row.bill_id for row in found if row.bill_id])
+    numbers = dict(bills.values_list("pk", "bill_no"))
+    for row in found:
+        row.bill_no = numbers.get(row.bill_id, "")
+        row.first_unmet = next((f"{each['asked']} ({each['found']})" for each in row.conditions if not each["met"]), "")
+    return found
 
 
 def bills_of(picture: Picture) -> list[Traced]:

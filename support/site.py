@@ -41,6 +41,7 @@ class DeskSite(UnfoldAdminSite):
             path("customers/<int:pk>/mobile/", self._page(views.reveal), name="reveal_mobile"),
             path("customers/<int:pk>/issue/", self._page(views.issue), name="issue_points"),
             path("holds/<int:pk>/unblock/", self._page(views.unblock), name="unblock"),
+            path("simulator/", self._page(views.simulator), name="simulator"),
             path("tenant/", self._page(views.switch_tenant), name="switch_tenant"),
         ]
         stock: list[URLPattern | URLResolver] = super().get_urls()

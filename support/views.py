@@ -1,6 +1,7 @@
 """Pages of the desk: start, search, Customer 360 and its dialogs. A view checks permission and form, calls one act, answers."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
@@ -16,16 +17,17 @@ from integrations import feed
 from integrations.models import Delivery, DeliveryState, Incident
 from loyalty import holds
 from loyalty.models import Balance, Customer, Entry, Hold
-from loyalty.state import HoldState, Kind
-from support import acts, diagnosis, find, picture
+from loyalty.state import HoldState, Kind, Terms
+from support import acts, diagnosis, find, picture, simulation
 from support.forms import IssueForm, ReasonForm
+from support.simulation import SimulatorForm
 from tenants import access as gate
 from tenants.access import Act
 from tenants.admin_base import access_of
 from tenants.errors import DomainError
 from tenants.middleware import CHOSEN_TENANT
 
-TABS = {"timeline": "Timeline", "holds": "Blocked points", "bills": "Bills", "lots": "Lots and expiry"}
+TABS = {"timeline": "Timeline", "holds": "Blocked points", "bills": "Bills", "lots": "Lots and expiry", "bonuses": "Bonuses"}
 
 
 def _render(request: HttpRequest, template: str, *, title: str, **context: Any) -> TemplateResponse:
@@ -112,6 +114,8 @@ def customer360(request: HttpRequest, pk: int) -> HttpResponse:
             context["bills"] = picture.bills_of(seen)
         case "lots":
             context["lots"] = picture.lots_of(seen)
+        case "bonuses":
+            context["evaluations"] = picture.evaluations_of(seen)
     return _render(
         request,
         "support/customer360.html",
@@ -190,6 +194,32 @@ def unblock(request: HttpRequest, pk: int) -> HttpResponse:
         lapsed=preview.lapsed,
         came_later=_came_later(hold),
     )
+
+
+def simulator(request: HttpRequest) -> HttpResponse:
+    """What would a bill earn, and why? Nothing is written, so a repeated POST is harmless."""
+    access = access_of(request)
+    access.require(Act.VIEW_RULES)
+    initial = {
+        "document": "" if request.GET.get("bill_no") else simulation.example(access.tenant),
+        "bill_no": request.GET.get("bill_no", ""),
+    }
+    form = SimulatorForm(request.POST or None, tenant=access.tenant, initial=initial)
+    context: dict[str, Any] = {}
+    if request.method == "POST" and form.is_valid():
+        try:
+            asked, result = simulation.run(access.tenant, form.cleaned_data)
+        except DomainError as refusal:
+            form.add_error(None, refusal.sentence)
+        else:
+            context = {"asked": asked, "result": result, "why": picture.why_earned(result.earned.snapshot, access.tenant)}
+            context["why"].append(("Validity", _validity(result.terms)))
+    return _render(request, "support/simulator.html", title="Simulator", form=form, **context)
+
+
+def _validity(terms: Terms) -> str:
+    until = f"until the end of {terms.expires_on - timedelta(days=1):%d %b %Y}" if terms.expires_on else "for ever"
+    return f"available from {terms.activates_on:%d %b %Y}, {until}" if terms.activates_on else f"available at once, {until}"
 
 
 def _came_later(hold: Hold) -> str:

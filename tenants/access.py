@@ -29,6 +29,7 @@ class Act(StrEnum):
     ISSUE_POINTS = "issue_points"
     VIEW_INBOX = "view_inbox"
     VIEW_RULES = "view_rules"
+    MANAGE_RULES = "manage_rules"
     VIEW_RUNS = "view_runs"
     VIEW_AUDIT = "view_audit"
     MANAGE_STAFF = "manage_staff"
@@ -39,7 +40,7 @@ _LOOK = {Act.VIEW_CUSTOMERS, Act.VIEW_INBOX, Act.VIEW_RULES}
 #: The whole table of who may do what. The platform admin (superuser) may do everything in every tenant.
 ROLE_MAY: dict[str, frozenset[Act]] = {
     Role.AGENT: frozenset(_LOOK | {Act.RELEASE_HOLDS, Act.ISSUE_POINTS, Act.VIEW_MOBILES}),
-    Role.MERCHANT: frozenset(_LOOK | {Act.RELEASE_HOLDS, Act.ISSUE_POINTS, Act.VIEW_MOBILES}),
+    Role.MERCHANT: frozenset(_LOOK | {Act.RELEASE_HOLDS, Act.ISSUE_POINTS, Act.VIEW_MOBILES, Act.MANAGE_RULES}),
     Role.INTEGRATOR: frozenset(_LOOK | {Act.VIEW_RUNS, Act.MANAGE_STORES}),
     Role.AUDITOR: frozenset(_LOOK | {Act.VIEW_RUNS, Act.VIEW_AUDIT}),
     Role.ADMIN: frozenset(Act),
