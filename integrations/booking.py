@@ -148,7 +148,7 @@ class Batch:
         self.now = now
         self.digits = minor_digits(tenant.currency)
         self.rules = RuleBook(tenant)
-        self.campaigns = CampaignBook(tenant)
+        self.campaigns: CampaignBook | None = None
         self.evaluated: list[Evaluated] = []
         self.stores = _stores(tenant)
         self.modes = _modes(tenant)
@@ -337,11 +337,13 @@ class Batch:
     def _book(self, cases: list[Case]) -> None:
         hold_rows = self._find_holds(cases)
         ids = {case.customer_id for case in cases if case.customer_id is not None}
+        days = [case.business_date for case in cases]
+        self.campaigns = CampaignBook(self.tenant, days=(min(days), max(days)))
         booked: list[Case] = []
         own = [row.id for row in hold_rows if row.customer_id in ids]
         spending = {case.customer_id for case in cases if case.customer_id is not None and case.document.spend}
         with ledger.open(self.tenant, ids, now=self.now, holds=own, spending=spending) as book:
-            desk = Desk(self, book, hold_rows, ids)
+            desk = Desk(self, book, hold_rows, ids, self.campaigns)
             for case in cases:
                 try:
                     desk.post(case)
@@ -406,7 +408,7 @@ class Batch:
     def back_to(self, mark: tuple[int, dict[int, int], int]) -> None:
         del self._discrepancies[mark[0] :]
         for each in self.evaluated[mark[2] :]:
-            if each.judgement.awarded:
+            if each.judgement.awarded and self.campaigns:
                 self.campaigns.not_awarded(each.customer_id, each.judgement.campaign.id)
         del self.evaluated[mark[2] :]
         for store in list(self._drifts):
@@ -434,12 +436,14 @@ class HoldRow:
 class Desk:
     """Posts bills to the accounts of one book: finds the hold, redeems, earns."""
 
-    def __init__(self, batch: Batch, book: Book, hold_rows: list[HoldRow], customer_ids: Collection[int]) -> None:
+    def __init__(
+        self, batch: Batch, book: Book, hold_rows: list[HoldRow], customer_ids: Collection[int], campaigns: CampaignBook
+    ) -> None:
         self.batch = batch
         self.book = book
-        self.campaigns = batch.campaigns
-        self.campaigns.about(customer_ids)
-        self.history = History(batch.tenant, customer_ids if batch.rules.looks_back or self.campaigns.campaigns else ())
+        self.campaigns = campaigns
+        campaigns.about(customer_ids)
+        self.history = History(batch.tenant, customer_ids if batch.rules.looks_back or campaigns.campaigns else ())
         self.by_reference = {row.reference: row for row in hold_rows}
         self.by_bill: dict[tuple[int | None, str], list[HoldRow]] = defaultdict(list)
         for row in hold_rows:

@@ -1,7 +1,7 @@
 """Bonus rules: conditions over the bill, the customer and a cohort, each judged on its own and kept with what was compared. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
@@ -79,6 +79,10 @@ class Condition:
     operator: Operator
     wanted: str
     of: tuple[str, ...] = ()
+    among: frozenset[str] = field(init=False, repr=False, default=frozenset())
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "among", frozenset(self.of))
 
     @property
     def asked(self) -> str:
@@ -189,7 +193,7 @@ def _condition(condition: Condition, purchase: Purchase, person: Person, so_far:
 
 
 def _found(condition: Condition, purchase: Purchase, person: Person, so_far: SoFar, earns: int) -> Decimal | str | None:
-    among = frozenset(condition.of)
+    among = condition.among
     lines = [line for line in purchase.lines if line.department in among or line.item_code in among] if among else []
     match condition.subject:
         case Subject.NET:

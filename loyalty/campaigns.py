@@ -80,11 +80,16 @@ class Evaluated:
 
 
 class CampaignBook:
-    """The live bonus rules of a tenant. `about` loads what they may ask of some customers."""
+    """The live bonus rules of a tenant, of some days only where that is all that matters.
 
-    def __init__(self, tenant: Tenant) -> None:
+    `about` loads what they may ask of some customers.
+    """
+
+    def __init__(self, tenant: Tenant, *, days: tuple[date, date] | None = None) -> None:
         self.tenant = tenant
         rows = Bonus.objects.filter(tenant=tenant, is_active=True).select_related("cohort").prefetch_related("conditions")
+        if days is not None:
+            rows = rows.filter(starts_on__lte=days[1], ends_on__gte=days[0])
         self._bonuses = {row.pk: row for row in rows}
         self.campaigns = [campaign_of(row, row.conditions.all()) for row in self._bonuses.values()]
         self._customers: dict[int, Customer] = {}

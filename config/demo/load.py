@@ -15,7 +15,10 @@ from typing import Any
 
 from tqdm import tqdm
 
+from config.demo import bonuses
+from config.demo.campaigns import DemoCampaign, campaigns
 from config.demo.journey import TenantStream, Wave, build
+from config.demo.stories import Story
 from config.engines.house import ROOT, data_dir
 
 BILLS_A_BATCH = 100
@@ -38,9 +41,10 @@ def load_demo(address: str, *, say: Callable[[str], None]) -> None:
     if not known.get("loaded"):
         yesterday = (datetime.now(UTC) - timedelta(days=1)).date()
         streams = build(ends_on=yesterday)
-        keys = known.get("keys") or _set_up(streams, note=note)
+        targeted = campaigns(ends_on=yesterday)
+        keys = known.get("keys") or _set_up(streams, targeted, note=note)
         _send_all(address, streams, keys)
-        known = {"loaded": True, "keys": keys, "stories": {stream.slug: stream.stories for stream in streams}}
+        known = {"loaded": True, "keys": keys, "stories": {stream.slug: _stories(stream, targeted) for stream in streams}}
         _write(note, known)
     say("")
     say(f"Sign in at {address}/admin/ (password for all: {PASSWORD})")
@@ -52,7 +56,11 @@ def load_demo(address: str, *, say: Callable[[str], None]) -> None:
     say("")
 
 
-def _set_up(streams: Sequence[TenantStream], *, note: Path) -> dict[str, str]:
+def _stories(stream: TenantStream, targeted: dict[str, list[DemoCampaign]]) -> list[Story]:
+    return [*stream.stories, *bonuses.missed_bonus(stream, targeted[stream.slug])]
+
+
+def _set_up(streams: Sequence[TenantStream], targeted: dict[str, list[DemoCampaign]], *, note: Path) -> dict[str, str]:
     """Tenants, stores, staff and keys by the operations that anybody's commands use; -> API key by tenant."""
     plans = [
         {
@@ -64,6 +72,7 @@ def _set_up(streams: Sequence[TenantStream], *, note: Path) -> dict[str, str]:
             "stores": [(store.code, store.name, store.mode) for store in stream.stores],
             "staff": STAFF[stream.slug],
             "password": PASSWORD,
+            **bonuses.plan(stream, targeted[stream.slug]),
         }
         for stream in streams
     ]  # fmt: skip

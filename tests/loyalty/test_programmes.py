@@ -1,41 +1,20 @@
 """Which rule ruled: by store, and by the bill's own date."""
 
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.utils import timezone
 
-from loyalty.earning import Purchase, PurchaseLine, Rule, SoFar, earned, plain
+from loyalty import operations
 from loyalty.models import Entry, Programme, ProgrammeVersion, StoreProgramme
-from loyalty.programmes import RuleBook, create_programme
+from loyalty.programmes import RuleBook, add_version, create_programme
+from tenants.actors import SYSTEM
 from tenants.errors import DomainError
 from tenants.models import Store, Tenant
 from tests import builders
-
-
-def rule(earn_per: str) -> Rule:
-    return Rule(1, "P", 1, Decimal(earn_per), Decimal(1), 100, 365)
-
-
-def purchase(net: str, *lines: tuple[str, str, str], paid: str = "0", at: datetime = datetime(2026, 3, 10, 12)) -> Purchase:
-    """Lines: (department, item, amount); none: one line of the whole amount."""
-    sold = lines or (("", "A1", net),)
-    made = tuple(PurchaseLine(item, department, Decimal(1), Decimal(amount)) for department, item, amount in sold)
-    return Purchase(at, "K1", Decimal(net), Decimal(paid), made)
-
-
-@pytest.mark.parametrize(
-    ("net", "paid", "earn_per", "points"),
-    [("99.99", "0", "100", 0), ("100", "0", "100", 1), ("1000", "100", "100", 9), ("10", "20", "1", 0), ("0.30", "0", "0.1", 3)],
-)
-def test_points_are_rounded_down_once(net: str, paid: str, earn_per: str, points: int) -> None:
-    assert earned(rule(earn_per), purchase(net, paid=paid), SoFar()).points == points
-
-
-@pytest.mark.parametrize(("rate", "written"), [("100.0000", "100"), ("0.5000", "0.5"), ("1", "1"), ("0.1250", "0.125")])
-def test_rates_are_written_as_people_write_them(rate: str, written: str) -> None:
-    assert plain(Decimal(rate)) == written
+from tests.builders import bill, deliver, state
 
 
 def test_a_store_follows_its_own_programme_from_a_date_on(kulfi: Tenant) -> None:
@@ -67,3 +46,68 @@ def test_a_day_before_every_version_has_no_rule(kulfi: Tenant) -> None:
     ProgrammeVersion.objects.update(effective_from=date(2026, 1, 1))
     with pytest.raises(DomainError, match="No programme rules on 31 Dec 2025"):
         RuleBook(kulfi).rule(store_id=None, on=date(2025, 12, 31))
+
+
+def visits(tenant: Tenant) -> None:
+    ProgrammeVersion.objects.update(kind="visit_count")
+
+
+def test_a_visit_earns_once_a_customer_store_and_day_also_within_a_batch(kulfi: Tenant) -> None:
+    visits(kulfi)
+    yesterday = (timezone.now() - timedelta(days=1)).isoformat()
+    deliver(kulfi, bill("A1"), bill("A2"), bill("A3", store="K2"), bill("A4", bill_date=yesterday))
+    deliver(kulfi, bill("A5"))
+    assert state(builders.customer(kulfi)).available == 3
+
+
+def test_a_days_cap_holds_over_bills_batches_and_a_cancelled_one_gives_room(kulfi: Tenant) -> None:
+    ProgrammeVersion.objects.update(cap_bill=8, cap_day=15)
+    deliver(kulfi, bill("A1"), bill("A2"))
+    deliver(kulfi, bill("A3"))
+    meera = builders.customer(kulfi)
+    assert state(meera).available == 15
+    first = Entry.objects.earliest("id").operation
+    operations.reverse(kulfi, first, reason="cancelled", actor=SYSTEM, now=timezone.now())
+    deliver(kulfi, bill("A4"))
+    assert state(meera).available == 15
+
+
+def test_the_next_version_takes_over_the_last_one_from_its_day_on(kulfi: Tenant) -> None:
+    programme = Programme.objects.get()
+    day = timezone.now().astimezone(kulfi.zone).date()
+    weekend = {"name": "Weekend", "factor": 2, "starts_on": day, "ends_on": day}
+    version = add_version(programme, effective_from=day, multipliers=[weekend], minimum_spend=Decimal(50))
+    assert [version.version, version.earn_per, version.hold_days] == [2, Decimal(100), 100]
+    deliver(kulfi, bill("A1"), bill("A2", net="49.00"), bill("A3", bill_date=(timezone.now() - timedelta(days=2)).isoformat()))
+    assert state(builders.customer(kulfi)).available == 30
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"earn_per": Decimal(0)}, "bad_value"),
+        ({"earn_per": Decimal("NaN")}, "bad_value"),
+        ({"validity_days": 99_999}, "bad_value"),
+        ({"validity_months": 5_000}, "bad_value"),
+        ({"pending_days": 99_999}, "bad_value"),
+        ({"rounding": "sideways"}, "bad_value"),
+        ({"cap_bill": 0}, "bad_value"),
+        ({"cap_bill": 10, "cap_day": 5}, "rule_contradicts"),
+        ({"cap_day": 10, "cap_month": 5}, "rule_contradicts"),
+        ({"departments": ["ICE"], "excluded_departments": ["ICE"]}, "rule_contradicts"),
+        ({"multipliers": [{"name": "x", "factor": 0, "starts_on": date(2026, 1, 1), "ends_on": date(2026, 1, 2)}]}, "bad_value"),
+        (
+            {"multipliers": [{"name": "x", "factor": 2, "starts_on": date(2026, 1, 2), "ends_on": date(2026, 1, 1)}]},
+            "rule_ends_before_it_begins",
+        ),
+        (
+            {"multipliers": [{"name": "x", "factor": 2, "starts_on": date(2026, 1, 2), "ends_on": date(2046, 1, 1)}]},
+            "rule_never_ends",
+        ),
+    ],
+)
+def test_versions_that_cannot_be_are_refused_and_nothing_is_made(kulfi: Tenant, changes: dict[str, Any], code: str) -> None:
+    with pytest.raises(DomainError) as refusal:
+        add_version(Programme.objects.get(), effective_from=date(2026, 1, 1), **changes)
+    assert refusal.value.code == code
+    assert ProgrammeVersion.objects.count() == 1

@@ -5,6 +5,7 @@ A new address without a row here fails the first test.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,7 +14,8 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django_scopes import scope
 
 from integrations.models import Bill, Delivery, Discrepancy, Incident, ParityRun
-from loyalty.models import Hold, Programme
+from loyalty.models import BonusEvaluation, Cohort, Hold, Programme, ProgrammeVersion
+from loyalty.programmes import create_bonus
 from tenants import staff
 from tenants.actors import SYSTEM
 from tenants.models import ApiKey, AuditEvent, Membership, ScheduledRun, Store, Tenant
@@ -38,7 +40,8 @@ PAGES: dict[str, dict[str, str]] = {
     "admin:integrations_discrepancy_changelist": {}, "admin:integrations_parityrun_changelist": {}, "admin:tenants_store_changelist": {},
     "admin:tenants_membership_changelist": {}, "admin:tenants_apikey_changelist": {}, "admin:tenants_auditevent_changelist": {},
     "admin:tenants_scheduledrun_changelist": {}, "admin:tenants_store_import": {}, "admin:tenants_store_export": {},
-    "admin:tenants_store_process_import": {},
+    "admin:tenants_store_process_import": {}, "admin:loyalty_programmeversion_changelist": {}, "admin:loyalty_bonus_changelist": {},
+    "admin:loyalty_bonusevaluation_changelist": {}, "admin:loyalty_cohort_changelist": {}, "admin:simulator": {"bill_no": "CANARY-1"},
 }  # fmt: skip
 #: Our pages with an id of a customer or hold.
 OURS = {
@@ -53,7 +56,8 @@ MODELS = {
     "loyalty_customer": "customer", "loyalty_hold": "hold", "loyalty_programme": "programme", "integrations_delivery": "delivery",
     "integrations_bill": "bill", "integrations_incident": "incident", "integrations_discrepancy": "discrepancy",
     "integrations_parityrun": "parityrun", "tenants_store": "store", "tenants_membership": "membership", "tenants_apikey": "apikey",
-    "tenants_auditevent": "auditevent", "tenants_scheduledrun": "scheduledrun",
+    "tenants_auditevent": "auditevent", "tenants_scheduledrun": "scheduledrun", "loyalty_programmeversion": "programmeversion",
+    "loyalty_bonus": "bonus", "loyalty_bonusevaluation": "bonusevaluation", "loyalty_cohort": "cohort",
 }  # fmt: skip
 ID_PAGES = ("change", "delete", "history")
 
@@ -86,6 +90,16 @@ def theirs(kulfi: Tenant, liberty: Tenant) -> Theirs:
         Store.objects.filter(tenant=liberty).update(name=f"{CANARY} Street")
         customer = builders.customer(liberty, MOBILE, points=500, name=f"{CANARY} Z.")
         hold = builders.hold(liberty, customer, 20, reference="SB-CANARY")
+        cohort = Cohort.objects.create(tenant=liberty, name=f"{CANARY} VIPs", tiers=["gold"])
+        day = hold.at.date()
+        bonus = create_bonus(
+            liberty,
+            name=f"{CANARY} bonus",
+            starts_on=day - timedelta(days=2),
+            ends_on=day + timedelta(days=2),
+            points=5,
+            cohort=cohort,
+        )
         builders.deliver(liberty, builders.bill("CANARY-1", mobile=MOBILE), builders.discounted("CANARY-2", 10, mobile=MOBILE))
         key_of(liberty, "pos")
         ApiKey.objects.filter(tenant=liberty).update(name=f"{CANARY} key")
@@ -101,6 +115,8 @@ def theirs(kulfi: Tenant, liberty: Tenant) -> Theirs:
                 "bill": Bill.objects.first(), "incident": Incident.objects.get(), "discrepancy": Discrepancy.objects.first(),
                 "parityrun": run, "store": Store.objects.first(), "membership": Membership.objects.get(user__email="zoe@example.com"),
                 "apikey": ApiKey.objects.get(tenant=liberty), "auditevent": AuditEvent.objects.first(), "scheduledrun": schedule,
+                "programmeversion": ProgrammeVersion.objects.get(), "bonus": bonus, "bonusevaluation": BonusEvaluation.objects.first(),
+                "cohort": cohort,
             }
         )  # fmt: skip
 
