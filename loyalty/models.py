@@ -225,8 +225,8 @@ class ProgrammeVersion(models.Model):
     expires_at_month_end = models.BooleanField(default=False, help_text="Points stay valid to the end of their last month.")
     pending_days = models.PositiveIntegerField(default=0)
     rounding = models.CharField(max_length=8, choices=Rounding.choices, default=Rounding.DOWN)
-    departments = ArrayField(models.CharField(max_length=120), default=list, blank=True, help_text="Only these earn; none: all.")
-    items = ArrayField(models.CharField(max_length=120), default=list, blank=True, help_text="Only these earn; none: all.")
+    departments = ArrayField(models.CharField(max_length=120), default=list, blank=True, help_text="Only these earn; empty: all.")
+    items = ArrayField(models.CharField(max_length=120), default=list, blank=True, help_text="Only these earn; empty: all.")
     excluded_departments = ArrayField(models.CharField(max_length=120), default=list, blank=True)
     excluded_items = ArrayField(models.CharField(max_length=120), default=list, blank=True)
     minimum_spend = models.DecimalField(
@@ -234,13 +234,21 @@ class ProgrammeVersion(models.Model):
         help_text="A bill below this earns nothing.",
     )  # fmt: skip
     cap_bill = models.BigIntegerField(
-        null=True, blank=True, validators=[MinValueValidator(1)], help_text="Most points of one bill."
+        "points a bill",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="At most, for one bill; empty: no limit.",
     )
     cap_day = models.BigIntegerField(
-        null=True, blank=True, validators=[MinValueValidator(1)], help_text="Of one customer and day."
+        "points a day", null=True, blank=True, validators=[MinValueValidator(1)], help_text="At most, for one customer and day."
     )
     cap_month = models.BigIntegerField(
-        null=True, blank=True, validators=[MinValueValidator(1)], help_text="Of one customer and month."
+        "points a month",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="At most, for one customer and month.",
     )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
@@ -585,7 +593,9 @@ class Bonus(models.Model):
     name = models.CharField(max_length=120)
     starts_on = models.DateField()
     ends_on = models.DateField(help_text="The last day.")
-    stores = ArrayField(models.CharField(max_length=64), default=list, blank=True, help_text="Store codes; none: all.")
+    stores = ArrayField(
+        models.CharField(max_length=64), default=list, blank=True, help_text="Store codes, parted by commas; empty: all."
+    )
     cohort = TenantForeignKey(Cohort, null=True, blank=True, related_name="bonuses")
     points = models.BigIntegerField(default=0, validators=[MinValueValidator(0)], help_text="Points for the bill.")
     factor = models.DecimalField(
@@ -622,7 +632,7 @@ class BonusCondition(models.Model):
     place = models.PositiveSmallIntegerField(default=0)
     subject = models.CharField(max_length=24, choices=[(each.value, SUBJECTS[each].label) for each in Subject])
     of = ArrayField(
-        models.CharField(max_length=120), default=list, blank=True, help_text="Which departments or items, where it asks."
+        models.CharField(max_length=120), default=list, blank=True, help_text="Departments or items, parted by commas."
     )
     operator = models.CharField(max_length=8, choices=[(each.value, each.words) for each in Operator])
     wanted = models.CharField(max_length=400)

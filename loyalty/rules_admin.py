@@ -1,10 +1,12 @@
 """The rules at the desk: programme versions, bonus rules, cohorts, and how bonus rules judged bills."""
 
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.urls import reverse
@@ -12,10 +14,12 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from unfold.admin import TabularInline
 from unfold.decorators import display
+from unfold.widgets import UnfoldAdminTextInputWidget
 
 from loyalty import campaigns
 from loyalty.bonus import Condition, Operator, Subject, check_campaign
 from loyalty.customers import normalised_mobile
+from loyalty.earning import plain
 from loyalty.models import (
     Bonus,
     BonusCondition,
@@ -40,9 +44,14 @@ def as_form_error(refusal: DomainError, *, fields: set[str]) -> ValidationError:
     return ValidationError({path: refusal.sentence} if path in fields else refusal.sentence)
 
 
+#: Lists of codes are short: one line, parted by commas.
+LISTS: dict[Any, dict[str, Any]] = {ArrayField: {"widget": UnfoldAdminTextInputWidget}}
+
+
 class _TenantInline(TabularInline):
     """Rows that are filled in with their parent. Whoever may change the parent's rules may fill them in; never later."""
 
+    formfield_overrides = LISTS
     extra = 0
     exclude = ("tenant",)
     tab = False
@@ -103,6 +112,7 @@ class VersionForm(forms.ModelForm):  # type: ignore[type-arg]
 class ProgrammeVersionAdmin(TenantAdmin):
     """A version that has ruled is never edited: a new one follows it, from a date on."""
 
+    formfield_overrides = LISTS
     view_act = Act.VIEW_RULES
     change_act = Act.MANAGE_RULES
     form = VersionForm
@@ -141,7 +151,8 @@ class ProgrammeVersionAdmin(TenantAdmin):
         last = (rows.filter(programme=int(wanted)) if wanted.isdecimal() and len(wanted) < 18 else rows).last()
         if last is None:
             return {}
-        carried: dict[str, Any] = {name: getattr(last, name) for name in CARRIED}
+        values = {name: getattr(last, name) for name in CARRIED}
+        carried = {name: plain(value) if isinstance(value, Decimal) else value for name, value in values.items()}
         tomorrow = timezone.now().astimezone(tenant.zone).date() + timedelta(days=1)
         return {**carried, "programme": last.programme_id, "effective_from": tomorrow}
 
@@ -245,6 +256,7 @@ class BonusForm(forms.ModelForm):  # type: ignore[type-arg]
 class BonusAdmin(TenantAdmin):
     """Conditions and points are fixed once the rule is there; it may end earlier, later, or be switched off."""
 
+    formfield_overrides = LISTS
     view_act = Act.VIEW_RULES
     change_act = Act.MANAGE_RULES
     form = BonusForm
@@ -374,6 +386,7 @@ class CohortMemberInline(ReadOnlyInline):
 
 @admin.register(Cohort)
 class CohortAdmin(TenantAdmin):
+    formfield_overrides = LISTS
     view_act = Act.VIEW_RULES
     change_act = Act.MANAGE_RULES
     form = CohortForm

@@ -214,6 +214,8 @@ def simulator(request: HttpRequest) -> HttpResponse:
         else:
             context = {"asked": asked, "result": result, "why": picture.why_earned(result.earned.snapshot, access.tenant)}
             context["why"].append(("Validity", _validity(result.terms)))
+            context["concerned"] = [each for each in result.bonuses if each.campaign.concerns(result.purchase)]
+            context["others"] = [each for each in result.bonuses if not each.campaign.concerns(result.purchase)]
     return _render(request, "support/simulator.html", title="Simulator", form=form, **context)
 
 

@@ -99,7 +99,7 @@ class HoldApi:
             now = timezone.now()
             with transaction.atomic(), connection.cursor() as cursor:
                 cursor.execute(LOCK_BALANCES, [tenant_id, [customer_id]])
-                _, pending, available, held, owed = cursor.fetchone()
+                _, pending, available, held, owed, _, _ = cursor.fetchone()
                 cursor.execute(LOAD_LOTS, [tenant_id, [customer_id], []])
                 lot = cursor.fetchone()
                 (hold_id,) = take_ids(cursor, "loyalty_hold_id_seq", 1)
@@ -124,7 +124,8 @@ class HoldApi:
                 )
                 insert(cursor, INSERT_HOLDS, [hold])
                 entry = (
-                    entry_id, tenant_id, customer_id, entry_id, 0, "hold", None, 0, -3, 3, 0, "Redemption", "system", None, "Pointdesk", now,
+                    entry_id, tenant_id, customer_id, entry_id, 0, "hold", None, None, 0, -3, 3, 0,
+                    "Redemption", "system", None, "Pointdesk", now,
                     now.date(), store_id, None, hold_id, None, None, f"hold:{reference}", 0,
                 )  # fmt: skip
                 insert(cursor, INSERT_ENTRIES, [entry])

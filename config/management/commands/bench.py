@@ -10,6 +10,7 @@ from django.db import connection
 from django_scopes import scope
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from config.bench.books import Audit, BookAdjust, ExpireLots, VerbTx
 from config.bench.harness import Job, Result, measure
 from config.bench.holds import HoldApi
 from config.bench.ingest import IngestBatch
@@ -19,7 +20,10 @@ from tenants.commands import tenant_of
 from tenants.models import Tenant
 
 DATABASE = "pointdesk_bench"
-SCALES = {"small": {"bills": 1000, "holds": 150}, "full": {"bills": 5000, "holds": 1000}}
+SCALES = {
+    "small": {"bills": 1000, "holds": 150, "customers": 100_000, "lots": 50_000, "verbs": 400, "entries": 500_000},
+    "full": {"bills": 5000, "holds": 1000, "customers": 1_000_000, "lots": 1_000_000, "verbs": 2000, "entries": 20_000_000},
+}
 
 
 class Command(BaseCommand):
@@ -61,6 +65,11 @@ def _jobs(scale: dict[str, int]) -> dict[str, Callable[[Tenant, str], Job]]:
     return {
         IngestBatch.name: lambda tenant, url: IngestBatch(tenant, bills=scale["bills"]),
         HoldApi.name: lambda tenant, url: HoldApi(tenant, holds=scale["holds"], database_url=url),
+        "verb_tx": lambda tenant, url: VerbTx(tenant, verbs=scale["verbs"], clients=1),
+        "verb_tx_4": lambda tenant, url: VerbTx(tenant, verbs=scale["verbs"], clients=4),
+        BookAdjust.name: lambda tenant, url: BookAdjust(tenant, customers=scale["customers"]),
+        ExpireLots.name: lambda tenant, url: ExpireLots(tenant, customers=scale["lots"]),
+        Audit.name: lambda tenant, url: Audit(tenant, entries=scale["entries"]),
     }
 
 

@@ -45,7 +45,7 @@ def _make_bonuses(tenant: Tenant, plan: dict[str, Any]) -> None:
     }
     customers.find_or_create(tenant, stubs)
     for each in plan["bonuses"]:
-        cohort = Cohort.objects.create(tenant=tenant, name=f"Targeted by {each['name'].lower()}")
+        cohort = Cohort.objects.create(tenant=tenant, name=f"List of {each['name']}")
         campaigns.put_on_list(tenant, cohort.pk, each["mobiles"], valid_from=date.fromisoformat(each["starts_on"]))
         condition = Condition(Subject(each["subject"]), Operator.AT_LEAST, each["wanted"], tuple(each["items"]))
         create_bonus(
