@@ -198,9 +198,9 @@ def check_multiplier(multiplier: Multiplier) -> None:
 
 
 def check_fields(row: models.Model) -> None:
-    """Django's own checks of the fields, as our error. Raises: DomainError `bad_value`."""
+    """Django's own checks of the fields, as our error; what rows point to is the walls' concern. Raises: DomainError `bad_value`."""
     try:
-        row.clean_fields()
+        row.clean_fields(exclude={each.name for each in row._meta.fields if each.is_relation})
     except ValidationError as problem:
         told = "; ".join(f"{name}: {' '.join(messages)}" for name, messages in problem.message_dict.items())
         raise DomainError("bad_value", told, path=next(iter(problem.message_dict))) from problem

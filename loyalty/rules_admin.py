@@ -352,7 +352,7 @@ class CohortForm(forms.ModelForm):  # type: ignore[type-arg]
             if upload.size > 1 << 20:
                 raise ValidationError({"file": "The file is larger than 1 MB. Split it."})
             try:
-                text += "\n" + upload.read().decode("utf-8-sig")
+                text = (text + "\n" + upload.read().decode("utf-8-sig")).lstrip()
             except UnicodeDecodeError as problem:
                 raise ValidationError(
                     {"file": "The file is not a CSV in UTF-8. Save it as CSV (UTF-8) and try again."}
