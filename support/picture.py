@@ -11,6 +11,7 @@ from django.db.models import Prefetch
 
 from integrations import feed
 from integrations.models import Bill, Delivery, DeliveryState, FeedEpoch
+from loyalty import identity
 from loyalty.models import Balance, BonusEvaluation, Customer, CustomerAlias, Entry, EntryLot, Hold, Lot
 from loyalty.money import minor_digits
 from loyalty.state import HoldState, Kind
@@ -52,6 +53,8 @@ class Picture:
     customer: Customer
     balance: Balance
     aliases: tuple[CustomerAlias, ...]
+    #: Whose entries and bills are this customer's history: their own, and those of whom was merged into them.
+    history: tuple[int, ...]
     active_holds: tuple[Hold, ...]
     unsettled: tuple[Delivery, ...]
     last_bill: Bill | None
@@ -63,13 +66,17 @@ def load(tenant: Tenant, customer: Customer, *, now: datetime) -> Picture:
         Hold.objects.filter(tenant=tenant, customer=customer, state=HoldState.ACTIVE.value).select_related("store").order_by("at")
     )
     stuck = (DeliveryState.QUARANTINED, DeliveryState.CONFLICT, DeliveryState.WAITING_PARENT)
-    unsettled = Delivery.objects.filter(tenant=tenant, mobile=customer.mobile, state__in=stuck).defer("body")
-    bills = Bill.objects.filter(tenant=tenant, customer=customer).select_related("store").order_by("-billed_at")
+    aliases = tuple(CustomerAlias.objects.filter(tenant=tenant, customer=customer))
+    numbers = [customer.mobile, *(alias.mobile for alias in aliases if alias.valid_until is None)]
+    unsettled = Delivery.objects.filter(tenant=tenant, mobile__in=numbers, state__in=stuck).defer("body")
+    history = tuple(identity.family(tenant, customer.pk))
+    bills = Bill.objects.filter(tenant=tenant, customer__in=history).select_related("store").order_by("-billed_at")
     return Picture(
         tenant=tenant,
         customer=customer,
         balance=Balance.objects.get(tenant=tenant, customer=customer),
-        aliases=tuple(CustomerAlias.objects.filter(tenant=tenant, customer=customer)),
+        aliases=aliases,
+        history=history,
         active_holds=tuple(holds),
         unsettled=tuple(unsettled.order_by("-id")[:10]),
         last_bill=bills.first(),
@@ -119,10 +126,11 @@ TITLES = {
 }
 
 
-def timeline(tenant: Tenant, customer: Customer, *, kind: str = "", before: int | None = None) -> Page:
+def timeline(picture: Picture, *, kind: str = "", before: int | None = None) -> Page:
     """Newest first."""
+    tenant = picture.tenant
     movements = EntryLot.objects.filter(tenant=tenant).select_related("lot").order_by("id")
-    entries = Entry.objects.filter(tenant=tenant, customer=customer).select_related("store", "hold")
+    entries = Entry.objects.filter(tenant=tenant, customer__in=picture.history).select_related("store", "hold")
     if kind in set(Kind):
         entries = entries.filter(kind=kind)
     if before:
@@ -273,7 +281,9 @@ def lots_of(picture: Picture) -> Sequence[Lot]:
 def evaluations_of(picture: Picture) -> Sequence[BonusEvaluation]:
     """How bonus rules judged the newest bills, with the bill's number and the first condition that was not met."""
     rows = (
-        BonusEvaluation.objects.filter(tenant=picture.tenant, customer=picture.customer).select_related("bonus").order_by("-id")
+        BonusEvaluation.objects.filter(tenant=picture.tenant, customer__in=picture.history)
+        .select_related("bonus")
+        .order_by("-id")
     )
     found = list(rows[:EVALUATIONS_SHOWN])
     bills = Bill.objects.filter(tenant=picture.tenant, pk__in=[row.bill_id for row in found if row.bill_id])
@@ -286,7 +296,7 @@ def evaluations_of(picture: Picture) -> Sequence[BonusEvaluation]:
 
 def bills_of(picture: Picture) -> list[Traced]:
     """The newest bills with their five stops; four queries, however many bills."""
-    rows = Bill.objects.filter(tenant=picture.tenant, customer=picture.customer).select_related("store").order_by("-billed_at")
+    rows = Bill.objects.filter(tenant=picture.tenant, customer__in=picture.history).select_related("store").order_by("-billed_at")
     bills = list(rows[:BILLS_SHOWN])
     ids = [bill.pk for bill in bills]
     received: dict[int, Delivery] = {}

@@ -96,6 +96,9 @@ def customer360(request: HttpRequest, pk: int) -> HttpResponse:
     access = access_of(request)
     access.require(Act.VIEW_CUSTOMERS)
     customer = gate.get(Customer, pk, access=access)
+    if customer.merged_into_id is not None:
+        messages.info(request, f"{customer} was merged into this customer. Points, bills and history stand here.")
+        return redirect("admin:customer360", customer.merged_into_id)
     seen = picture.load(access.tenant, customer, now=timezone.now())
     tab = request.GET.get("tab", "")
     tab = tab if tab in TABS else "timeline"
@@ -104,10 +107,8 @@ def customer360(request: HttpRequest, pk: int) -> HttpResponse:
     context: dict[str, Any] = {}
     match tab:
         case "timeline":
-            context["page"] = picture.timeline(
-                access.tenant, customer, kind=kind, before=int(before) if before.isdecimal() else None
-            )
-            context["kinds"] = [(value.value, title) for value, title in picture.TITLES.items() if value is not Kind.MERGE]
+            context["page"] = picture.timeline(seen, kind=kind, before=int(before) if before.isdecimal() else None)
+            context["kinds"] = [(value.value, title) for value, title in picture.TITLES.items()]
         case "holds":
             context["holds"] = picture.holds_of(seen)
         case "bills":

@@ -9,7 +9,9 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from loyalty import identity
 from loyalty.models import Customer, Entry, Hold
+from tenants.actors import SYSTEM
 from tenants.models import AuditEvent, Membership, Tenant
 from tests import builders
 from tests.builders import balance
@@ -340,3 +342,15 @@ def test_a_list_answers_only_the_filters_that_it_offers(as_bob: Client, meera: C
 
 def test_a_customer_s_address_that_is_none_is_404(as_bob: Client, kulfi: Tenant) -> None:
     assert as_bob.get("/admin/loyalty/customer/abc/change/").status_code in (302, 404)
+
+
+@pytest.mark.case(95)
+def test_a_merged_customer_opens_as_the_survivor_with_the_whole_history(as_bob: Client, kulfi: Tenant) -> None:
+    old, meera = builders.customer(kulfi, "+919840054321", name="Meera Old"), builders.customer(kulfi)
+    builders.deliver(kulfi, builders.bill("OLD-1", mobile="+919840054321"))
+    identity.merge(kulfi, old.pk, meera.pk, reason="the same person", actor=SYSTEM, now=timezone.now())
+    page = as_bob.get(reverse("admin:customer360", args=[old.pk]), follow=True)
+    assert page.redirect_chain[0][0] == reverse("admin:customer360", args=[meera.pk])
+    text = page.content.decode()
+    assert "Meera Old was merged into this customer" in text
+    assert "OLD-1" in text
