@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
-from django_scopes import scope
+from django_scopes import scope, scopes_disabled
 
 from integrations.models import Delivery
+from loyalty import tasks
 from loyalty.models import Hold, ProgrammeVersion
-from tenants.models import AuditEvent, Store, Tenant
+from tenants.models import AuditEvent, ScheduledRun, Store, Tenant
 from tests import builders
-from tests.builders import bill
+from tests.builders import bill, deliver
 from tests.client import ApiClient
 
 
@@ -122,3 +123,46 @@ def test_store_modes_are_the_tenants_unless_said(kulfi: Tenant) -> None:
     run("create_store", "kulfi-house", "K9", "--mode", "payment")
     modes = {store.code: store.modes.get().mode for store in Store.objects.filter(code__in=["K8", "K9"])}
     assert modes == {"K8": "discount", "K9": "payment"}
+
+
+@pytest.mark.django_db
+def test_a_tenant_with_waiting_points_or_visits_is_made() -> None:
+    run("create_tenant", "waits", "--pending-days", "14", "--validity-days", "0")
+    run("create_tenant", "visits", "--programme", "visit_count")
+    with scopes_disabled():
+        found = ProgrammeVersion.objects.order_by("id").values_list("kind", "pending_days", "validity_days")
+        assert list(found) == [("purchase_amount", 14, 0), ("visit_count", 0, 365)]
+
+
+@pytest.mark.case(73)
+def test_what_falls_due_is_done_by_command_as_of_a_day(kulfi: Tenant, settings: Any) -> None:
+    settings.ALLOW_AS_OF = True
+    ProgrammeVersion.objects.update(pending_days=10, validity_days=20)
+    deliver(kulfi, bill("A1"))
+    day = [(timezone.now() + timedelta(days=days)).isoformat() for days in (0, 11, 31)]
+    assert run("activate_pending", "--as-of", day[0]) == {"done": 0, "points": 0, "failed": []}
+    assert run("activate_pending", "--as-of", day[1]) == {"done": 1, "points": 10, "failed": []}
+    assert run("expire_lots", "--as-of", day[1]) == {"done": 0, "points": 0, "failed": []}
+    assert run("expire_lots", "--as-of", day[2]) == {"done": 1, "points": 10, "failed": []}
+    assert run("expire_lots", "--as-of", day[2]) == {"done": 0, "points": 0, "failed": []}
+
+
+def test_the_timetables_tasks_leave_a_row_each(kulfi: Tenant) -> None:
+    for task in (tasks.expire_lots, tasks.activate_pending, tasks.seal_entries, tasks.release_expired_holds):
+        task()
+    jobs = {"expire_lots", "activate_pending", "seal_entries", "release_expired_holds"}
+    assert set(ScheduledRun.objects.values_list("job", flat=True)) == jobs
+
+
+def test_a_seeded_tenant_has_consistent_books(kulfi: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("config.bench.seeding.VACUUM", ())
+    assert run("seed", "--tenant", "kulfi-house", "--customers", "3", "--entries", "25") == {"customers": 3, "entries": 24}
+    assert run("audit_ledger", "--tenant", "kulfi-house")["entries"] == 24
+    assert exit_code("seed", "--tenant", "kulfi-house", "--customers", "5", "--entries", "2") == 2
+
+
+def test_an_audit_by_name_goes_on_and_says_the_same(kulfi: Tenant) -> None:
+    deliver(kulfi, bill("A1"))
+    first = run("audit_ledger", "--tenant", "kulfi-house", "--run", "monday")
+    assert run("audit_ledger", "--tenant", "kulfi-house", "--run", "monday") == first
+    assert first["laws"] == {str(law): 0 for law in range(1, 12)}

@@ -9,11 +9,13 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from loyalty import campaigns, operations
+from loyalty.account import Account, Effect
 from loyalty.bonus import Campaign, Condition, Operator, Person, Subject, check_campaign, judge
 from loyalty.earning import Purchase, PurchaseLine, SoFar
 from loyalty.models import Bonus, BonusEvaluation, Cohort, Customer, Entry
 from loyalty.programmes import create_bonus
 from loyalty.simulator import simulate
+from loyalty.state import Kind, Terms
 from tenants.actors import SYSTEM
 from tenants.errors import DomainError
 from tenants.models import Store, Tenant
@@ -235,3 +237,19 @@ def test_the_simulator_says_what_the_booking_does_and_writes_nothing(kulfi: Tena
     booked = Entry.objects.exclude(bill_id=None).earliest("id").bill_id
     again = simulate(kulfi, purchase_of_today(kulfi), store_id=store.pk, customer_id=meera.pk, without_bill=booked)
     assert again.total == before.total
+
+
+@pytest.mark.case(63)
+def test_a_threshold_bonus_that_what_is_kept_does_not_deserve_is_taken_back_whole() -> None:
+    """The rules judge what is kept of the bill; the ledger takes the bonus back by its own lot."""
+    threshold = campaign(condition("net", "at_least", "500"))
+    account = Account(1)
+    granted = account.grant(100, kind=Kind.BONUS, terms=Terms(TUESDAY.date(), None), today=TUESDAY.date())
+    granted.id = 1
+    kept = Purchase(TUESDAY, "K1", D("300"), D(0), (PURCHASE.lines[1],))
+    assert judge(threshold, PURCHASE, person=Person(), so_far=SoFar(), earns=8).awarded
+    assert not judge(threshold, kept, person=Person(), so_far=SoFar(), earns=3).awarded
+    effect = Effect.of(granted, lots=account.lots)
+    assert effect is not None
+    account.rollback([(effect, effect.points)], today=TUESDAY.date())
+    assert account.available == 0

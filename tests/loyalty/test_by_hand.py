@@ -243,3 +243,26 @@ def test_a_sweep_goes_on_past_a_customer_it_cannot_do(kulfi: Tenant, monkeypatch
     run = sweeps.expire_lots(kulfi, now=timezone.now())
     assert (run.points, list(run.failed)) == (5, [f"customer {first.pk}"])
     assert balance(second) == (0, 0, 0, 0)
+
+
+@pytest.mark.case(68)
+def test_debts_outlive_the_setting_and_are_still_paid(lenient_kulfi: Tenant) -> None:
+    meera = builders.customer(lenient_kulfi)
+    adjust(meera, -30, allow_debt=True)
+    lenient_kulfi.negative_allowed = False
+    lenient_kulfi.save()
+    meera = Customer.objects.get()
+    with pytest.raises(DomainError, match="Only 0 points are available"):
+        adjust(meera, -1, key="a2", allow_debt=True)
+    builders.issue(lenient_kulfi, meera, 50)
+    assert balance(meera) == (0, 20, 0, 0)
+
+
+@pytest.mark.case(62)
+def test_an_earning_is_taken_back_as_it_was_whatever_the_rule_says_now(kulfi: Tenant) -> None:
+    meera = builders.customer(kulfi)
+    deliver(kulfi, bill("A1"))
+    booked = Entry.objects.get().operation
+    ProgrammeVersion.objects.update(earn_per=1)
+    reverse(kulfi, booked)
+    assert balance(meera) == (0, 0, 0, 0)
