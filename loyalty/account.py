@@ -32,7 +32,7 @@ from tenants.errors import DomainError
 class Effect:
     """What an entry of an earlier operation did, as far as nothing has undone it yet.
 
-    `points`: what still stands of it; `credit`: whether it gave points. `parts` of a debit: where its points came from, last drawn
+    `points`: what was not undone of it; `credit`: whether it gave points. `parts` of a debit: where its points came from, last drawn
     first; of a credit: the lots it gave to. `debt`: what could not be covered. `cleared`: what it let the customer off.
     `expiry`: the lots whose date it moved, with the date before.
     """
@@ -50,9 +50,9 @@ class Effect:
 
     @classmethod
     def of(cls, entry: Entry, *, lots: Iterable[Lot]) -> "Effect | None":
-        """None: nothing in it can be undone (a hold, a release, an activation, a reversal, a merge)."""
+        """None: nothing in it can be undone (a hold, a release with what it let expire, an activation, a reversal with its debt, a merge)."""
         kind = entry.kind
-        if kind is Kind.DEBT:
+        if kind is Kind.DEBT and (entry.of_entry is None or entry.of_kind is Kind.ROLLBACK):
             return cls(entry.id, kind, entry.owed, of_kind=entry.of_kind, debt=entry.debt, hold=entry.hold)
         if kind is Kind.EXTEND:
             by_id = {lot.id: lot for lot in lots}
@@ -61,7 +61,8 @@ class Effect:
         if kind in (Kind.EARN, Kind.BONUS, Kind.ISSUE, Kind.RESTORE) or (kind is Kind.ADJUST and entry.lot is not None):
             given = tuple((move.lot, move.bucket, move.delta) for move in entry.movements if move.lot and move.delta > 0)
             return cls(entry.id, kind, sum(part[2] for part in given), credit=True, parts=given, cleared=_cleared(entry))
-        if kind in (Kind.REDEEM, Kind.CAPTURE, Kind.EXPIRE, Kind.ROLLBACK, Kind.ADJUST, Kind.RESET):
+        debits = (Kind.REDEEM, Kind.CAPTURE, Kind.EXPIRE, Kind.ROLLBACK, Kind.ADJUST, Kind.RESET)
+        if kind in debits and not (kind is Kind.EXPIRE and entry.hold):
             taken = tuple(
                 (move.lot, Bucket.PENDING if move.bucket is Bucket.PENDING else Bucket.AVAILABLE, -move.delta)
                 for move in reversed(entry.movements)
@@ -70,6 +71,13 @@ class Effect:
             return cls(entry.id, kind, sum(part[2] for part in taken), parts=taken, cleared=_cleared(entry), hold=entry.hold)
         return None
 
+    @property
+    def standing(self) -> int:
+        """What can still be taken back or given back: not what was undone, nor what of a credit ran out unspent."""
+        if not self.credit:
+            return self.points
+        return max(0, self.points - sum(lot.expired for lot in dict.fromkeys(lot for lot, _, _ in self.parts)))
+
     def used(self, points: int, *, wholly: bool) -> None:
         """So many of its points were undone before. `wholly`: dates and cleared debts, which are undone once, were as well."""
         self.points -= min(points, self.points)
@@ -77,6 +85,14 @@ class Effect:
             self.parts = _split(self.parts, points)[1]
         if wholly:
             self.cleared, self.expiry = 0, ()
+
+
+def effects_of(entries: Iterable[Entry], *, lots: Iterable[Lot]) -> list[Effect]:
+    """What the entries of one operation did. What a credit let expire on its way is no effect of its own."""
+    lots = list(lots)
+    found = [effect for entry in entries if (effect := Effect.of(entry, lots=lots))]
+    alone = all(effect.kind is Kind.EXPIRE for effect in found)
+    return [effect for effect in found if alone or effect.kind is not Kind.EXPIRE]
 
 
 class Account(State):
@@ -314,7 +330,7 @@ class Account(State):
         takes: list[Take] = []
         for effect in effects:
             if effect.credit:
-                takes += self.taking_back([(effect, effect.points)], missing=missing, kind=Kind.REVERSAL)
+                takes += self.taking_back([(effect, effect.standing)], missing=missing, kind=Kind.REVERSAL)
             else:
                 returns += self.giving_back([effect], effect.points, kind=Kind.REVERSAL)
             if effect.cleared:
@@ -497,8 +513,8 @@ def _split(
 
 
 def _check_standing(effect: Effect | None, points: int) -> None:
-    if effect is None or points > effect.points:
-        standing = effect.points if effect else 0
+    standing = effect.standing if effect else 0
+    if points > standing:
         raise DomainError(
             "beyond_effect", f"Only {standing} points of this are left to undo, {points} were asked for. Undo at most that.",
             standing=standing, points=points,

@@ -22,6 +22,12 @@ FIND = """
     SELECT customer_id, mobile FROM loyalty_customeralias
     WHERE tenant_id = %(tenant)s AND mobile = ANY(%(mobiles)s) AND valid_until IS NULL
 """
+SURVIVOR = """
+    WITH RECURSIVE chain (id, next) AS (
+        SELECT id, merged_into_id FROM loyalty_customer WHERE tenant_id = %(tenant)s AND id = %(customer)s
+        UNION SELECT c.id, c.merged_into_id FROM loyalty_customer c JOIN chain ON c.id = chain.next WHERE c.tenant_id = %(tenant)s
+    ) SELECT id FROM chain WHERE next IS NULL
+"""
 INSERT_STUBS = """
     INSERT INTO loyalty_customer (tenant_id, mobile, name, email, tier, status, joined_on)
     SELECT %s, rows.*  FROM (SELECT mobile, name, email, '' AS tier, 'active' AS status, joined_on
@@ -97,6 +103,13 @@ def find_or_create(tenant: Tenant, stubs: Mapping[str, Stub]) -> dict[str, int]:
         cursor.execute(INSERT_STUBS, [tenant.pk, *(list(column) for column in columns)])
         cursor.execute(INSERT_BALANCES, [tenant.pk, [row[0] for row in cursor.fetchall()]])
     return find(tenant, stubs)
+
+
+def survivor(tenant: Tenant, customer_id: int) -> int:
+    """Whom the customer's points belong to now: themselves, or whoever they were merged into, however often."""
+    with connection.cursor() as cursor:
+        cursor.execute(SURVIVOR, {"tenant": tenant.pk, "customer": customer_id})
+        return int(cursor.fetchone()[0])
 
 
 def find_or_stub(tenant: Tenant, mobile: str, *, now: datetime) -> int:

@@ -6,7 +6,7 @@ from datetime import date, datetime
 
 from django.db.models import Sum
 
-from loyalty import ledger
+from loyalty import customers, ledger
 from loyalty.account import Account, Effect
 from loyalty.ledger import Operation, Whole, checked_reason, content_hash
 from loyalty.models import Entry
@@ -158,7 +158,7 @@ def reverse(
     )
     if first is None:
         raise DomainError("operation_unknown", "There is no such operation. Choose it from the timeline.", operation=operation_id)
-    customer_id = first.customer.merged_into_id or first.customer_id
+    customer_id = customers.survivor(tenant, first.customer_id)
     today = today_at(tenant, first.store, now)
     content = content_hash("reverse", operation_id)
     operation = Operation(actor, reason, f"reverse:{operation_id}", content, now, today, first.store_id, first.bill_id)
@@ -174,6 +174,9 @@ def reverse(
 
 def standing(whole: Whole) -> Sequence[Effect]:
     """What of an operation can be undone. Raises: DomainError `not_reversible`, `nothing_to_undo`."""
+    effects = [effect for effect in whole.effects if effect.standing or effect.cleared or effect.expiry]
+    if effects:
+        return effects
     others = {
         Kind.HOLD: "It blocks points; release them instead.",
         Kind.MERGE: "It merged two customers; undo the merge instead.",
@@ -182,10 +185,7 @@ def standing(whole: Whole) -> Sequence[Effect]:
     for kind, instead in others.items():
         if kind in whole.kinds:
             raise DomainError("not_reversible", f"This operation cannot be undone. {instead}", kind=kind.value)
-    effects = [effect for effect in whole.effects if effect.points or effect.cleared or effect.expiry]
-    if not effects:
-        raise DomainError("nothing_to_undo", "Nothing of this operation is left to undo. Nothing was changed.")
-    return effects
+    raise DomainError("nothing_to_undo", "Nothing of this operation is left to undo. Nothing was changed.")
 
 
 def _first_result(tenant: Tenant, customer_id: int, operation_id: int) -> Posted:

@@ -72,7 +72,8 @@ TRANSITIONS: dict[HoldState, frozenset[HoldState]] = {
 class Lot:
     """Points granted at one time. Its id is its granting entry's, 0 until written.
 
-    `expires_on` is the first day on which its points can no longer be spent; None: never.
+    `expires_on` is the first day on which its points can no longer be spent; None: never. `expired`: what of it ran out unspent; known
+    where it is needed, for lots whose granting is to be undone.
     """
 
     granted_on: date
@@ -82,6 +83,7 @@ class Lot:
     pending: int = 0
     available: int = 0
     held: int = 0
+    expired: int = 0
 
     def lapsed(self, today: date) -> bool:
         return self.expires_on is not None and self.expires_on <= today
@@ -157,6 +159,11 @@ class Entry:
     snapshot: dict[str, Any] | None = None
     operation: Any = None
     id: int = 0
+
+    @property
+    def expires(self) -> bool:
+        """Whether it lets points run out, or takes that back."""
+        return self.kind is Kind.EXPIRE or self.of_kind is Kind.EXPIRE
 
     @property
     def empty(self) -> bool:
@@ -253,6 +260,8 @@ class State:
             lot.pending += delta
             entry.pending += delta
             self.pending += delta
+        if entry.expires:
+            lot.expired -= delta
         entry.movements.append(Movement(lot, bucket, delta, debt))
 
     def offset(self, entry: Entry, lot: Lot, points: int) -> None:
@@ -302,7 +311,7 @@ class State:
         undone = self.entries[mark[0] :]
         for entry in undone:
             for move in entry.movements:
-                self._unmove(move)
+                self._unmove(entry, move)
         for entry in undone:
             if entry.debt is not None:
                 self.debts.remove(entry.debt)
@@ -318,8 +327,9 @@ class State:
                 setattr(thing, name, value)
         del self._changes[mark[1] :]
 
-    def _unmove(self, move: Movement) -> None:
+    def _unmove(self, entry: Entry, move: Movement) -> None:
         if move.lot is not None:
+            move.lot.expired += move.delta if entry.expires else 0
             setattr(move.lot, move.bucket.value, getattr(move.lot, move.bucket.value) - move.delta)
             setattr(self, move.bucket.value, getattr(self, move.bucket.value) - move.delta)
         if move.debt is not None and move.delta < 0:

@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from loyalty.account import Account, Effect, merge
+from loyalty.account import Account, Effect, effects_of, merge
 from loyalty.netting import Grant, Missing, Settled, Spend, settle
 from loyalty.state import LOT_BUCKETS, Bucket, Entry, Hold, HoldState, Kind, Terms
 from tenants.errors import DomainError
@@ -81,7 +81,7 @@ class AccountMachine(RuleBasedStateMachine):
                 entry.lot.id = self.number
             if entry.debt is not None:
                 entry.debt.id = self.number
-        found = [effect for entry in written if (effect := Effect.of(entry, lots=self.account.lots))]
+        found = effects_of(written, lots=self.account.lots)
         if undoable and found:
             self.past.append(found)
         return result
@@ -215,9 +215,9 @@ class AccountMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.past)
     @rule(data=st.data(), part=st.integers(1, 100))
     def a_return_takes_points_back(self, data: st.DataObject, part: int) -> None:
-        credits = [effect for effect in data.draw(st.sampled_from(self.past)) if effect.credit and effect.points]
+        credits = [effect for effect in data.draw(st.sampled_from(self.past)) if effect.credit and effect.standing]
         for effect in credits[:1]:
-            count = max(1, effect.points * part // 100)
+            count = max(1, effect.standing * part // 100)
             own = sum(lot.pending for lot in {id(lot): lot for lot, _, _ in effect.parts}.values())
             settled = self.did(partial(self.account.rollback, [(effect, count)], today=self.today))
             self.model.pending -= min(own, count)
@@ -374,7 +374,7 @@ def gives(debits: list[Effect], count: int) -> int:
 def worth_undone(effects: list[Effect]) -> int:
     """What undoing all of these adds to what the customer has."""
     given = sum(gives([effect], effect.points) for effect in effects if not effect.credit)
-    return given - sum(effect.points for effect in effects if effect.credit) - sum(effect.cleared for effect in effects)
+    return given - sum(effect.standing for effect in effects if effect.credit) - sum(effect.cleared for effect in effects)
 
 
 def _extendable(lot: Any, today: date) -> bool:

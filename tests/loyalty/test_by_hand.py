@@ -266,3 +266,50 @@ def test_an_earning_is_taken_back_as_it_was_whatever_the_rule_says_now(kulfi: Te
     ProgrammeVersion.objects.update(earn_per=1)
     reverse(kulfi, booked)
     assert balance(meera) == (0, 0, 0, 0)
+
+
+def test_an_undone_bill_takes_nothing_for_points_that_ran_out_unspent(kulfi: Tenant) -> None:
+    meera = builders.customer(kulfi)
+    deliver(kulfi, bill("A1"))
+    Lot.objects.update(expires_on=today(kulfi))
+    sweeps.expire_lots(kulfi, now=timezone.now())
+    builders.issue(kulfi, meera, 50)
+    booked = Entry.objects.earliest("id").operation
+    with pytest.raises(DomainError, match="Nothing of this operation is left"):
+        reverse(kulfi, booked)
+    assert balance(meera) == (0, 50, 0, 0)
+
+
+def test_a_bill_that_lapsed_on_arrival_is_undone_without_a_trace_in_the_balance(kulfi: Tenant) -> None:
+    meera = builders.customer(kulfi, points=50)
+    ProgrammeVersion.objects.update(validity_days=1)
+    kulfi.refresh_from_db()
+    deliver(kulfi, paid_with_points("A1", 20, net="1020.00", bill_date=(timezone.now() - timedelta(days=3)).isoformat()))
+    booked = Entry.objects.filter(bill_id__isnull=False).earliest("id").operation
+    assert kinds(booked) == ["redeem", "earn", "expire"]
+    undone = reverse(kulfi, booked)
+    assert (kinds(undone.operation), balance(meera)) == (["reversal of redeem"], (0, 50, 0, 0))
+
+
+@pytest.mark.case(2, 21)
+def test_a_late_completion_is_undone_to_its_lots_and_what_lapsed_expires(kulfi: Tenant) -> None:
+    meera = builders.customer(kulfi, points=50)
+    held = builders.hold(kulfi, meera, 50)
+    Lot.objects.update(expires_on=today(kulfi))
+    builders.release(kulfi, held)
+    assert balance(meera) == (0, 0, 0, 0)
+    deliver(kulfi, paid_with_points("A1", 50, net="50.00", reference=held.reference))
+    booked = Entry.objects.filter(bill_id__isnull=False).earliest("id").operation
+    assert kinds(booked) == ["reversal of expire", "redeem"]
+    assert kinds(reverse(kulfi, booked).operation) == ["reversal of redeem", "expire"]
+    assert balance(meera) == (0, 0, 0, 0)
+
+
+def test_an_undo_with_debt_cannot_be_undone_by_its_debt(lenient_kulfi: Tenant) -> None:
+    meera = builders.customer(lenient_kulfi)
+    added = adjust(meera, 100)
+    adjust(meera, -60, key="a2")
+    undone = reverse(lenient_kulfi, added.operation)
+    with pytest.raises(DomainError, match="It undid something itself"):
+        reverse(lenient_kulfi, undone.operation)
+    assert balance(meera) == (0, 0, 0, 60)
