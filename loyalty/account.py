@@ -73,7 +73,12 @@ class Effect:
 
     @property
     def standing(self) -> int:
-        """What can still be taken back or given back: not what was undone, nor what of a credit ran out unspent."""
+        """What can still be taken back or given back.
+
+        Not what was undone; of a credit, not what ran out unspent; of a debt, not what an agent let the customer off.
+        """
+        if self.debt is not None:
+            return min(self.points, self.debt.unpaid + sum(paid for _, paid in self.debt.payers))
         if not self.credit:
             return self.points
         return max(0, self.points - sum(lot.expired for lot in dict.fromkeys(lot for lot, _, _ in self.parts)))
@@ -332,7 +337,7 @@ class Account(State):
             if effect.credit:
                 takes += self.taking_back([(effect, effect.standing)], missing=missing, kind=Kind.REVERSAL)
             else:
-                returns += self.giving_back([effect], effect.points, kind=Kind.REVERSAL)
+                returns += self.giving_back([effect], effect.standing, kind=Kind.REVERSAL)
             if effect.cleared:
                 takes.append(Take(Kind.REVERSAL, effect.cleared, of_kind=effect.kind, of_entry=effect.entry_id, missing=missing))
                 self.change(effect, cleared=0)
@@ -360,7 +365,7 @@ class Account(State):
         """
         returns = []
         for effect in reversed(effects):
-            count = min(points, effect.points)
+            count = min(points, effect.standing)
             if not count:
                 continue
             points -= count

@@ -7,7 +7,6 @@ No other code writes an entry, a lot, a hold or a balance.
 import hashlib
 import json
 import re
-from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,8 +15,9 @@ from typing import Any
 
 from django.db import OperationalError, connection, transaction
 
-from loyalty.account import Account, Effect, effects_of
-from loyalty.state import Bucket, Debt, Entry, Hold, HoldState, Kind, Lot, Movement
+from loyalty.account import Account
+from loyalty.past import Past, Whole
+from loyalty.state import Debt, Entry, Hold, HoldState, Kind, Lot
 from tenants import crash
 from tenants.actors import Actor
 from tenants.errors import DomainError
@@ -57,30 +57,6 @@ LOAD_DEBTS = """
            e.owed + coalesce((SELECT sum(m.delta)::bigint FROM loyalty_entrylot m WHERE m.debt_id = e.id AND m.delta < 0), 0)
     FROM loyalty_entry e WHERE e.tenant_id = %s AND e.customer_id = ANY(%s) AND e.owed > 0 ORDER BY e.id
 """
-#: The entries of some operations. All of one operation share a key, and the key has an index.
-LOAD_OPERATIONS = """
-    SELECT id, customer_id, operation, kind, of_kind, pending, available, held, owed, hold_id, of_entry_id, snapshot FROM loyalty_entry
-    WHERE tenant_id = %s AND key IN (SELECT key FROM loyalty_entry WHERE tenant_id = %s AND id = ANY(%s)) AND operation = ANY(%s)
-    ORDER BY id
-"""
-LOAD_MOVEMENTS = "SELECT entry_id, lot_id, bucket, delta, debt_id FROM loyalty_entrylot WHERE entry_id = ANY(%s) ORDER BY id"
-#: How many points of an entry were undone, without what those entries paid of debts on the way; whether at all; and, of a debt, where a
-#: merge has carried it.
-LOAD_UNDONE = """
-    SELECT x.of_entry_id, coalesce(sum(CASE WHEN x.kind = 'debt' THEN x.owed ELSE m.points END) FILTER (WHERE x.kind <> 'merge'), 0)::bigint,
-           count(*) FILTER (WHERE x.kind <> 'merge'), max(x.id) FILTER (WHERE x.kind = 'merge' AND x.owed > 0)
-    FROM loyalty_entry x LEFT JOIN LATERAL (
-        SELECT sum(abs(delta)) AS points FROM loyalty_entrylot
-        WHERE entry_id = x.id AND NOT (lot_id IS NOT NULL AND debt_id IS NOT NULL AND delta < 0)
-    ) m ON true
-    WHERE x.tenant_id = %s AND x.of_entry_id = ANY(%s) GROUP BY x.of_entry_id
-"""
-#: What ran out unspent of lots.
-LOAD_EXPIRED = """
-    SELECT m.lot_id, -sum(m.delta)::bigint FROM loyalty_entrylot m JOIN loyalty_entry e ON e.id = m.entry_id
-    WHERE m.tenant_id = %s AND m.lot_id = ANY(%s) AND (e.kind = 'expire' OR e.kind = 'reversal' AND e.of_kind = 'expire') GROUP BY m.lot_id
-"""
-LOAD_PAYMENTS = "SELECT debt_id, lot_id, delta FROM loyalty_entrylot WHERE debt_id = ANY(%s) AND lot_id IS NOT NULL ORDER BY id"
 LOCK_KEY = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
 FIND_KEY = "SELECT operation, customer_id, fingerprint FROM loyalty_entry WHERE tenant_id = %s AND key = %s ORDER BY seq"
 
@@ -187,15 +163,6 @@ class CustomerMerged(DomainError):
             customer=customer_id, into=into,
         )  # fmt: skip
         self.into = into
-
-
-@dataclass(frozen=True, slots=True)
-class Whole:
-    """An operation as it was posted, and what of it can still be undone, in the order of its entries."""
-
-    customer_id: int
-    effects: list[Effect]
-    kinds: frozenset[Kind]
 
 
 class Book:
@@ -420,7 +387,7 @@ def _load(
         if spending is not None:
             for account in accounts.values():
                 account.lots_known = account.customer_id in spending
-        past = _Past.load(cursor, tenant, undo) if undo else _Past()
+        past = Past.load(cursor, tenant, undo) if undo else Past()
         holding = [account.customer_id for account in accounts.values() if account.held]
         holds, owners = _load_holds(cursor, tenant, holding, [*hold_ids, *past.hold_ids])
         parts: list[tuple[int, int, int | None, int | None]] = []
@@ -461,100 +428,6 @@ def _load_accounts(cursor: Any, tenant: Tenant, ids: list[int], statement: str) 
             version=version,
         )  # fmt: skip
     return accounts
-
-
-class _Past:
-    """Earlier operations, loaded to be undone: their entries, movements, what was undone of them, and who paid their debts."""
-
-    def __init__(self) -> None:
-        self.entries: list[tuple[Any, ...]] = []
-        self.movements: dict[int, list[tuple[int | None, str, int, int | None]]] = defaultdict(list)
-        self.undone: dict[int, tuple[int, int, int | None]] = {}
-        self.expired: dict[int, int] = {}
-        self.payments: dict[int, list[tuple[int, int]]] = defaultdict(list)
-
-    @classmethod
-    def load(cls, cursor: Any, tenant: Tenant, operations: list[int]) -> "_Past":
-        past = cls()
-        cursor.execute(LOAD_OPERATIONS, [tenant.pk, tenant.pk, operations, operations])
-        past.entries = [(*row[:-1], json.loads(row[-1]) if isinstance(row[-1], str) else row[-1]) for row in cursor.fetchall()]
-        ids = [row[0] for row in past.entries]
-        cursor.execute(LOAD_MOVEMENTS, [ids])
-        for entry_id, *movement in cursor.fetchall():
-            past.movements[entry_id].append(tuple(movement))
-        cursor.execute(LOAD_UNDONE, [tenant.pk, ids])
-        past.undone = {row[0]: row[1:] for row in cursor.fetchall()}
-        granted = [move[0] for moves in past.movements.values() for move in moves if move[0] and move[2] > 0]
-        if granted:
-            cursor.execute(LOAD_EXPIRED, [tenant.pk, granted])
-            past.expired = dict(cursor.fetchall())
-        debts = [row[0] for row in past.entries if row[3] == Kind.DEBT]
-        debts += [row[2] for row in past.undone.values() if row[2]]
-        if debts:
-            cursor.execute(LOAD_PAYMENTS, [debts])
-            for debt_id, lot_id, delta in cursor.fetchall():
-                past.payments[debt_id].append((lot_id, delta))
-        return past
-
-    @property
-    def hold_ids(self) -> list[int]:
-        return [row[9] for row in self.entries if row[9]]
-
-    @property
-    def lot_ids(self) -> list[int]:
-        moved = [move[0] for moves in self.movements.values() for move in moves if move[0]]
-        extended = [each["lot"] for row in self.entries if row[3] == Kind.EXTEND for each in row[11]["lots"]]
-        return [*moved, *extended, *(lot_id for payments in self.payments.values() for lot_id, _ in payments)]
-
-    def wholes(self, lots: dict[int, Lot], holds: dict[int, Hold], debts: dict[int, Debt]) -> dict[int, Whole]:
-        for lot_id, points in self.expired.items():
-            lots[lot_id].expired = points
-        entries: dict[int, list[Entry]] = defaultdict(list)
-        owners: dict[int, int] = {}
-        for row in self.entries:
-            entries[row[2]].append(self._entry(row, lots, holds, debts))
-            owners[row[2]] = row[1]
-        found = {}
-        for operation, of_it in entries.items():
-            effects = effects_of(of_it, lots=lots.values())
-            for effect in effects:
-                points, times, _ = self.undone.get(effect.entry_id, (0, 0, None))
-                effect.used(points, wholly=times > 0)
-            found[operation] = Whole(owners[operation], effects, frozenset(entry.kind for entry in of_it))
-        return found
-
-    def _entry(self, row: tuple[Any, ...], lots: dict[int, Lot], holds: dict[int, Hold], debts: dict[int, Debt]) -> Entry:
-        entry_id, _, _, kind, of_kind, pending, available, held, owed, hold_id, of_entry, snapshot = row
-        entry = Entry(
-            Kind(kind), pending, available, held, owed, of_kind=Kind(of_kind) if of_kind else None, of_entry=of_entry, id=entry_id,
-            snapshot=snapshot, hold=holds.get(hold_id),
-        )  # fmt: skip
-        entry.movements = [
-            Movement(lots[lot_id] if lot_id else None, Bucket(bucket), delta, Debt(debt_id, 0) if debt_id else None)
-            for lot_id, bucket, delta, debt_id in self.movements[entry_id]
-        ]
-        if entry.kind is Kind.ADJUST and entry.movements and entry.movements[0].delta > 0:
-            entry.lot = entry.movements[0].lot
-        if entry.kind is Kind.DEBT:
-            entry.debt = self._debt(entry_id, lots, debts)
-        return entry
-
-    def _debt(self, entry_id: int, lots: dict[int, Lot], debts: dict[int, Debt]) -> Debt:
-        """A debt that a merge carried over is unpaid at the survivor; its payers are those of both."""
-        carried = self.undone.get(entry_id, (0, 0, None))[2]
-        debt = debts.get(carried or entry_id) or Debt(carried or entry_id, 0)
-        payers: list[tuple[Lot, int]] = []
-        for lot_id, delta in (*self.payments[entry_id], *(self.payments[carried] if carried else ())):
-            if delta < 0:
-                payers.append((lots[lot_id], -delta))
-                continue
-            while delta:
-                lot, paid = payers.pop()
-                delta, paid = delta - min(delta, paid), paid - min(delta, paid)
-                if paid:
-                    payers.append((lot, paid))
-        debt.payers = tuple(payers)
-        return debt
 
 
 def _load_holds(cursor: Any, tenant: Tenant, holding: list[int], hold_ids: list[int]) -> tuple[dict[int, Hold], dict[int, int]]:

@@ -8,9 +8,10 @@ from django.db.models import Sum
 
 from loyalty import customers, ledger
 from loyalty.account import Account, Effect
-from loyalty.ledger import Operation, Whole, checked_reason, content_hash
+from loyalty.ledger import Operation, checked_reason, content_hash
 from loyalty.models import Entry
 from loyalty.netting import Missing
+from loyalty.past import Whole
 from loyalty.programmes import RuleBook
 from loyalty.state import Kind
 from tenants.actors import Actor

@@ -230,14 +230,13 @@ class AccountMachine(RuleBasedStateMachine):
         debits = [
             effect
             for effect in data.draw(st.sampled_from(self.past))
-            if (effect.kind in spent or (effect.kind is Kind.DEBT and effect.of_kind is Kind.REDEEM)) and effect.points
+            if (effect.kind in spent or (effect.kind is Kind.DEBT and effect.of_kind is Kind.REDEEM)) and effect.standing
         ]
         if debits:
-            count = max(1, sum(effect.points for effect in debits) * part // 100)
+            count = max(1, sum(effect.standing for effect in debits) * part // 100)
             mark = len(self.account.entries)
-            given = gives(debits, count)
             self.did(lambda: self.account.restore(debits, count, today=self.today))
-            self.model.net += given - self.lapsed_by(mark)
+            self.model.net += count - self.lapsed_by(mark)
 
     @precondition(lambda self: self.past)
     @rule(data=st.data(), missing=st.sampled_from(Missing))
@@ -359,22 +358,10 @@ class AccountMachine(RuleBasedStateMachine):
             assert (entry.of_kind is None) is (entry.kind not in (Kind.DEBT, Kind.REVERSAL))
 
 
-def gives(debits: list[Effect], count: int) -> int:
-    """What of so many points comes back, the last debit first: a debt that an agent had cleared gives nothing back."""
-    given = 0
-    for effect in reversed(debits):
-        here = min(count, effect.points)
-        count -= here
-        if effect.debt is not None:
-            here = min(here, effect.debt.unpaid + sum(paid for _, paid in effect.debt.payers))
-        given += here
-    return given
-
-
 def worth_undone(effects: list[Effect]) -> int:
     """What undoing all of these adds to what the customer has."""
-    given = sum(gives([effect], effect.points) for effect in effects if not effect.credit)
-    return given - sum(effect.standing for effect in effects if effect.credit) - sum(effect.cleared for effect in effects)
+    given = sum(effect.standing * (-1 if effect.credit else 1) for effect in effects)
+    return given - sum(effect.cleared for effect in effects)
 
 
 def _extendable(lot: Any, today: date) -> bool:

@@ -612,3 +612,16 @@ def test_settling_is_all_or_nothing() -> None:
             spends=[Spend(16, DAY0)], grants=[Grant(Kind.EARN, 3, terms())],
         )  # fmt: skip
     assert (buckets(meera), len(meera.entries), len(meera.lots)) == before
+
+
+def test_what_an_agent_cleared_is_not_given_back_and_two_halves_are_the_whole() -> None:
+    meera = account((20, None), negative=True)
+    meera.redeem(30, on=DAY0, today=DAY0)
+    spent = effects(meera, Kind.REDEEM, Kind.DEBT)
+    meera.reset(today=DAY0, clear_debt=True)
+    assert [effect.standing for effect in spent] == [20, 0]
+    meera.restore(spent, 10, today=DAY0)
+    meera.restore(spent, 10, today=DAY0)
+    assert (meera.available, [effect.standing for effect in spent]) == (20, [0, 0])
+    with pytest.raises(DomainError, match="Only 0 points of this are left"):
+        meera.restore(spent, 1, today=DAY0)
