@@ -1,36 +1,19 @@
 """An agent's day in a real browser: find the customer, understand, unblock, see it."""
 
-import os
-import shutil
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.utils import timezone
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from loyalty.models import Customer, Entry
-from tenants import staff
-from tenants.actors import SYSTEM
 from tenants.models import Tenant
 from tests import builders
-from tests.conftest import PASSWORD
-from tests.served import web_process
+from tests.browser.desk import NEEDS_CHROMIUM, signed_in
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
-os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"  # playwright's loop runs in this thread; our queries do not run in it
-pytestmark = [
-    pytest.mark.xdist_group("browser"),
-    pytest.mark.skipif(
-        CHROMIUM is None and not os.environ.get("CI"),
-        reason="browser tests need Chromium: apt-get install chromium, then run again",
-    ),
-]
+pytestmark = NEEDS_CHROMIUM
 
 
 @pytest.fixture
@@ -43,22 +26,8 @@ def meera(committed: Tenant) -> Customer:
 @pytest.fixture
 def browser_page(committed: Tenant, meera: Customer, settings: Any) -> Iterator[Page]:
     """Bob's browser, signed in."""
-    email = f"bob@{committed.slug}.example"
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.PBKDF2PasswordHasher"]  # what the web process knows
-    staff.create_staff(committed, email=email, role="agent", name="Bob", password=PASSWORD, actor=SYSTEM)
-    with web_process() as address, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = browser.new_page(viewport={"width": 1280, "height": 900})
-        problems: list[str] = []
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        page.goto(f"{address}/admin/")
-        page.fill("input[name=username]", email)
-        page.fill("input[name=password]", PASSWORD)
-        page.press("input[name=password]", "Enter")
-        page.wait_for_url("**/admin/")
+    with signed_in(committed, settings, name="Bob", role="agent") as page:
         yield page
-        browser.close()
-        assert problems == []
 
 
 def figures(page: Page) -> list[str]:
@@ -110,7 +79,9 @@ def test_no_page_is_wider_than_its_window(browser_page: Page, meera: Customer, w
         "",
         f"customers/{meera.pk}/",
         f"customers/{meera.pk}/?tab=holds",
+        f"customers/{meera.pk}/?tab=bonuses",
         f"customers/{meera.pk}/issue/",
+        "simulator/",
         "find/?q=zzz",
     ]
     for address in addresses:
