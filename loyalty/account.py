@@ -251,7 +251,6 @@ class Account(State):
 
         Raises: DomainError `hold_ended`.
         """
-        self._must_be_active(hold)
         return free_hold(self, hold, state_after=state, today=today)
 
     def capture(self, hold: Hold, points: int, *, on: date, today: date, bill_id: int | None = None) -> list[Entry]:
@@ -262,7 +261,8 @@ class Account(State):
 
         Raises: DomainError `hold_ended`, `late_shortfall`.
         """
-        self._must_be_active(hold)
+        if hold.state is not HoldState.ACTIVE:
+            self.end_hold(hold, HoldState.CAPTURED)
         return settle(self, today=today, spends=[Spend(points, on, hold, bill_id=bill_id)]).entries
 
     def complete_late(self, hold: Hold, points: int, *, on: date, today: date, bill_id: int | None = None) -> list[Entry]:
@@ -351,7 +351,7 @@ class Account(State):
         for effect, points in effects:
             if not points:
                 continue
-            _check_standing(effect, points)
+            _check_standing(effect.standing, points)
             own = list(dict.fromkeys(lot for lot, _, _ in effect.parts))
             of_kind = effect.kind if kind is Kind.REVERSAL else None
             takes.append(Take(kind, points, own, of_kind=of_kind, of_entry=effect.entry_id, missing=missing))
@@ -363,6 +363,7 @@ class Account(State):
 
         Raises: DomainError `beyond_effect`.
         """
+        _check_standing(sum(effect.standing for effect in effects), points)
         returns = []
         for effect in reversed(effects):
             count = min(points, effect.standing)
@@ -378,8 +379,6 @@ class Account(State):
                 back.parts, left = _split(effect.parts, count)
                 self.change(effect, points=effect.points - count, parts=left)
             returns.append(back)
-        if points:
-            _check_standing(effects[-1] if effects else None, points)
         return returns
 
     def _undo_extension(self, effect: Effect) -> list[Lot]:
@@ -393,14 +392,6 @@ class Account(State):
         self.draft(Kind.REVERSAL, of_kind=Kind.EXTEND, of_entry=effect.entry_id, snapshot={"lots": moved})
         self.change(effect, expiry=())
         return lots
-
-    # How the verbs work inside
-
-    def _must_be_active(self, hold: Hold) -> None:
-        if hold.state is not HoldState.ACTIVE:
-            raise DomainError(
-                "hold_ended", f"This redemption is already {hold.state}. Nothing was changed.", state=hold.state.value
-            )
 
 
 def merge(source: Account, into: Account, *, today: date) -> list[Entry]:
@@ -517,8 +508,7 @@ def _split(
     return used, tuple(rest)
 
 
-def _check_standing(effect: Effect | None, points: int) -> None:
-    standing = effect.standing if effect else 0
+def _check_standing(standing: int, points: int) -> None:
     if points > standing:
         raise DomainError(
             "beyond_effect", f"Only {standing} points of this are left to undo, {points} were asked for. Undo at most that.",

@@ -21,9 +21,7 @@ class Multiplied:
     departments: frozenset[str] = frozenset()
     items: frozenset[str] = frozenset()
 
-    def applies(self, line: "PurchaseLine", *, on: date) -> bool:
-        if not self.starts_on <= on <= self.ends_on:
-            return False
+    def is_for(self, line: "PurchaseLine") -> bool:
         return not (self.departments or self.items) or line.department in self.departments or line.item_code in self.items
 
 
@@ -188,7 +186,7 @@ def _base(rule: Rule, purchase: Purchase) -> _Base:
         if why := rule.left_out(line):
             base.left_out[why] += line.amount
             continue
-        best = max((each for each in live if each.applies(line, on=purchase.on)), key=lambda each: each.factor, default=None)
+        best = max((each for each in live if each.is_for(line)), key=lambda each: each.factor, default=None)
         base.lines += line.amount
         base.weighted += line.amount * best.factor if best else line.amount
         if best:

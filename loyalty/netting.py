@@ -112,7 +112,7 @@ def free_hold(state: State, hold: Hold, *, state_after: HoldState, today: date) 
     """End a hold without a sale. -> its release, and the expiry of what lapsed of it."""
     begin = len(state.entries)
     netting = _Netting(state, today)
-    state.change(hold, state=state_after)
+    state.end_hold(hold, state_after)
     ended = netting.free(hold, list(hold.parts))
     netting.offset()
     return state.in_order(begin, ended)
@@ -216,7 +216,7 @@ class _Netting:
             return spend.points, []
         captured = min(spend.points, hold.points)
         ends_as = HoldState.CAPTURED if captured == hold.points else HoldState.PARTLY_CAPTURED
-        self.state.change(hold, state=ends_as, bill_id=spend.bill_id)
+        self.state.end_hold(hold, ends_as, bill_id=spend.bill_id)
         entry = self.state.draft(Kind.CAPTURE, hold=hold)
         rest: list[tuple[Lot, int]] = []
         for lot, held in sorted(hold.parts, key=lambda part: spending_order(part[0])):

@@ -15,8 +15,8 @@ from typing import Any
 from tenants.errors import DomainError
 
 POINTS_MAX = 10**12
-#: Dates people mean: nothing was granted before, nothing is valid beyond.
-DATE_MIN, DATE_MAX = date(1990, 1, 1), date(2200, 1, 1)
+#: Dates people mean: nothing is valid beyond.
+DATE_MAX = date(2200, 1, 1)
 
 
 class Kind(StrEnum):
@@ -299,6 +299,14 @@ class State:
         self._changes.append((thing, {name: getattr(thing, name) for name in new}, self.operation))
         for name, value in new.items():
             setattr(thing, name, value)
+
+    def end_hold(self, hold: Hold, state: HoldState, *, bill_id: int | None = None) -> None:
+        """Raises: DomainError `hold_ended`: a hold ends once (CASES 10)."""
+        if state not in TRANSITIONS[hold.state]:
+            raise DomainError(
+                "hold_ended", f"This redemption is already {hold.state}. Nothing was changed.", state=hold.state.value
+            )
+        self.change(hold, state=state, bill_id=bill_id if bill_id is not None else hold.bill_id)
 
     # One operation of several steps is all or nothing
 

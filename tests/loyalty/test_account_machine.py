@@ -57,6 +57,8 @@ class AccountMachine(RuleBasedStateMachine):
         self.number = 0
         #: Operations that may be undone: what each did.
         self.past: list[list[Effect]] = []
+        for days in (None, 30, 60):
+            self.grants(100, days, 0)
 
     def terms(self, days: int | None, *, pending: int = 0) -> Terms:
         starts = self.today + timedelta(days=pending)
@@ -119,6 +121,8 @@ class AccountMachine(RuleBasedStateMachine):
 
     @rule(target=holds, count=points)
     def holds_points(self, count: int) -> Hold:
+        if count % 10 and self.model.available:
+            count = min(count, self.model.available)
         hold = Hold(f"SB-{self.number}", count, Decimal(1), at(10), at(10))
         if count > self.model.available:
             self.refused(lambda: self.account.hold(hold, today=self.today), "insufficient_points")
@@ -152,6 +156,7 @@ class AccountMachine(RuleBasedStateMachine):
         else:
             mark = len(self.account.entries)
             self.did(act)
+            assert self.account.entries[mark].held == -min(count, hold.points)
             self.model.held -= hold.points
             self.model.net += -extra - self.lapsed_by(mark)
 
@@ -193,8 +198,10 @@ class AccountMachine(RuleBasedStateMachine):
         self.did(act)
         self.model.net -= count
 
-    @rule(clear_debt=st.booleans(), pending=st.booleans(), holds=st.booleans())
-    def resets(self, clear_debt: bool, pending: bool, holds: bool) -> None:
+    @rule(clear_debt=st.booleans(), pending=st.booleans(), holds=st.booleans(), chance=st.integers(0, 9))
+    def resets(self, clear_debt: bool, pending: bool, holds: bool, chance: int) -> None:
+        if chance != 7:  # or there would seldom be anything left to do
+            return
         mark = len(self.account.entries)
         self.did(lambda: self.account.reset(today=self.today, clear_debt=clear_debt, pending=pending, holds=holds))
         if holds:
@@ -355,6 +362,7 @@ class AccountMachine(RuleBasedStateMachine):
             assert any(deltas) is not zero
             moved = {bucket: sum(move.delta for move in entry.movements if move.bucket is bucket) for bucket in LOT_BUCKETS}
             assert deltas[:3] == (moved[Bucket.PENDING], moved[Bucket.AVAILABLE], moved[Bucket.HELD])
+            assert all(move.delta for move in entry.movements)
             assert (entry.of_kind is None) is (entry.kind not in (Kind.DEBT, Kind.REVERSAL))
 
 

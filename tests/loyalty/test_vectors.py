@@ -623,5 +623,5 @@ def test_what_an_agent_cleared_is_not_given_back_and_two_halves_are_the_whole() 
     meera.restore(spent, 10, today=DAY0)
     meera.restore(spent, 10, today=DAY0)
     assert (meera.available, [effect.standing for effect in spent]) == (20, [0, 0])
-    with pytest.raises(DomainError, match="Only 0 points of this are left"):
+    with pytest.raises(DomainError, match="Only 0 points of this are left to undo, 1 were"):
         meera.restore(spent, 1, today=DAY0)
