@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from loyalty.account import Account, Effect, Paid, merge, unmerge
-from loyalty.bonus import Judgement, Person, check_campaign, judge
+from loyalty.bonus import Campaign, Judgement, Person, check_campaign, judge
 from loyalty.earning import SoFar, earned, months_later
 from loyalty.netting import Grant, Missing, Spend, Take, settle
 from loyalty.state import DATE_MAX, POINTS_MAX, TRANSITIONS, Debt, Entry, Hold, HoldState, Kind, Lot, State, Terms, spending_order
@@ -113,11 +113,10 @@ def test_a_judged_condition_is_kept_as_a_row() -> None:
 
 
 def test_a_bonus_may_last_a_day_and_five_years_and_no_longer() -> None:
-    C = tb.Campaign
-    check_campaign(C(1, "x", date(2026, 3, 1), date(2026, 3, 1), points=1))
-    check_campaign(C(1, "x", date(2026, 3, 1), date(2026, 3, 1) + timedelta(days=1830), points=1))
+    check_campaign(Campaign(1, "x", date(2026, 3, 1), date(2026, 3, 1), points=1))
+    check_campaign(Campaign(1, "x", date(2026, 3, 1), date(2026, 3, 1) + timedelta(days=1830), points=1))
     assert (
-        refusal(check_campaign, C(1, "x", date(2026, 3, 1), date(2026, 3, 1) + timedelta(days=1831), points=1)).code
+        refusal(check_campaign, Campaign(1, "x", date(2026, 3, 1), date(2026, 3, 1) + timedelta(days=1831), points=1)).code
         == "rule_never_ends"
     )
     check_campaign(tb.campaign(factor=Decimal(2)))
@@ -254,7 +253,8 @@ def test_a_debt_is_given_back_in_parts_the_last_payer_first(two_payers: tuple[Ac
     meera, e = two_payers
     meera.restore(e, 3, today=DAY0)
     assert [lot.available for lot in meera.lots] == [0, 3]
-    assert [(n) for _, n in e[0].debt.payers] == [6, 1]
+    assert e[0].debt is not None
+    assert [paid for _, paid in e[0].debt.payers] == [6, 1]
     meera.restore(e, 3, today=DAY0)
     assert [lot.available for lot in meera.lots] == [2, 4] and e[0].points == 4
     assert refusal(meera.restore, e, 5, today=DAY0).code == "beyond_effect"
