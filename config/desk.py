@@ -70,6 +70,7 @@ UNFOLD: dict[str, Any] = {
                 "title": "Set-up",
                 "items": [
                     _page("Programme", "percent", "loyalty_programme_changelist", "view_rules"),
+                    _page("Stores' programmes", "signpost", "loyalty_storeprogramme_changelist", "view_rules"),
                     _page("Bonus rules", "redeem", "loyalty_bonus_changelist", "view_rules"),
                     _page("Cohorts", "groups", "loyalty_cohort_changelist", "view_rules"),
                     _page("Simulator", "science", "simulator", "view_rules"),

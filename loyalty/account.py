@@ -11,7 +11,6 @@ from typing import Any
 
 from loyalty.netting import Grant, Missing, Return, Settled, Spend, Take, free_hold, settle
 from loyalty.state import (
-    DATE_MAX,
     Bucket,
     Debt,
     Entry,
@@ -22,6 +21,7 @@ from loyalty.state import (
     Lot,
     State,
     Terms,
+    check_day,
     check_points,
     spending_order,
 )
@@ -185,8 +185,7 @@ class Account(State):
 
         Raises: DomainError `expiry_not_later`, `lot_spent`, `date_far`.
         """
-        if until > DATE_MAX:
-            raise DomainError("date_far", f"{until:%d %b %Y} is too far ahead. Choose a date before {DATE_MAX:%Y}.", until=until)
+        check_day(until, path="until")
         for lot in lots:
             if not lot.pending + lot.available + lot.held:
                 raise DomainError("lot_spent", "Nothing remains of these points, so there is nothing to extend.", lot=lot.id)

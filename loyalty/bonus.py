@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from loyalty.earning import Purchase, SoFar, plain
-from loyalty.state import POINTS_MAX
+from loyalty.state import POINTS_MAX, check_day
 from tenants.errors import DomainError
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -219,7 +219,9 @@ def _found(condition: Condition, purchase: Purchase, person: Person, so_far: SoF
 
 
 def check_campaign(campaign: Campaign) -> None:
-    """Raises: DomainError `rule_never_ends`, `rule_ends_before_it_begins`, `rule_gives_nothing`, `rule_contradicts`, `bad_value`."""
+    """Raises: DomainError `date_far`, `rule_never_ends`, `rule_ends_before_it_begins`, `rule_gives_nothing`, `rule_contradicts`, `bad_value`."""
+    for path in ("starts_on", "ends_on"):
+        check_day(getattr(campaign, path), path=path)
     if campaign.ends_on < campaign.starts_on:
         raise DomainError(
             "rule_ends_before_it_begins", "The last day lies before the first. Choose a later last day.", path="ends_on"

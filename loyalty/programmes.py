@@ -21,6 +21,7 @@ from loyalty.models import (
     ProgrammeVersion,
     StoreProgramme,
 )
+from loyalty.state import check_day
 from tenants.errors import DomainError
 from tenants.models import Tenant
 
@@ -163,8 +164,9 @@ def add_multiplier(version: ProgrammeVersion, **fields: Any) -> Multiplier:
 
 
 def check_version(version: ProgrammeVersion) -> None:
-    """Raises: DomainError `bad_value`, `rule_contradicts`."""
+    """Raises: DomainError `bad_value`, `date_far`, `rule_contradicts`."""
     check_fields(version)
+    check_day(version.effective_from, path="effective_from")
     for name, most in (
         ("hold_days", DAYS_MAX), ("validity_days", DAYS_MAX), ("pending_days", DAYS_MAX), ("validity_months", MONTHS_MAX),
     ):  # fmt: skip
@@ -189,6 +191,8 @@ def check_version(version: ProgrammeVersion) -> None:
 def check_multiplier(multiplier: Multiplier) -> None:
     """Raises: DomainError `bad_value`, `rule_ends_before_it_begins`, `rule_never_ends`."""
     check_fields(multiplier)
+    for path in ("starts_on", "ends_on"):
+        check_day(getattr(multiplier, path), path=path)
     if multiplier.ends_on < multiplier.starts_on:
         raise DomainError(
             "rule_ends_before_it_begins", "The last day lies before the first. Choose a later last day.", path="ends_on"

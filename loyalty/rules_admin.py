@@ -29,6 +29,7 @@ from loyalty.models import (
     Multiplier,
     Programme,
     ProgrammeVersion,
+    StoreProgramme,
 )
 from loyalty.programmes import CARRIED, campaign_of, check_multiplier, check_version
 from tenants.access import Act
@@ -184,6 +185,24 @@ class ProgrammeAdmin(ReadOnlyAdmin):
     def next_version(self, row: Programme) -> str:
         where = reverse("admin:loyalty_programmeversion_add")
         return format_html('<a class="pd-link" href="{}?programme={}">Add a version from a date on</a>', where, row.pk)
+
+
+@admin.register(StoreProgramme)
+class StoreProgrammeAdmin(TenantAdmin):
+    """Which programme a store follows from a day on; a store without one follows the default."""
+
+    view_act = Act.VIEW_RULES
+    change_act = Act.MANAGE_RULES
+    list_display = ("store", "programme", "effective_from")
+    list_select_related = ("store", "programme")
+    list_filter = ("programme",)
+    fields = ("store", "programme", "effective_from")
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return may(request, Act.VIEW_RULES)
 
 
 # Bonus rules

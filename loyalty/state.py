@@ -15,8 +15,8 @@ from typing import Any
 from tenants.errors import DomainError
 
 POINTS_MAX = 10**12
-#: Dates people mean: nothing is valid beyond.
-DATE_MAX = date(2200, 1, 1)
+#: Dates people mean: no rule begins before, nothing is valid beyond.
+DATE_MIN, DATE_MAX = date(1990, 1, 1), date(2200, 1, 1)
 
 
 class Kind(StrEnum):
@@ -192,6 +192,14 @@ def check_points(points: int) -> None:
     """Raises: DomainError `points_invalid`: not a whole number from 1 to `POINTS_MAX`."""
     if isinstance(points, bool) or not isinstance(points, int) or not 0 < points <= POINTS_MAX:
         raise DomainError("points_invalid", f"Points must be a whole number from 1 to {POINTS_MAX:,}.", points=str(points)[:40])
+
+
+def check_day(day: date, *, path: str) -> None:
+    """Raises: DomainError `date_far`: a day that nobody means."""
+    if not DATE_MIN <= day <= DATE_MAX:
+        raise DomainError(
+            "date_far", f"{day.isoformat()} is too far away. Choose a day between {DATE_MIN.year} and {DATE_MAX.year}.", path=path
+        )
 
 
 class State:

@@ -106,6 +106,8 @@ def test_bills_of_other_days_are_not_judged(day: str, concerned: bool) -> None:
     [
         (Campaign(1, "x", date(2026, 3, 2), date(2026, 3, 1), points=1), "rule_ends_before_it_begins"),
         (Campaign(1, "x", date(2026, 3, 2), date(2036, 3, 1), points=1), "rule_never_ends"),
+        (Campaign(1, "x", date(9998, 3, 2), date(9999, 3, 1), points=1), "date_far"),
+        (Campaign(1, "x", date(1, 1, 1), date(1, 3, 1), points=1), "date_far"),
         (Campaign(1, "x", *MARCH), "rule_gives_nothing"),
         (Campaign(1, "x", *MARCH, points=5, factor=D(2)), "rule_gives_nothing"),
         (Campaign(1, "x", *MARCH, points=-5), "points_invalid"),

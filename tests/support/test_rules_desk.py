@@ -9,9 +9,9 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from loyalty.models import Bonus, Cohort, CohortMember, Entry, Multiplier, ProgrammeVersion
+from loyalty.models import Bonus, Cohort, CohortMember, Entry, Multiplier, Programme, ProgrammeVersion, StoreProgramme
 from loyalty.programmes import create_bonus
-from tenants.models import AuditEvent, Tenant, User
+from tenants.models import AuditEvent, Store, Tenant, User
 from tests import builders
 from tests.builders import MEERA, bill, deliver
 from tests.conftest import _person, signed_in
@@ -246,3 +246,20 @@ def test_customer_360_shows_how_bonuses_judged_the_bills(as_bob: Client, kulfi: 
     assert page.count(running_here.name) >= 2
     assert "given to a customer at most 1 times (1 so far)" in page
     assert "Spring" not in page
+
+
+def test_a_store_follows_a_programme_from_a_day_on_once(as_alice: Client, kulfi: Tenant) -> None:
+    form = {
+        "store": Store.objects.get(code="K1").pk, "programme": Programme.objects.get().pk, "effective_from": "2026-01-01",
+    }  # fmt: skip
+    add = reverse("admin:loyalty_storeprogramme_add")
+    assert as_alice.post(add, form).status_code == 302
+    assert StoreProgramme.objects.get().store.code == "K1"
+    assert as_alice.post(add, form).status_code == 200
+    assert StoreProgramme.objects.count() == 1
+
+
+@pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31"])
+def test_days_nobody_means_are_refused_in_the_form(as_alice: Client, kulfi: Tenant, day: str) -> None:
+    assert "is too far away" in text(add_version(as_alice, effective_from=day))
+    assert "is too far away" in text(add_bonus(as_alice, starts_on=day, ends_on=day))

@@ -14,7 +14,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django_scopes import scope
 
 from integrations.models import Bill, Delivery, Discrepancy, Incident, ParityRun
-from loyalty.models import BonusEvaluation, Cohort, Hold, Programme, ProgrammeVersion
+from loyalty.models import BonusEvaluation, Cohort, Hold, Programme, ProgrammeVersion, StoreProgramme
 from loyalty.programmes import create_bonus
 from tenants import staff
 from tenants.actors import SYSTEM
@@ -41,7 +41,8 @@ PAGES: dict[str, dict[str, str]] = {
     "admin:tenants_membership_changelist": {}, "admin:tenants_apikey_changelist": {}, "admin:tenants_auditevent_changelist": {},
     "admin:tenants_scheduledrun_changelist": {}, "admin:tenants_store_import": {}, "admin:tenants_store_export": {},
     "admin:tenants_store_process_import": {}, "admin:loyalty_programmeversion_changelist": {}, "admin:loyalty_bonus_changelist": {},
-    "admin:loyalty_bonusevaluation_changelist": {}, "admin:loyalty_cohort_changelist": {}, "admin:simulator": {"bill_no": "CANARY-1"},
+    "admin:loyalty_bonusevaluation_changelist": {}, "admin:loyalty_cohort_changelist": {},
+    "admin:loyalty_storeprogramme_changelist": {}, "admin:simulator": {"bill_no": "CANARY-1"},
 }  # fmt: skip
 #: Our pages with an id of a customer or hold.
 OURS = {
@@ -58,6 +59,7 @@ MODELS = {
     "integrations_parityrun": "parityrun", "tenants_store": "store", "tenants_membership": "membership", "tenants_apikey": "apikey",
     "tenants_auditevent": "auditevent", "tenants_scheduledrun": "scheduledrun", "loyalty_programmeversion": "programmeversion",
     "loyalty_bonus": "bonus", "loyalty_bonusevaluation": "bonusevaluation", "loyalty_cohort": "cohort",
+    "loyalty_storeprogramme": "storeprogramme",
 }  # fmt: skip
 ID_PAGES = ("change", "delete", "history")
 
@@ -117,6 +119,9 @@ def theirs(kulfi: Tenant, liberty: Tenant) -> Theirs:
                 "apikey": ApiKey.objects.get(tenant=liberty), "auditevent": AuditEvent.objects.first(), "scheduledrun": schedule,
                 "programmeversion": ProgrammeVersion.objects.get(), "bonus": bonus, "bonusevaluation": BonusEvaluation.objects.first(),
                 "cohort": cohort,
+                "storeprogramme": StoreProgramme.objects.create(
+                    tenant=liberty, store=Store.objects.filter(tenant=liberty).first(), programme=Programme.objects.get()
+                ),
             }
         )  # fmt: skip
 
