@@ -34,7 +34,7 @@ class Effect:
 
     `points`: what was not undone of it; `credit`: whether it gave points. `parts` of a debit: where its points came from, last drawn
     first; of a credit: the lots it gave to. `debt`: what could not be covered. `cleared`: what it let the customer off.
-    `expiry`: the lots whose date it moved, with the date before.
+    `expiry`: the lots whose date it moved, from when to when.
     """
 
     entry_id: int
@@ -46,7 +46,7 @@ class Effect:
     debt: Debt | None = None
     cleared: int = 0
     hold: Hold | None = None
-    expiry: tuple[tuple[Lot, date | None], ...] = field(default=())
+    expiry: tuple[tuple[Lot, date | None, date | None], ...] = field(default=())
 
     @classmethod
     def of(cls, entry: Entry, *, lots: Iterable[Lot]) -> "Effect | None":
@@ -57,7 +57,8 @@ class Effect:
         if kind is Kind.EXTEND:
             by_id = {lot.id: lot for lot in lots}
             moved = entry.snapshot["lots"] if entry.snapshot else []
-            return cls(entry.id, kind, 0, expiry=tuple((by_id[each["lot"]], _date(each["from"])) for each in moved))
+            expiry = tuple((by_id[each["lot"]], _date(each["from"]), _date(each["to"])) for each in moved)
+            return cls(entry.id, kind, 0, expiry=expiry)
         if kind in (Kind.EARN, Kind.BONUS, Kind.ISSUE, Kind.RESTORE) or (kind is Kind.ADJUST and entry.lot is not None):
             given = tuple((move.lot, move.bucket, move.delta) for move in entry.movements if move.lot and move.delta > 0)
             return cls(entry.id, kind, sum(part[2] for part in given), credit=True, parts=given, cleared=_cleared(entry))
@@ -322,10 +323,11 @@ class Account(State):
     def reverse(self, effects: Sequence[Effect], *, today: date, missing: Missing = Missing.OWE) -> Settled:
         """Undo what stands of an operation: credits are taken back, debits return to their lots, a debt is lifted (vectors 4-7)."""
         begin = len(self.entries)
-        shortened = [lot for effect in effects for lot in self._undo_extension(effect)]
-        returns, takes = self.undoing(effects, missing=missing)
-        settled = settle(self, today=today, returns=returns, takes=takes)
-        self.expire([lot for lot in shortened if lot.lapsed(today)])
+        with self.whole():
+            shortened = [lot for effect in effects for lot in self._undo_extension(effect)]
+            returns, takes = self.undoing(effects, missing=missing)
+            settled = settle(self, today=today, returns=returns, takes=takes)
+            self.expire([lot for lot in shortened if lot.lapsed(today)])
         return replace(settled, entries=self.entries[begin:])
 
     def undoing(self, effects: Sequence[Effect], *, missing: Missing = Missing.OWE) -> tuple[list[Return], list[Take]]:
@@ -384,9 +386,15 @@ class Account(State):
         """-> the lots that have their old date again; it may have passed."""
         if not effect.expiry:
             return []
-        lots = [lot for lot, _ in effect.expiry]
-        moved = [{"lot": lot.id, "from": _iso(lot.expires_on), "to": _iso(before)} for lot, before in effect.expiry]
-        for lot, before in effect.expiry:
+        lots = [lot for lot, _, _ in effect.expiry]
+        if any(lot.expires_on != after for lot, _, after in effect.expiry):
+            raise DomainError(
+                "not_reversible",
+                "The date of these points was moved again since. Undo the later extension first.",
+                kind=Kind.EXTEND.value,
+            )
+        moved = [{"lot": lot.id, "from": _iso(lot.expires_on), "to": _iso(before)} for lot, before, _ in effect.expiry]
+        for lot, before, _ in effect.expiry:
             self.change(lot, expires_on=before)
         self.draft(Kind.REVERSAL, of_kind=Kind.EXTEND, of_entry=effect.entry_id, snapshot={"lots": moved})
         self.change(effect, expiry=())
@@ -405,9 +413,7 @@ def merge(source: Account, into: Account, *, today: date) -> list[Entry]:
     for hold in [each for each in source.holds if each.state is HoldState.ACTIVE]:
         _carry(source, into, hold=hold)
     for debt in [each for each in source.debts if each.unpaid]:
-        points = debt.unpaid
-        source.forgive(source.draft(Kind.MERGE, of_entry=debt.id), debt, points)
-        into.owe(into.draft(Kind.MERGE, of_entry=debt.id), points)
+        _carry_debt(source, into, debt)
     into.lots += source.lots
     into.holds += source.holds
     source.lots, source.holds = [], []
@@ -442,13 +448,10 @@ def _offset_all(account: Account, *, today: date) -> None:
         account.expire([lot for lot in account.lots if lot.available])
 
 
-@dataclass(frozen=True, slots=True)
-class Paid:
-    """At a merge, a lot paid a debt of the other customer; `of_source`: the debt was the merged customer's."""
-
-    lot: Lot
-    points: int
-    of_source: bool
+def _carry_debt(source: Account, into: Account, debt: Debt) -> None:
+    """The debt stays the same one; whoever has the last entry about it owes it."""
+    source.carry_debt(source.draft(Kind.MERGE, of_entry=debt.id or None), debt, -1)
+    into.carry_debt(into.draft(Kind.MERGE, of_entry=debt.id or None), debt, +1)
 
 
 def unmerge(
@@ -458,30 +461,25 @@ def unmerge(
     lots: Sequence[Lot],
     holds: Sequence[Hold],
     debts: Sequence[Debt],
-    paid: Sequence[Paid],
+    paid: Sequence[tuple[Debt, int]],
     today: date,
 ) -> None:
     """The mirror of `merge`: these lots, holds and debts go back.
 
-    What lots of the one paid of the other's debt is undone first: the points return to the lots, and the debt is owed again (CASES 97).
+    What lots of the one `paid` of the other's debts is undone first: the points return to the lots, and the debt is owed again (CASES 97).
     """
-    debts = list(debts)
-    for each in paid:
-        entry = survivor.draft(Kind.MERGE)
-        survivor.move(entry, each.lot, Bucket.AVAILABLE, each.points)
-        debt = survivor.owe(entry, each.points)
-        if each.lot not in survivor.lots:
-            survivor.lots.append(each.lot)
-        if each.of_source:
-            debts.append(debt)
+    for debt, points in paid:
+        if debt not in survivor.debts:
+            survivor.debts.append(debt)
+        for lot, _ in survivor.give_back_payments(survivor.draft(Kind.MERGE), debt, points):
+            if lot not in survivor.lots:
+                survivor.lots.append(lot)
     for lot in lots:
         _carry(survivor, back, lot=lot)
     for hold in [each for each in holds if each.state is HoldState.ACTIVE]:
         _carry(survivor, back, hold=hold)
     for debt in [each for each in debts if each.unpaid]:
-        points = debt.unpaid
-        survivor.forgive(survivor.draft(Kind.MERGE, of_entry=debt.id or None), debt, points)
-        back.owe(back.draft(Kind.MERGE, of_entry=debt.id or None), points)
+        _carry_debt(survivor, back, debt)
     gone = {id(lot) for lot in lots}
     survivor.lots = [lot for lot in survivor.lots if id(lot) not in gone]
     survivor.holds = [hold for hold in survivor.holds if hold not in holds]
@@ -516,7 +514,8 @@ def _check_standing(standing: int, points: int) -> None:
 
 
 def _cleared(entry: Entry) -> int:
-    return -sum(move.delta for move in entry.movements if move.lot is None)
+    """What the customer owed less, without points of theirs: forgiven, less the payments that came back."""
+    return -sum(move.delta for move in entry.movements if move.debt and (move.lot is None or move.delta > 0))
 
 
 def _iso(day: date | None) -> str | None:

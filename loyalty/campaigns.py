@@ -8,8 +8,8 @@ from datetime import date
 from typing import Any
 
 from django.db import connection
-from django.db.models import Q
 
+from loyalty import customers
 from loyalty.bonus import Campaign, Judgement, Person, judge
 from loyalty.earning import Purchase, SoFar
 from loyalty.models import Bonus, CohortMember, Customer
@@ -17,13 +17,14 @@ from loyalty.programmes import campaign_of
 from tenants.models import Tenant
 from tenants.setwise import insert, insert_sql
 
-#: What these customers earned, by day and store, less what was reversed.
+#: What these customers earned, by day and store, less what was reversed of it whenever that was.
 LOAD_EARNED = """
-    SELECT customer_id, business_date, store_id, sum(pending + available - owed)::bigint,
-           count(*) FILTER (WHERE kind = 'earn') - count(DISTINCT of_entry_id) FILTER (WHERE kind = 'reversal')
-    FROM loyalty_entry WHERE tenant_id = %s AND customer_id = ANY(%s) AND (kind = 'earn' OR of_kind = 'earn')
-      AND bill_id IS DISTINCT FROM %s
-    GROUP BY customer_id, business_date, store_id
+    SELECT e.customer_id, coalesce(o.business_date, e.business_date), coalesce(o.store_id, e.store_id),
+           sum(e.pending + e.available - e.owed)::bigint,
+           count(*) FILTER (WHERE e.kind = 'earn') - count(DISTINCT e.of_entry_id) FILTER (WHERE e.kind = 'reversal')
+    FROM loyalty_entry e LEFT JOIN loyalty_entry o ON o.id = e.of_entry_id
+    WHERE e.tenant_id = %s AND e.customer_id = ANY(%s) AND (e.kind = 'earn' OR e.of_kind = 'earn') AND e.bill_id IS DISTINCT FROM %s
+    GROUP BY 1, 2, 3
 """
 #: How often these customers got each bonus and kept it.
 LOAD_AWARDS = """
@@ -48,10 +49,11 @@ class History:
     def __init__(self, tenant: Tenant, customer_ids: Collection[int], *, without_bill: int | None = None) -> None:
         self._of: dict[int, list[tuple[date, int | None, int, int]]] = defaultdict(list)
         if customer_ids:
+            who = customers.families(tenant, customer_ids)
             with connection.cursor() as cursor:
-                cursor.execute(LOAD_EARNED, [tenant.pk, list(customer_ids), without_bill or 0])
+                cursor.execute(LOAD_EARNED, [tenant.pk, list(who), without_bill or 0])
                 for customer_id, *row in cursor.fetchall():
-                    self._of[customer_id].append(tuple(row))
+                    self._of[who[customer_id]].append(tuple(row))
 
     def so_far(self, customer_id: int, *, on: date, store_id: int | None) -> SoFar:
         so_far = SoFar()
@@ -108,10 +110,11 @@ class CampaignBook:
         cohorts = {each.cohort_id for each in self.campaigns if each.cohort_id is not None}
         for member in CohortMember.objects.filter(tenant=self.tenant, cohort__in=cohorts, customer__in=ids):
             self._members[member.customer_id].append((member.cohort_id, member.valid_from, member.valid_until))
+        who = customers.families(self.tenant, ids)
         with connection.cursor() as cursor:
-            cursor.execute(LOAD_AWARDS, [self.tenant.pk, ids, without_bill or 0])
+            cursor.execute(LOAD_AWARDS, [self.tenant.pk, list(who), without_bill or 0])
             for customer_id, bonus_id, count in cursor.fetchall():
-                self._awards[customer_id][bonus_id] = count
+                self._awards[who[customer_id]][bonus_id] += count
 
     def judge(
         self, purchase: Purchase, *, customer_id: int, so_far: SoFar, earns: int, among: Iterable[Campaign] | None = None
@@ -163,7 +166,7 @@ def keep(tenant: Tenant, evaluated: Iterable[Evaluated]) -> None:
 
 def put_on_list(tenant: Tenant, cohort_id: int, mobiles: Collection[str], *, valid_from: date) -> tuple[int, list[str]]:
     """Add customers to a cohort by mobile (E.164). -> (how many are new on the list, numbers nobody has)."""
-    known = dict(Customer.objects.filter(Q(tenant=tenant) & Q(mobile__in=mobiles)).values_list("mobile", "pk"))
+    known = customers.find(tenant, mobiles)
     there = set(
         CohortMember.objects.filter(tenant=tenant, cohort=cohort_id, valid_until=None).values_list("customer_id", flat=True)
     )

@@ -22,6 +22,8 @@ HASH_BYTES = 16
 BLOCK_ENTRIES = 1000
 DELAY = timedelta(minutes=2)
 FIRST = b"\0" * 32
+#: Before every id there can be, also one that somebody slipped in below the first.
+BEFORE_ALL = -(2**63)
 
 #: What is sealed of an entry: every column that says something, and its movements, as a JSON array, so that nothing can move from one
 #: column into the next. Instants in microseconds: no time zone changes them.
@@ -100,7 +102,7 @@ def _seal_block(tenant: Tenant, up_to_id: int) -> int:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtext('pointdesk.seal'), %s)", [tenant.pk % 2**31])
         last = Seal.objects.filter(tenant=tenant).order_by("-number").first()
-        after_id = last.up_to_id if last else 0
+        after_id = last.up_to_id if last else BEFORE_ALL
         cursor.execute(HASHES + " LIMIT %s", [tenant.pk, after_id, up_to_id, BLOCK_ENTRIES])
         rows = cursor.fetchall()
     if not rows:
@@ -134,7 +136,7 @@ def verify(tenant: Tenant, *, head: str = "") -> Verdict:
     """
     broken: list[Broken] = []
     blocks = entries = 0
-    before, after_id = FIRST, 0
+    before, after_id = FIRST, BEFORE_ALL
     known = not head
     with scope(tenant=tenant):
         for block in Seal.objects.filter(tenant=tenant).order_by("number").iterator(chunk_size=20):

@@ -1,7 +1,7 @@
 """Who the customer is: one mobile number, in any spelling, leads to one person of one tenant."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -14,6 +14,8 @@ from tenants.models import Tenant
 #: What people and machines put between digits.
 SEPARATORS = re.compile(r"[\s().\-\u00a0\u2010-\u2015]+")
 EXPONENT = re.compile(r"\d+\.?\d*[eE]\+?\d+\Z")
+#: No spelling of a number is longer; and no pattern is tried on anything longer.
+LENGTH_MAX = 40
 E164 = re.compile(r"\+[1-9]\d{6,14}\Z")
 
 FIND = """
@@ -27,6 +29,12 @@ SURVIVOR = """
         SELECT id, merged_into_id FROM loyalty_customer WHERE tenant_id = %(tenant)s AND id = %(customer)s
         UNION SELECT c.id, c.merged_into_id FROM loyalty_customer c JOIN chain ON c.id = chain.next WHERE c.tenant_id = %(tenant)s
     ) SELECT id FROM chain WHERE next IS NULL
+"""
+FAMILIES = """
+    WITH RECURSIVE family (id, head) AS (
+        SELECT id, id FROM unnest(%(customers)s::bigint[]) AS c (id)
+        UNION SELECT c.id, f.head FROM loyalty_customer c JOIN family f ON c.merged_into_id = f.id WHERE c.tenant_id = %(tenant)s
+    ) SELECT id, head FROM family
 """
 INSERT_STUBS = """
     INSERT INTO loyalty_customer (tenant_id, mobile, name, email, tier, status, joined_on)
@@ -56,6 +64,8 @@ def normalised_mobile(text: str, *, region: str) -> str:
     Raises: DomainError `mobile_invalid`, with what is wrong and an example.
     """
     cleaned = SEPARATORS.sub("", text)
+    if len(cleaned) > LENGTH_MAX:
+        raise DomainError("mobile_invalid", f"This is too long for a mobile number. Send digits, for example {_example(region)}.")
     if EXPONENT.match(cleaned):
         raise DomainError(
             "mobile_invalid",
@@ -110,6 +120,13 @@ def survivor(tenant: Tenant, customer_id: int) -> int:
     with connection.cursor() as cursor:
         cursor.execute(SURVIVOR, {"tenant": tenant.pk, "customer": customer_id})
         return int(cursor.fetchone()[0])
+
+
+def families(tenant: Tenant, customer_ids: Collection[int]) -> dict[int, int]:
+    """-> by customer id, whose history it is: each of these customers, and everybody who was merged into them."""
+    with connection.cursor() as cursor:
+        cursor.execute(FAMILIES, {"tenant": tenant.pk, "customers": list(customer_ids)})
+        return dict(cursor.fetchall())
 
 
 def find_or_stub(tenant: Tenant, mobile: str, *, now: datetime) -> int:

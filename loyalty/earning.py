@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from loyalty.state import DATE_MAX, POINTS_MAX, Terms
+from loyalty.state import DATE_MAX, Terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Rule:
     def _expires_on(self, start: date) -> date | None:
         if not (self.validity_days or self.validity_months):
             return None
-        day = months_later(start, self.validity_months) + timedelta(days=self.validity_days)
+        day = min(months_later(start, self.validity_months) + timedelta(days=self.validity_days), DATE_MAX)
         return months_later((day - timedelta(days=1)).replace(day=1), 1) if self.expires_at_month_end else day
 
     @property
@@ -208,7 +208,7 @@ def _of_amount(rule: Rule, base: _Base, eligible: Decimal, snapshot: dict[str, A
             name: {"factor": plain(factor), "amount": str(amount)} for name, (factor, amount) in base.multiplied.items()
         }
         over, under = eligible * base.weighted, rule.earn_per * base.lines
-    return min(_rounded(over, under, rule.rounding), POINTS_MAX) if under else 0
+    return _rounded(over, under, rule.rounding) if under else 0
 
 
 def _rounded(over: Decimal, under: Decimal, rounding: str) -> int:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from loyalty import ledger
-from loyalty.ledger import Book, Operation, checked_reason, content_hash
+from loyalty.ledger import Book, Operation, OwnerChanged, checked_reason, content_hash, of_owner
 from loyalty.models import Hold as HoldRow
 from loyalty.operations import Buckets, buckets_of, today_at
 from loyalty.programmes import RuleBook
@@ -91,13 +91,20 @@ def release_hold(tenant: Tenant, hold_id: int, *, reason: str, actor: Actor, now
     """
     reason = checked_reason(reason)
     row = HoldRow.objects.select_related("store").get(tenant=tenant, pk=hold_id)
-    with ledger.open(tenant, [row.customer_id], now=now, holds=[hold_id]) as book:
-        released = end(book, hold_id, state=HoldState.RELEASED, reason=reason, actor=actor, now=now, row=row)
+
+    def attempt(customer_id: int) -> bool:
+        with ledger.open(tenant, [customer_id], now=now, holds=[hold_id]) as book:
+            return end(book, hold_id, state=HoldState.RELEASED, reason=reason, actor=actor, now=now, row=row)
+
+    released = of_owner(lambda: int(HoldRow.objects.values_list("customer_id", flat=True).get(pk=hold_id)), attempt)
     return HoldRow.objects.select_related("store").get(pk=hold_id), released
 
 
 def end(book: Book, hold_id: int, *, state: HoldState, reason: str, actor: Actor, now: datetime, row: HoldRow) -> bool:
+    """Raises: OwnerChanged: the hold went over to a customer who is not in the book."""
     hold = book.holds[hold_id]
+    if book.owner_of(hold) not in book:
+        raise OwnerChanged
     if hold.state is not HoldState.ACTIVE:
         return False
     today = today_at(book.tenant, row.store, now)

@@ -4,10 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 
 from loyalty import customers, ledger
-from loyalty.account import Paid
 from loyalty.account import merge as merge_accounts
 from loyalty.account import unmerge as unmerge_accounts
 from loyalty.customers import Stub
@@ -22,17 +21,12 @@ from loyalty.models import (
     CustomerStatus,
     NumberMove,
 )
+from loyalty.state import Debt
 from tenants import audit
 from tenants.actors import Actor
 from tenants.errors import DomainError
 from tenants.models import Tenant
 
-#: Everybody whose lots a customer may have: their own and those of whom was merged into them.
-FAMILY = """
-    WITH RECURSIVE family (id) AS (
-        SELECT %s::bigint UNION SELECT c.id FROM loyalty_customer c JOIN family f ON c.merged_into_id = f.id WHERE c.tenant_id = %s
-    ) SELECT id FROM family
-"""
 MOVE_LOTS = """
     UPDATE loyalty_lot SET customer_id = %s WHERE tenant_id = %s AND customer_id = %s
       AND entry_id IN (SELECT id FROM loyalty_entry WHERE tenant_id = %s AND customer_id = ANY(%s)) RETURNING entry_id
@@ -45,15 +39,18 @@ USED_SINCE = """
     SELECT min(e.id) FROM loyalty_entry e WHERE e.tenant_id = %(tenant)s AND e.operation <> %(merge)s AND (
         e.id IN (SELECT entry_id FROM loyalty_entrylot WHERE lot_id = ANY(%(lots)s) AND entry_id > %(merge)s)
         OR e.hold_id = ANY(%(holds)s) AND e.id > %(merge)s
-        OR e.id IN (SELECT entry_id FROM loyalty_entrylot WHERE debt_id = ANY(%(debts)s) AND entry_id > %(merge)s))
+        OR e.id IN (SELECT entry_id FROM loyalty_entrylot WHERE debt_id = ANY(%(debts)s) AND entry_id > %(merge)s)
+        OR e.customer_id = %(into)s AND e.id > %(merge)s AND 'extend' IN (e.kind, e.of_kind) AND EXISTS (
+            SELECT FROM jsonb_array_elements(e.snapshot->'lots') x WHERE (x->>'lot')::bigint = ANY(%(lots)s)))
 """
 #: What the merge paid of debts: by which lot, how much, and of whose debt.
 PAID_AT_MERGE = """
-    SELECT m.lot_id, -m.delta, m.debt_id FROM loyalty_entrylot m JOIN loyalty_entry e ON e.id = m.entry_id
+    SELECT m.lot_id, (-m.delta)::bigint, m.debt_id FROM loyalty_entrylot m JOIN loyalty_entry e ON e.id = m.entry_id
     WHERE e.tenant_id = %s AND e.operation = %s AND e.customer_id = %s AND m.debt_id IS NOT NULL AND m.lot_id IS NOT NULL ORDER BY m.id
 """
 DEBTS_OF_MERGE = """
-    SELECT id FROM loyalty_entry WHERE tenant_id = %s AND operation = %s AND customer_id = %s AND owed > 0
+    SELECT of_entry_id FROM loyalty_entry
+    WHERE tenant_id = %s AND operation = %s AND customer_id = %s AND owed > 0 AND of_entry_id IS NOT NULL
 """
 
 
@@ -67,9 +64,7 @@ class Merged:
 
 def family(tenant: Tenant, customer_id: int) -> list[int]:
     """Ids of the customer and of everybody merged into them: whose entries and bills are their history."""
-    with connection.cursor() as cursor:
-        cursor.execute(FAMILY, [customer_id, tenant.pk])
-        return [row[0] for row in cursor.fetchall()]
+    return list(customers.families(tenant, [customer_id]))
 
 
 def merge(tenant: Tenant, source_id: int, into_id: int, *, reason: str, actor: Actor, now: datetime) -> Merged:
@@ -167,11 +162,15 @@ def unmerge(tenant: Tenant, merge_id: int, *, reason: str, actor: Actor, now: da
                 lots = {lot.id: lot for lot in survivor.lots}
                 missing = [lot_id for lot_id, _, _ in paid if lot_id not in lots]
                 lots |= {lot.id: lot for lot in book.load_lots(missing)} if missing else {}
+                owed = {debt.id: debt for debt in survivor.debts}
+                for lot_id, points, debt_id in paid:
+                    debt = owed.setdefault(debt_id, Debt(debt_id, 0))
+                    debt.payers = (*debt.payers, (lots[lot_id], points))
                 unmerge_accounts(
                     survivor, back, lots=[lots[each] for each in row.lots if each in lots],
                     holds=[hold for hold in survivor.holds if hold.id in row.holds],
-                    debts=[debt for debt in survivor.debts if debt.id in debts],
-                    paid=[Paid(lots[lot_id], points, debt_id in debts) for lot_id, points, debt_id in paid], today=today,
+                    debts=[debt for debt in owed.values() if debt.id in debts],
+                    paid=[(owed[debt_id], points) for _, points, debt_id in paid], today=today,
                 )  # fmt: skip
         _unmerge_rows(tenant, row, reason=reason, actor=actor, now=now)
     return row
@@ -184,6 +183,7 @@ def _check_unused(tenant: Tenant, row: CustomerMerge) -> set[int]:
         debts = {found[0] for found in cursor.fetchall()}
         bounds: dict[str, Any] = {
             "tenant": tenant.pk, "merge": row.operation or _last_entry_before(cursor, tenant, row), "lots": row.lots, "holds": row.holds,
+            "into": row.into_id,
             "debts": list(debts),
         }  # fmt: skip
         cursor.execute(USED_SINCE, bounds)
@@ -257,7 +257,11 @@ def change_mobile(tenant: Tenant, customer_id: int, mobile: str, *, reason: str,
         if row.has_number:
             CustomerAlias.objects.create(tenant=tenant, customer=row, mobile=before, valid_from=now)
         row.mobile = new
-        row.save(update_fields=["mobile"])
+        try:
+            with transaction.atomic():
+                row.save(update_fields=["mobile"])
+        except IntegrityError:
+            raise DomainError("mobile_taken", "Somebody has just been given this number. Look it up.", path="mobile") from None
         audit.record(
             tenant,
             actor=actor,

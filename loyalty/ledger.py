@@ -52,13 +52,24 @@ LOAD_HOLD_PARTS = """
     FROM loyalty_entry e JOIN loyalty_entrylot m ON m.entry_id = e.id
     WHERE e.tenant_id = %s AND e.hold_id = ANY(%s) GROUP BY e.hold_id, m.lot_id
 """
+#: A debt is whoever's had the last merge entry about it, else its own entry's.
 LOAD_DEBTS = """
-    SELECT e.customer_id, e.id,
-           e.owed + coalesce((SELECT sum(m.delta)::bigint FROM loyalty_entrylot m WHERE m.debt_id = e.id AND m.delta < 0), 0)
-    FROM loyalty_entry e WHERE e.tenant_id = %s AND e.customer_id = ANY(%s) AND e.owed > 0 ORDER BY e.id
+    SELECT d.customer_id, d.id, e.owed + coalesce((SELECT sum(m.delta)::bigint FROM loyalty_entrylot m WHERE m.debt_id = d.id), 0)
+    FROM (
+        SELECT DISTINCT customer_id, CASE WHEN kind = 'merge' THEN of_entry_id ELSE id END AS id FROM loyalty_entry
+        WHERE tenant_id = %s AND customer_id = ANY(%s) AND owed > 0 AND (kind = 'debt' OR of_entry_id IS NOT NULL)
+    ) d JOIN loyalty_entry e ON e.id = d.id
+    WHERE d.customer_id = coalesce((
+        SELECT x.customer_id FROM loyalty_entry x WHERE x.of_entry_id = d.id AND x.kind = 'merge' AND x.owed > 0 ORDER BY x.id DESC LIMIT 1
+    ), e.customer_id) ORDER BY d.id
 """
 LOCK_KEY = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
 FIND_KEY = "SELECT operation, customer_id, fingerprint FROM loyalty_entry WHERE tenant_id = %s AND key = %s ORDER BY seq"
+
+FIND_EMPTY = "SELECT fingerprint, pending, available, held, owed FROM loyalty_emptyoperation WHERE tenant_id = %s AND key = %s"
+KEEP_EMPTY = """
+    INSERT INTO loyalty_emptyoperation (tenant_id, key, fingerprint, pending, available, held, owed) VALUES (%s, %s, %s, %s, %s, %s, %s)
+"""
 
 ENTRY_COLUMNS = {
     "id": "bigint", "tenant_id": "bigint", "customer_id": "bigint", "operation": "bigint", "seq": "smallint", "kind": "text",
@@ -112,12 +123,18 @@ UPDATE_HOLDS = """
 """
 
 
+#: Keys of requests by hand, whatever they ask for: one key, one request.
+BY_HAND = "by hand:"
+
+
 class KeyReused(DomainError):
     """The key was used before, for something else."""
 
     def __init__(self, key: str) -> None:
         super().__init__(
-            "key_reused", "This key was used before for a different request. Send the new request with a new key.", key=key
+            "key_reused",
+            "This key was used before for a different request. Send the new request with a new key.",
+            key=key.removeprefix(BY_HAND),
         )
 
 
@@ -165,6 +182,25 @@ class CustomerMerged(DomainError):
         self.into = into
 
 
+class OwnerChanged(DomainError):
+    """What was to be changed belongs to another customer than a moment ago: a merge, or the undoing of one."""
+
+    def __init__(self) -> None:
+        super().__init__("owner_changed", "These points belong to another customer now. Reload and try again from there.")
+
+
+def of_owner[T](find: Callable[[], int], attempt: Callable[[int], T]) -> T:
+    """Do something to whoever owns it. A merge between the look and the lock is noticed, and the look repeated."""
+    for left in (2, 1, 0):
+        owner = find()
+        try:
+            return attempt(owner)
+        except (CustomerMerged, OwnerChanged):
+            if not left:
+                raise
+    raise AssertionError("unreachable")
+
+
 class Book:
     """Accounts under lock, by customer id. Made by `open`; written when the `with` block ends."""
 
@@ -189,10 +225,13 @@ class Book:
     def __getitem__(self, customer_id: int) -> Account:
         return self._accounts[customer_id]
 
+    def __contains__(self, customer_id: int) -> bool:
+        return customer_id in self._accounts
+
     def load_lots(self, lot_ids: list[int]) -> list[Lot]:
         """Further lots by id, spent ones too."""
         with connection.cursor() as cursor:
-            return list(_load_lots(cursor, self.tenant, {}, lot_ids).values())
+            return list(_load_lots(cursor, self.tenant, {}, lot_ids)[0].values())
 
     def owner_of(self, hold: Hold) -> int:
         """The customer id of a loaded hold."""
@@ -227,11 +266,36 @@ class Book:
             cursor.execute(LOCK_KEY, [f"{self.tenant.pk}:{key}"])
             cursor.execute(FIND_KEY, [self.tenant.pk, key])
             row = cursor.fetchone()
-        if row is None:
-            return None
+            if row is None:
+                cursor.execute(FIND_EMPTY, [self.tenant.pk, key])
+                empty = cursor.fetchone()
+                if empty is not None and empty[0] != fingerprint:
+                    raise KeyReused(key)
+                return None
         if row[2] != fingerprint:
             raise KeyReused(key)
         return int(row[0])
+
+    def found_nothing(self, key: str) -> tuple[int, int, int, int] | None:
+        """The balance at which this very request found nothing to do before (`earlier` has locked the key and compared it)."""
+        with connection.cursor() as cursor:
+            cursor.execute(FIND_EMPTY, [self.tenant.pk, key])
+            row = cursor.fetchone()
+        return row[1:] if row else None
+
+    def keep_nothing(self, operation: Operation, account: Account) -> None:
+        """Remember a request that found nothing to do."""
+        values: list[Any] = [
+            self.tenant.pk,
+            operation.key,
+            operation.fingerprint,
+            account.pending,
+            account.available,
+            account.held,
+            account.owed,
+        ]
+        with connection.cursor() as cursor:
+            cursor.execute(KEEP_EMPTY, values)
 
     def flush(self) -> None:
         """Write what the verbs recorded. Ids first, then every table with one statement."""
@@ -394,7 +458,9 @@ def _load(
         if holds:
             cursor.execute(LOAD_HOLD_PARTS, [tenant.pk, list(holds)])
             parts = cursor.fetchall()
-        lots = _load_lots(cursor, tenant, accounts, [*(row[1] for row in parts), *past.lot_ids])
+        lots, foreign = _load_lots(cursor, tenant, accounts, [*(row[1] for row in parts), *past.lot_ids])
+        if foreign & set(past.lot_ids):
+            raise OwnerChanged
         for hold_id, lot_id, held, lapsed in parts:
             if held:
                 holds[hold_id].parts.append((lots[lot_id], held))
@@ -445,17 +511,21 @@ def _load_holds(cursor: Any, tenant: Tenant, holding: list[int], hold_ids: list[
     return holds, owners
 
 
-def _load_lots(cursor: Any, tenant: Tenant, accounts: dict[int, Account], lot_ids: list[int]) -> dict[int, Lot]:
+def _load_lots(cursor: Any, tenant: Tenant, accounts: dict[int, Account], lot_ids: list[int]) -> tuple[dict[int, Lot], set[int]]:
+    """-> lots by id, and which of them are of customers not in the book."""
     wanted = [account.customer_id for account in accounts.values() if account.lots_known]
     lots: dict[int, Lot] = {}
+    foreign: set[int] = set()
     if not (wanted or lot_ids):
-        return lots
+        return lots, foreign
     cursor.execute(LOAD_LOTS, [tenant.pk, wanted, lot_ids])
     for lot_id, customer_id, granted_on, activates_on, expires_on, pending, available, held in cursor.fetchall():
         lot = lots[lot_id] = Lot(granted_on, activates_on, expires_on, lot_id, pending, available, held)
         if customer_id in accounts:
             accounts[customer_id].lots.append(lot)
-    return lots
+        else:
+            foreign.add(lot_id)
+    return lots, foreign
 
 
 def retried[T](attempt: Callable[[], T], *, tries: int = 5) -> T:

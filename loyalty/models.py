@@ -61,6 +61,7 @@ class Customer(models.Model):
         ]
         indexes: ClassVar = [
             models.Index(fields=["tenant", "mobile_reversed"], name="customer_by_last_digits"),
+            models.Index(fields=["tenant", "merged_into"], condition=models.Q(merged_into__isnull=False), name="customer_merged"),
             GinIndex(OpClass(Upper("name"), name="gin_trgm_ops"), name="customer_by_name"),
             GinIndex(OpClass(Upper("email"), name="gin_trgm_ops"), name="customer_by_email"),
         ]
@@ -461,6 +462,27 @@ class Entry(models.Model):
         return f"{self.kind} {self.pending or self.available or self.held or self.owed:+d}"
 
 
+class EmptyOperation(models.Model):
+    """A request that found nothing to do. Its key is remembered all the same: the retry must find nothing to do either."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False)
+    key = models.CharField(max_length=300, db_collation="C")
+    fingerprint = models.BigIntegerField()
+    pending = models.BigIntegerField()
+    available = models.BigIntegerField()
+    held = models.BigIntegerField()
+    owed = models.BigIntegerField()
+    posted_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    objects: ClassVar[Any] = ScopedManager(tenant="tenant")
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["tenant", "key"], name="empty_operation_once")]
+
+    def __str__(self) -> str:
+        return self.key
+
+
 class Lot(models.Model):
     """Points granted at one time. Its key is its granting entry's; the buckets cache the sums of its EntryLots."""
 
@@ -602,7 +624,9 @@ class Bonus(models.Model):
         max_digits=8, decimal_places=4, default=Decimal(0), validators=[MinValueValidator(Decimal(0))],
         help_text="Or so many times what the bill earns, on top.",
     )  # fmt: skip
-    limit_per_customer = models.PositiveIntegerField(null=True, blank=True, help_text="How often one customer may get it.")
+    limit_per_customer = models.PositiveIntegerField(
+        null=True, blank=True, validators=[MinValueValidator(1)], help_text="How often one customer may get it."
+    )
     is_active = models.BooleanField(default=True)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 

@@ -164,33 +164,26 @@ class _Netting:
         entry = self.state.draft(back.kind, of_kind=back.of_kind, of_entry=back.of_entry, hold=back.hold)
         for debt, points in back.debts:
             direct = min(points, debt.unpaid)
-            if direct:
-                self.state.forgive(entry, debt, direct)
-            self._refill(entry, debt, points - direct)
+            for lot, refilled in self.state.give_back_payments(entry, debt, points - direct):
+                self._came_back(entry, lot, refilled)
+            if points:
+                self.state.forgive(entry, debt, points)
         for lot, bucket, points in back.parts:
             self._come_back(entry, lot, bucket, points)
         return entry
 
-    def _refill(self, entry: Entry, debt: Debt, points: int) -> None:
-        """The lots that had paid a debt that never was get their points back, the last payment first."""
-        payers = list(debt.payers)
-        while points and payers:
-            lot, paid = payers.pop()
-            refilled = min(paid, points)
-            points -= refilled
-            if paid > refilled:
-                payers.append((lot, paid - refilled))
-            self._come_back(entry, lot, Bucket.AVAILABLE, refilled, debt=debt)
-        self.state.change(debt, payers=tuple(payers))
+    def _come_back(self, entry: Entry, lot: Lot, bucket: Bucket, points: int) -> None:
+        self.state.move(entry, lot, bucket, points)
+        self._came_back(entry, lot, points if bucket is Bucket.AVAILABLE else 0)
 
-    def _come_back(self, entry: Entry, lot: Lot, bucket: Bucket, points: int, *, debt: Debt | None = None) -> None:
-        self.state.move(entry, lot, bucket, points, debt=debt)
+    def _came_back(self, entry: Entry, lot: Lot, available: int) -> None:
+        """The lot may be used again by this operation, pays what is owed at its end, or lapses."""
         if lot not in self.state.lots:
             self.state.lots.append(lot)
         self.touched[id(lot)] = lot
-        if bucket is Bucket.AVAILABLE:
-            self.back[id(lot)] = (lot, self.back.get(id(lot), (lot, 0))[1] + points)
-            self.credits.append((entry, lot, points))
+        if available:
+            self.back[id(lot)] = (lot, self.back.get(id(lot), (lot, 0))[1] + available)
+            self.credits.append((entry, lot, available))
 
     def _grant(self, grant: Grant) -> Entry:
         check_points(grant.points)

@@ -8,7 +8,7 @@ from django.db.models import Sum
 
 from loyalty import customers, ledger
 from loyalty.account import Account, Effect
-from loyalty.ledger import Operation, checked_reason, content_hash
+from loyalty.ledger import BY_HAND, Operation, OwnerChanged, checked_reason, content_hash, of_owner
 from loyalty.models import Entry
 from loyalty.netting import Missing
 from loyalty.past import Whole
@@ -76,7 +76,7 @@ def issue(tenant: Tenant, customer_id: int, *, points: int, reason: str, actor: 
     reason = checked_reason(reason)
     today = today_at(tenant, None, now)
     terms = RuleBook(tenant).rule(store_id=None, on=today).terms(today)
-    operation = Operation(actor, reason, f"issue:{key}", content_hash("issue", customer_id, points, reason), now, today)
+    operation = Operation(actor, reason, f"{BY_HAND}{key}", content_hash("issue", customer_id, points, reason), now, today)
     return _act(tenant, customer_id, operation, lambda account: account.issue(points, terms=terms, today=today))
 
 
@@ -88,7 +88,7 @@ def adjust(
     today = today_at(tenant, None, now)
     terms = RuleBook(tenant).rule(store_id=None, on=today).terms(today)
     content = content_hash("adjust", customer_id, points, reason, allow_debt)
-    operation = Operation(actor, reason, f"adjust:{key}", content, now, today)
+    operation = Operation(actor, reason, f"{BY_HAND}{key}", content, now, today)
     return _act(
         tenant, customer_id, operation, lambda account: account.adjust(points, terms=terms, today=today, allow_debt=allow_debt)
     )
@@ -113,7 +113,7 @@ def reset(
     reason = checked_reason(reason)
     today = today_at(tenant, None, now)
     content = content_hash("reset", customer_id, reason, clear_debt, pending, holds)
-    operation = Operation(actor, reason, f"reset:{key}", content, now, today)
+    operation = Operation(actor, reason, f"{BY_HAND}{key}", content, now, today)
     return _act(
         tenant, customer_id, operation,
         lambda account: account.reset(today=today, clear_debt=clear_debt, pending=pending, holds=holds),
@@ -130,7 +130,7 @@ def extend(
     reason = checked_reason(reason)
     today = today_at(tenant, None, now)
     content = content_hash("extend", customer_id, sorted(lots), until, reason)
-    operation = Operation(actor, reason, f"extend:{key}", content, now, today)
+    operation = Operation(actor, reason, f"{BY_HAND}{key}", content, now, today)
 
     def act(account: Account) -> None:
         chosen = [lot for lot in account.lots if lot.id in lots]
@@ -159,18 +159,23 @@ def reverse(
     )
     if first is None:
         raise DomainError("operation_unknown", "There is no such operation. Choose it from the timeline.", operation=operation_id)
-    customer_id = customers.survivor(tenant, first.customer_id)
     today = today_at(tenant, first.store, now)
     content = content_hash("reverse", operation_id)
     operation = Operation(actor, reason, f"reverse:{operation_id}", content, now, today, first.store_id, first.bill_id)
-    with ledger.open(tenant, [customer_id], now=now, undo=[operation_id]) as book:
-        if earlier := book.earlier(operation.key, fingerprint=content):
-            return _first_result(tenant, customer_id, earlier)
-        effects = standing(book.operations[operation_id])
-        with book.operation(customer_id, operation) as account:
-            settled = account.reverse(effects, today=today, missing=missing)
-        book.flush()
-        return Posted(operation.id, False, buckets_of(account), len(settled.entries), settled.short)
+
+    def attempt(customer_id: int) -> Posted:
+        with ledger.open(tenant, [customer_id], now=now, undo=[operation_id]) as book:
+            if customers.survivor(tenant, first.customer_id) != customer_id:
+                raise OwnerChanged
+            if earlier := book.earlier(operation.key, fingerprint=content):
+                return _first_result(tenant, customer_id, earlier)
+            effects = standing(book.operations[operation_id])
+            with book.operation(customer_id, operation) as account:
+                settled = account.reverse(effects, today=today, missing=missing)
+            book.flush()
+            return Posted(operation.id, False, buckets_of(account), len(settled.entries), settled.short)
+
+    return of_owner(lambda: customers.survivor(tenant, first.customer_id), attempt)
 
 
 def standing(whole: Whole) -> Sequence[Effect]:
@@ -204,8 +209,12 @@ def _act(tenant: Tenant, customer_id: int, operation: Operation, act: Callable[[
     with ledger.open(tenant, [customer_id], now=operation.occurred_at) as book:
         if earlier := book.earlier(operation.key, fingerprint=operation.fingerprint):
             return _first_result(tenant, customer_id, earlier)
+        if nothing := book.found_nothing(operation.key):
+            return Posted(0, True, Buckets(*nothing))
         with book.operation(customer_id, operation) as account:
             act(account)
             entries = len(account.entries)
+        if not entries:
+            book.keep_nothing(operation, account)
         book.flush()
         return Posted(operation.id, False, buckets_of(account), entries)

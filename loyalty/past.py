@@ -1,7 +1,7 @@
 """Earlier operations, read back to be undone: what each entry did, what of it still stands, and who paid its debts."""
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,14 +16,12 @@ LOAD_OPERATIONS = """
     ORDER BY id
 """
 LOAD_MOVEMENTS = "SELECT entry_id, lot_id, bucket, delta, debt_id FROM loyalty_entrylot WHERE entry_id = ANY(%s) ORDER BY id"
-#: How many points of an entry were undone, without what those entries paid of debts on the way; whether at all; and, of a debt, where a
-#: merge has carried it.
+#: How many points of an entry were undone, without what those entries paid of debts on the way or gave back of payments; and how often.
 LOAD_UNDONE = """
     SELECT x.of_entry_id, coalesce(sum(CASE WHEN x.kind = 'debt' THEN x.owed ELSE m.points END) FILTER (WHERE x.kind <> 'merge'), 0)::bigint,
-           count(*) FILTER (WHERE x.kind <> 'merge'), max(x.id) FILTER (WHERE x.kind = 'merge' AND x.owed > 0)
+           count(*) FILTER (WHERE x.kind <> 'merge')
     FROM loyalty_entry x LEFT JOIN LATERAL (
-        SELECT sum(abs(delta)) AS points FROM loyalty_entrylot
-        WHERE entry_id = x.id AND NOT (lot_id IS NOT NULL AND debt_id IS NOT NULL AND delta < 0)
+        SELECT sum(abs(delta)) AS points FROM loyalty_entrylot WHERE entry_id = x.id AND (lot_id IS NULL OR debt_id IS NULL)
     ) m ON true
     WHERE x.tenant_id = %s AND x.of_entry_id = ANY(%s) GROUP BY x.of_entry_id
 """
@@ -50,7 +48,7 @@ class Past:
     def __init__(self) -> None:
         self.entries: list[tuple[Any, ...]] = []
         self.movements: dict[int, list[tuple[int | None, str, int, int | None]]] = defaultdict(list)
-        self.undone: dict[int, tuple[int, int, int | None]] = {}
+        self.undone: dict[int, tuple[int, int]] = {}
         self.expired: dict[int, int] = {}
         self.payments: dict[int, list[tuple[int, int]]] = defaultdict(list)
 
@@ -70,11 +68,15 @@ class Past:
             cursor.execute(LOAD_EXPIRED, [tenant.pk, granted])
             past.expired = dict(cursor.fetchall())
         debts = [row[0] for row in past.entries if row[3] == Kind.DEBT]
-        debts += [row[2] for row in past.undone.values() if row[2]]
         if debts:
             cursor.execute(LOAD_PAYMENTS, [debts])
-            for debt_id, lot_id, delta in cursor.fetchall():
-                past.payments[debt_id].append((lot_id, delta))
+            payments = cursor.fetchall()
+            stands = Counter[tuple[int, int]]()
+            for debt_id, lot_id, delta in payments:
+                stands[debt_id, lot_id] += delta
+            for debt_id, lot_id, delta in payments:
+                if stands[debt_id, lot_id]:  # else it came back whole, and the lot may be anybody's by now
+                    past.payments[debt_id].append((lot_id, delta))
         return past
 
     @property
@@ -99,7 +101,7 @@ class Past:
         for operation, of_it in entries.items():
             effects = effects_of(of_it, lots=lots.values())
             for effect in effects:
-                points, times, _ = self.undone.get(effect.entry_id, (0, 0, None))
+                points, times = self.undone.get(effect.entry_id, (0, 0))
                 effect.used(points, wholly=times > 0)
             found[operation] = Whole(owners[operation], effects, frozenset(entry.kind for entry in of_it))
         return found
@@ -121,11 +123,10 @@ class Past:
         return entry
 
     def _debt(self, entry_id: int, lots: dict[int, Lot], debts: dict[int, Debt]) -> Debt:
-        """A debt that a merge carried over is unpaid at the survivor; its payers are those of both."""
-        carried = self.undone.get(entry_id, (0, 0, None))[2]
-        debt = debts.get(carried or entry_id) or Debt(carried or entry_id, 0)
+        """With its payers, which are needed to undo it."""
+        debt = debts.get(entry_id) or Debt(entry_id, 0)
         payers: list[tuple[Lot, int]] = []
-        for lot_id, delta in (*self.payments[entry_id], *(self.payments[carried] if carried else ())):
+        for lot_id, delta in self.payments[entry_id]:
             if delta < 0:
                 payers.append((lots[lot_id], -delta))
                 continue

@@ -37,6 +37,8 @@ from tenants.admin_base import ReadOnlyAdmin, ReadOnlyInline, TenantAdmin, acces
 from tenants.errors import DomainError
 
 NUMBERS_MAX = 20_000
+#: A form may claim any number of rows; so many are looked at.
+INLINE_ROWS_MAX = 50
 
 
 def as_form_error(refusal: DomainError, *, fields: set[str]) -> ValidationError:
@@ -53,9 +55,13 @@ class _TenantInline(TabularInline):
     """Rows that are filled in with their parent. Whoever may change the parent's rules may fill them in; never later."""
 
     formfield_overrides = LISTS
+    max_num = INLINE_ROWS_MAX
     extra = 0
     exclude = ("tenant",)
     tab = False
+
+    def get_formset(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
+        return super().get_formset(request, obj, **{"absolute_max": INLINE_ROWS_MAX, "validate_max": True, **kwargs})
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return may(request, Act.MANAGE_RULES) and obj is None

@@ -131,8 +131,8 @@ class Hold:
 class Movement:
     """Points of one lot into (+) or out of (-) one bucket.
 
-    `debt`, with a negative delta: what was paid of it (by the lot's points, or, in the bucket `owed`, by no points at all); with a
-    positive one: the lot gets back what it had paid.
+    `debt`: what was paid of it (-; by the lot's points, or, in the bucket `owed`, by no points at all), or what of a payment the lot gets
+    back (+). What is unpaid of a debt is its entry's `owed` and the sum of these.
     """
 
     lot: Lot | None
@@ -270,6 +270,8 @@ class State:
             self.pending += delta
         if entry.expires:
             lot.expired -= delta
+        if debt is not None:
+            self._settle_debt(entry, debt, delta)
         entry.movements.append(Movement(lot, bucket, delta, debt))
 
     def offset(self, entry: Entry, lot: Lot, points: int) -> None:
@@ -281,17 +283,40 @@ class State:
                 left -= paid
                 self.change(debt, payers=(*debt.payers, (lot, paid)))
                 self.move(entry, lot, Bucket.AVAILABLE, -paid, debt=debt)
-                self._settle_debt(entry, debt, paid)
 
     def forgive(self, entry: Entry, debt: Debt, points: int) -> None:
-        """Less is owed, and no points paid for it: the redemption was undone, an agent cleared it, another customer took it over."""
+        """Less is owed, and no points paid for it: the redemption was undone, or an agent cleared it."""
         entry.movements.append(Movement(None, Bucket.OWED, -points, debt))
-        self._settle_debt(entry, debt, points)
+        self._settle_debt(entry, debt, -points)
 
-    def _settle_debt(self, entry: Entry, debt: Debt, points: int) -> None:
-        debt.unpaid -= points
-        entry.owed -= points
-        self.owed -= points
+    def _settle_debt(self, entry: Entry, debt: Debt, delta: int) -> None:
+        debt.unpaid += delta
+        entry.owed += delta
+        self.owed += delta
+
+    def give_back_payments(self, entry: Entry, debt: Debt, points: int) -> list[tuple[Lot, int]]:
+        """Lots get back what they had paid of a debt, the last payment first; it is owed again. -> which lot got how much."""
+        payers = list(debt.payers)
+        given: list[tuple[Lot, int]] = []
+        while points and payers:
+            lot, paid = payers.pop()
+            back = min(paid, points)
+            points -= back
+            if paid > back:
+                payers.append((lot, paid - back))
+            self.move(entry, lot, Bucket.AVAILABLE, back, debt=debt)
+            given.append((lot, back))
+        self.change(debt, payers=tuple(payers))
+        return given
+
+    def carry_debt(self, entry: Entry, debt: Debt, sign: int) -> None:
+        """A debt changes its owner with what is unpaid of it: away (-1) or here (+1)."""
+        entry.owed += sign * debt.unpaid
+        self.owed += sign * debt.unpaid
+        if sign > 0:
+            self.debts.append(debt)
+        else:
+            self.debts.remove(debt)
 
     def owe(self, entry: Entry, points: int) -> Debt:
         """The entry makes a debt."""
@@ -348,7 +373,7 @@ class State:
             move.lot.expired += move.delta if entry.expires else 0
             setattr(move.lot, move.bucket.value, getattr(move.lot, move.bucket.value) - move.delta)
             setattr(self, move.bucket.value, getattr(self, move.bucket.value) - move.delta)
-        if move.debt is not None and move.delta < 0:
+        if move.debt is not None:
             move.debt.unpaid -= move.delta
             self.owed -= move.delta
 

@@ -16,6 +16,7 @@ from django.views.decorators.http import require_GET, require_POST
 from integrations import feed
 from integrations.models import Delivery, DeliveryState, Incident
 from loyalty import holds
+from loyalty.ledger import BY_HAND
 from loyalty.models import Balance, Customer, Entry, Hold
 from loyalty.state import HoldState, Kind, Terms
 from support import acts, diagnosis, find, picture, simulation
@@ -251,7 +252,7 @@ def issue(request: HttpRequest, pk: int) -> HttpResponse:
         else:
             told = f"{data['points']:,} points issued. {posted.available:,} are available now."
             messages.success(request, told if not posted.repeated else f"Already done: {told}")
-            return _back(request, customer.pk, operation_key=f"issue:{key}")
+            return _back(request, customer.pk, operation_key=f"{BY_HAND}{key}")
     balance = Balance.objects.get(tenant=access.tenant, customer=customer)
     return _dialog(request, "support/issue.html", title="Issue points", form=form, customer=customer, before=balance)
 

@@ -248,7 +248,12 @@ class AccountMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.past)
     @rule(data=st.data(), missing=st.sampled_from(Missing))
     def an_operation_is_reversed(self, data: st.DataObject, missing: Missing) -> None:
-        effects = self.past.pop(data.draw(st.integers(0, len(self.past) - 1)))
+        place = data.draw(st.integers(0, len(self.past) - 1))
+        effects = self.past[place]
+        if any(lot.expires_on != after for effect in effects for lot, _, after in effect.expiry):
+            self.refused(lambda: self.account.reverse(effects, today=self.today, missing=missing), "not_reversible")
+            return
+        self.past.pop(place)
         mark, before = len(self.account.entries), self.worth
         back = worth_undone(effects)
         settled: Settled = self.did(lambda: self.account.reverse(effects, today=self.today, missing=missing), undoable=False)
@@ -302,11 +307,8 @@ class AccountMachine(RuleBasedStateMachine):
         carried = [debt.unpaid for debt in moved]
         merge(source, survivor, today=self.today)
         assert (source.available, source.pending, source.held, source.owed) == (0, 0, 0, 0)
-        for old, new, unpaid in zip(moved, survivor.debts, carried, strict=True):
-            assert new.unpaid == unpaid
-            new.payers = old.payers
-            for effect in (effect for operation in self.past for effect in operation if effect.debt is old):
-                effect.debt = new
+        assert [debt.unpaid for debt in moved] == carried
+        assert survivor.debts == moved
         before = [entry for entry in source.entries if entry.kind is not Kind.MERGE]
         survivor.entries = [*before, *(entry for entry in source.entries if entry.kind is Kind.MERGE), *survivor.entries]
         self.account = survivor
@@ -354,6 +356,9 @@ class AccountMachine(RuleBasedStateMachine):
             total = sum(getattr(entry, bucket.value) for entry in account.entries)
             assert total == getattr(account, bucket.value) == sum(getattr(lot, bucket.value) for lot in account.lots)
         assert sum(entry.owed for entry in account.entries) == account.owed == sum(debt.unpaid for debt in account.debts)
+        for entry in account.entries:
+            carries = entry.kind is Kind.DEBT or (entry.kind is Kind.MERGE and not entry.movements)
+            assert carries or entry.owed == sum(move.delta for move in entry.movements if move.debt)
         assert all(min(lot.pending, lot.available, lot.held) >= 0 for lot in account.lots)
         assert all(debt.unpaid >= 0 and all(paid > 0 for _, paid in debt.payers) for debt in account.debts)
         for entry in account.entries:

@@ -52,6 +52,23 @@ BROKEN = {
         f"UPDATE loyalty_lot SET available = -3 WHERE entry_id = {ENTRY}",
         "lot below 0",
     ),
+    "3: more than was granted": (
+        f"UPDATE loyalty_lot SET available = available + 500 WHERE entry_id = {ENTRY}; UPDATE loyalty_balance SET available = available + 500;"
+        f"INSERT INTO loyalty_entrylot (tenant_id, entry_id, lot_id, bucket, delta) SELECT tenant_id, id, id, 'available', 500"
+        f" FROM loyalty_entry WHERE id = {ENTRY}; UPDATE loyalty_entry SET available = available + 500 WHERE id = {ENTRY}",
+        "more than it was granted",
+    ),
+    "2: points moved between buckets to cheat fixed factors": (
+        "UPDATE loyalty_balance SET held = held + 97, available = available - 13 WHERE available > 20", "balance is not the sum",
+    ),
+    "7: a debt of nothing": (
+        "ALTER TABLE loyalty_entry DROP CONSTRAINT entry_of_kind; UPDATE loyalty_entry SET of_kind = NULL WHERE kind = 'debt'",
+        "debt of a kind that makes none",
+    ),
+    "9: an unknown rule": ("UPDATE loyalty_entry SET snapshot = '{\"points\": 5}' WHERE kind = 'earn'", "not explained by its snapshot"),
+    "9: unreadable": (
+        "UPDATE loyalty_entry SET snapshot = snapshot || '{\"points\": \"many\"}' WHERE kind = 'earn'", "cannot be read",
+    ),
     "4: a hold without an end": ("UPDATE loyalty_hold SET state = 'captured', ended_at = now() WHERE state = 'active'", "hold and its"),
     "4: a late bill of nothing": ("UPDATE loyalty_hold SET late_points = 7", "late bill without its points"),
     "5: a gap": (f"UPDATE loyalty_entry SET seq = 5 WHERE id = {ENTRY}", "operation with a gap"),

@@ -7,6 +7,8 @@ import pytest
 from django.utils import timezone
 
 from loyalty import ledger, operations, sweeps
+from loyalty.audit import audit_ledger
+from loyalty.ledger import KeyReused
 from loyalty.models import Customer, Entry, Lot, ProgrammeVersion
 from loyalty.netting import Missing
 from loyalty.operations import Posted
@@ -313,3 +315,65 @@ def test_an_undo_with_debt_cannot_be_undone_by_its_debt(lenient_kulfi: Tenant) -
     with pytest.raises(DomainError, match="It undid something itself"):
         reverse(lenient_kulfi, undone.operation)
     assert balance(meera) == (0, 0, 0, 60)
+
+
+# What a hostile tester found
+
+
+def late_bill_setup(tenant: Tenant) -> tuple[Customer, Any]:
+    meera = builders.customer(tenant, points=100)
+    return meera, builders.hold(tenant, meera, 50)
+
+
+def test_the_release_of_a_hold_cannot_be_undone_not_even_what_it_let_expire(kulfi: Tenant) -> None:
+    meera, held = late_bill_setup(kulfi)
+    Lot.objects.update(expires_on=today(kulfi))
+    builders.release(kulfi, held)
+    with pytest.raises(DomainError, match="Nothing of this operation"):
+        reverse(kulfi, Entry.objects.get(kind="release").operation)
+    assert balance(meera) == (0, 50, 0, 0), "the rest of the lot waits for the sweep"
+
+
+@pytest.mark.case(78)
+def test_a_reset_that_found_nothing_finds_nothing_again_whatever_came_since(kulfi: Tenant) -> None:
+    meera = builders.customer(kulfi)
+    assert reset(meera).operation == 0
+    builders.issue(kulfi, meera, 500)
+    again = reset(meera)
+    assert (again.operation, again.repeated, again.available, balance(meera)) == (0, True, 0, (0, 500, 0, 0))
+    with pytest.raises(KeyReused):
+        reset(meera, pending=True)
+
+
+def test_one_key_is_one_request_whatever_it_asks_for(kulfi: Tenant) -> None:
+    meera = builders.customer(kulfi)
+    adjust(meera, 5, key="same")
+    with pytest.raises(KeyReused) as refusal:
+        reset(meera, key="same")
+    assert refusal.value.details == {"key": "same"}
+    assert balance(meera) == (0, 5, 0, 0)
+
+
+def test_extensions_are_undone_the_last_one_first(kulfi: Tenant) -> None:
+    meera, lot = expiring(kulfi, 50, in_days=1)
+    first, second = (
+        operations.extend(
+            kulfi, meera.pk, lots=[lot.pk], until=today(kulfi) + timedelta(days=days), reason="a kind word", actor=SYSTEM, key=f"x{days}",
+            now=timezone.now(),
+        )
+        for days in (30, 60)
+    )  # fmt: skip
+    with pytest.raises(DomainError, match="Undo the later extension first"):
+        reverse(kulfi, first.operation)
+    reverse(kulfi, second.operation)
+    reverse(kulfi, first.operation)
+    lot.refresh_from_db()
+    assert lot.expires_on == today(kulfi) + timedelta(days=1)
+
+
+def test_the_largest_issue_leaves_the_auditor_able_to_read(kulfi: Tenant) -> None:
+    meera = builders.customer(kulfi)
+    for _ in range(12):
+        builders.issue(kulfi, meera, 10**12)
+    report = audit_ledger(kulfi)
+    assert (report.ok, report.entries) == (True, 12)

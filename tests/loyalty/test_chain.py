@@ -87,6 +87,16 @@ def test_an_inserted_row_is_located(kulfi: Tenant, sealed: list[int]) -> None:
     assert (broken.entry, broken.what) == (free, "the entry was inserted behind the seal")
 
 
+def test_a_row_slipped_in_below_the_first_is_located(kulfi: Tenant, sealed: list[int]) -> None:
+    names = "tenant_id, customer_id, operation, seq, kind, pending, available, held, owed, reason, actor_kind, actor_name, occurred_at"
+    run(
+        f"INSERT INTO loyalty_entry (id, {names}, business_date, key, fingerprint)"
+        f" SELECT -7, {names}, business_date, 'slipped in', 0 FROM loyalty_entry WHERE id = %s",
+        sealed[0],
+    )
+    assert [broken.entry for broken in chain.verify(kulfi).broken] == [-7]
+
+
 def test_a_block_that_was_forged_or_taken_out_breaks_the_chain(kulfi: Tenant, sealed: list[int]) -> None:
     run("DELETE FROM loyalty_seal WHERE number = 2")
     assert {broken.what for broken in chain.verify(kulfi).broken} == {

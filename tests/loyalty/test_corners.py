@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from loyalty.account import Account, Effect, Paid, merge, unmerge
+from loyalty.account import Account, Effect, merge, unmerge
 from loyalty.bonus import Campaign, Judgement, Person, check_campaign, judge
 from loyalty.earning import SoFar, earned, months_later
 from loyalty.netting import Grant, Missing, Spend, Take, settle
@@ -672,8 +672,8 @@ def merged() -> tuple[Account, Account, Hold]:
 
 def test_an_unmerge_returns_what_the_survivors_lot_had_paid() -> None:
     a, b, hb = merged()
-    lot = b.lots[0]
-    unmerge(b, a, lots=[], holds=[], debts=[], paid=[Paid(lot, 8, of_source=True)], today=DAY0)
+    lot, debt = b.lots[0], b.debts[0]
+    unmerge(b, a, lots=[], holds=[], debts=[debt], paid=[(debt, 8)], today=DAY0)
     assert (
         (buckets(a), buckets(b)) == ((0, 0, 0, 8), (0, 11, 4, 0))
         and b.lots == [lot]
@@ -686,8 +686,8 @@ def test_an_unmerge_finds_a_lot_that_was_spent() -> None:
     a, b = Account(1, negative_allowed=True), account((8, None), negative=True)
     a.redeem(8, on=DAY0, today=DAY0)
     merge(a, b, today=DAY0)
-    lot = b.lots.pop()
-    unmerge(b, a, lots=[], holds=[], debts=[], paid=[Paid(lot, 8, of_source=True)], today=DAY0)
+    lot, debt = b.lots.pop(), b.debts[0]
+    unmerge(b, a, lots=[], holds=[], debts=[debt], paid=[(debt, 8)], today=DAY0)
     assert b.lots == [lot] and (buckets(a), buckets(b)) == ((0, 0, 0, 8), (0, 8, 0, 0))
 
 
@@ -716,15 +716,14 @@ def test_a_hold_that_ended_after_the_merge_stays_ended() -> None:
     assert (buckets(a), buckets(b)) == ((0, 10, 0, 0), (0, 0, 0, 0))
 
 
-def test_after_an_unmerge_nobody_owes_beside_points() -> None:
-    b, x = account((20, None), negative=True), account((6, None))
+def test_after_an_unmerge_own_points_pay_what_the_others_had_paid() -> None:
+    b, x = account(negative=True), account((6, None))
+    b.redeem(5, on=DAY0, today=DAY0)
+    debt = b.debts[0]
     merge(x, b, today=DAY0)
-    moved = [lot for lot in b.lots if lot.available == 6]
-    b.redeem(10, on=DAY0, today=DAY0)
-    lot = moved[0]
-    unmerge(b, x, lots=moved, holds=[], debts=[], paid=[Paid(lot, 5, of_source=False)], today=DAY0)
-    assert b.owed == 0 or b.available == 0
-    assert x.owed == 0 or x.available == 0
+    b.issue(20, terms=terms(), today=DAY0)
+    unmerge(b, x, lots=[b.lots[0]], holds=[], debts=[], paid=[(debt, 5)], today=DAY0)
+    assert (buckets(x), buckets(b)) == ((0, 6, 0, 0), (0, 15, 0, 0))
 
 
 def test_a_debt_that_goes_back_meets_points_that_stayed() -> None:
@@ -732,5 +731,5 @@ def test_a_debt_that_goes_back_meets_points_that_stayed() -> None:
     a.redeem(8, on=DAY0, today=DAY0)
     merge(a, b, today=DAY0)
     a.issue(3, terms=terms(), today=DAY0)
-    unmerge(b, a, lots=[], holds=[], debts=[], paid=[Paid(b.lots[0], 8, of_source=True)], today=DAY0)
+    unmerge(b, a, lots=[], holds=[], debts=[b.debts[0]], paid=[(b.debts[0], 8)], today=DAY0)
     assert buckets(a) == (0, 0, 0, 5)

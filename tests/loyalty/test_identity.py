@@ -9,7 +9,7 @@ from django_scopes import scope
 from loyalty import customers, holds, identity, operations
 from loyalty.identity import Merged
 from loyalty.ledger import CustomerMerged
-from loyalty.models import Customer, CustomerMerge, Entry, Hold, Lot
+from loyalty.models import Customer, CustomerMerge, Entry, Hold, Lot, ProgrammeVersion
 from tenants.actors import SYSTEM, Actor, ActorKind
 from tenants.errors import DomainError
 from tenants.models import Tenant
@@ -214,3 +214,103 @@ def test_a_refused_move_changes_nothing_and_may_be_asked_again(kulfi: Tenant) ->
     identity.decide_number_move(kulfi, move.pk, approve=False, actor=ALICE, now=timezone.now() + timedelta(days=1))
     assert customers.find(kulfi, [MEERA]) == {MEERA: meera.pk}
     assert identity.ask_number_move(kulfi, MEERA, reason="again", actor=BOB).pk != move.pk
+
+
+# What a hostile tester found: debts and payments that went through a merge and back
+
+
+def adjusted(of: Customer, points: int, key: str) -> int:
+    return operations.adjust(
+        of.tenant, of.pk, points=points, reason="for a test", actor=SYSTEM, key=key, now=timezone.now(), allow_debt=True
+    ).operation
+
+
+def undo(of: Customer, operation: int) -> None:
+    operations.reverse(of.tenant, operation, reason="undo it", actor=SYSTEM, now=timezone.now())
+
+
+@pytest.fixture
+def pair(lenient_kulfi: Tenant) -> tuple[Customer, Customer]:
+    return builders.customer(lenient_kulfi, OTHER), builders.customer(lenient_kulfi)
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_debt_that_was_merged_and_came_back_is_lifted_where_it_is(pair: tuple[Customer, Customer], again: bool) -> None:
+    a, c = pair
+    builders.issue(a.tenant, a, 20)
+    operation = adjusted(a, -50, "d")
+    unmerge(merge(a, c).merge)
+    if again:
+        merge(a, c)
+    undo(a, operation)
+    assert (balance(a), balance(c)) == (((0, 0, 0, 0), (0, 20, 0, 0)) if again else ((0, 20, 0, 0), (0, 0, 0, 0)))
+
+
+def test_a_payment_that_was_undone_with_its_merge_refills_nobody(pair: tuple[Customer, Customer]) -> None:
+    a, c = pair
+    builders.issue(a.tenant, a, 100)
+    operation = adjusted(c, -30, "d")
+    unmerge(merge(a, c).merge)
+    builders.issue(c.tenant, c, 200)
+    undo(c, operation)
+    assert (balance(a), balance(c)) == ((0, 100, 0, 0), (0, 200, 0, 0))
+
+
+def test_an_extension_of_merged_points_keeps_the_merge(pair: tuple[Customer, Customer]) -> None:
+    a, c = pair
+    builders.issue(a.tenant, a, 100)
+    row = merge(a, c).merge
+    until = timezone.now().date() + timedelta(days=900)
+    operations.extend(c.tenant, c.pk, lots=row.lots, until=until, reason="a kind word", actor=SYSTEM, key="x", now=timezone.now())
+    with pytest.raises(DomainError, match="nobody can say whose they were"):
+        unmerge(row)
+
+
+def test_what_changed_owner_between_look_and_lock_is_looked_up_again(
+    pair: tuple[Customer, Customer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, c = pair
+    operation = adjusted(a, 100, "a")
+    builders.issue(c.tenant, c, 500)
+    row = merge(a, c).merge
+    real, looks = customers.survivor, []
+
+    def stale(tenant: Tenant, customer_id: int) -> int:
+        looks.append(customer_id)
+        if len(looks) == 1:
+            unmerge(row)
+            return c.pk
+        return real(tenant, customer_id)
+
+    monkeypatch.setattr("loyalty.operations.customers.survivor", stale)
+    undo(a, operation)
+    assert (balance(a), balance(c)) == ((0, 0, 0, 0), (0, 500, 0, 0))
+
+
+def test_a_chain_of_merges_is_undone_at_its_end(pair: tuple[Customer, Customer]) -> None:
+    a, b = pair
+    c = builders.customer(a.tenant, "+919840099999")
+    operation = adjusted(a, 100, "a")
+    merge(a, b)
+    merge(b, c)
+    undo(a, operation)
+    assert balance(c) == (0, 0, 0, 0)
+
+
+def test_visits_caps_and_limits_go_on_with_the_survivor(pair: tuple[Customer, Customer]) -> None:
+    a, c = pair
+    ProgrammeVersion.objects.update(kind="visit_count")
+    deliver(a.tenant, bill("A1", mobile=OTHER))
+    merge(a, c)
+    deliver(a.tenant, bill("A2"))
+    assert balance(c) == (0, 1, 0, 0)
+
+
+def test_a_reversed_earning_gives_room_on_its_own_day_only(pair: tuple[Customer, Customer]) -> None:
+    a, _ = pair
+    ProgrammeVersion.objects.update(cap_month=10)
+    earlier = (timezone.now() - timedelta(days=40)).isoformat()
+    deliver(a.tenant, bill("A1", mobile=OTHER, bill_date=earlier))
+    undo(a, Entry.objects.get().operation)
+    deliver(a.tenant, bill("A2", mobile=OTHER, net="5000.00"))
+    assert balance(a) == (0, 10, 0, 0)

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from loyalty.account import Account, Effect, Paid, merge, unmerge
+from loyalty.account import Account, Effect, merge, unmerge
 from loyalty.netting import Grant, Missing, Return, Settled, Spend, settle
 from loyalty.state import Bucket, Entry, Hold, HoldState, Kind, Lot, Terms
 from tenants.errors import DomainError
@@ -476,7 +476,7 @@ def test_an_unmerge_gives_back_lots_holds_and_what_they_had_paid() -> None:
     b.redeem(15, on=DAY0, today=DAY0)
     moved = list(a.lots)
     merge(a, b, today=DAY0)
-    unmerge(b, a, lots=moved, holds=[hold], debts=[], paid=[Paid(moved[0], 10, of_source=False)], today=DAY0)
+    unmerge(b, a, lots=moved, holds=[hold], debts=[], paid=[(b.debts[0], 10)], today=DAY0)
     assert (buckets(a), buckets(b)) == ((0, 10, 20, 0), (0, 0, 0, 15))
     assert (len(a.lots), b.lots, b.holds) == (2, [], [])
 

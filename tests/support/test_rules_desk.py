@@ -263,3 +263,12 @@ def test_a_store_follows_a_programme_from_a_day_on_once(as_alice: Client, kulfi:
 def test_days_nobody_means_are_refused_in_the_form(as_alice: Client, kulfi: Tenant, day: str) -> None:
     assert "is too far away" in text(add_version(as_alice, effective_from=day))
     assert "is too far away" in text(add_bonus(as_alice, starts_on=day, ends_on=day))
+
+
+def test_a_form_that_claims_a_milliard_rows_is_refused_at_once(as_alice: Client, kulfi: Tenant) -> None:
+    response = add_version(as_alice, **{"multipliers-TOTAL_FORMS": "999999999"})
+    assert (response.status_code, ProgrammeVersion.objects.count()) == (200, 1)
+
+
+def test_a_line_of_a_million_digits_is_no_number(as_alice: Client, kulfi: Tenant) -> None:
+    assert "Not a mobile number: line 1" in text(cohort(as_alice, numbers="9" * 100_000))
