@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from loyalty.account import Account, Effect, merge, unmerge
+from loyalty.account import Account, Effect, effects_of, merge, unmerge
 from loyalty.bonus import Campaign, Judgement, Person, check_campaign, judge
 from loyalty.earning import SoFar, earned, months_later
 from loyalty.netting import Grant, Missing, Spend, Take, settle
@@ -733,3 +733,178 @@ def test_a_debt_that_goes_back_meets_points_that_stayed() -> None:
     a.issue(3, terms=terms(), today=DAY0)
     unmerge(b, a, lots=[], holds=[], debts=[b.debts[0]], paid=[(b.debts[0], 8)], today=DAY0)
     assert buckets(a) == (0, 0, 0, 5)
+
+
+# Found by mutating the core again
+
+
+def test_expired_points_no_longer_stand() -> None:
+    meera = account((10, day(60)), (4, None))
+    e = effects(meera, Kind.ISSUE)
+    meera.expire(meera.lots[:1])
+    assert (meera.lots[0].expired, e[0].standing, e[1].standing) == (10, 0, 4)
+    assert by_kind(meera.reverse(e, today=day(60))) == [("reversal of issue", 0, -4, 0, 0)]
+
+
+def test_a_debit_of_a_lot_that_ran_out_later_stands() -> None:
+    meera = account((10, day(60)))
+    meera.redeem(6, on=DAY0, today=DAY0)
+    meera.expire(meera.lots)
+    assert effects(meera, Kind.REDEEM)[0].standing == 6
+
+
+def test_an_undone_expiry_did_not_run_out() -> None:
+    meera = account((10, day(60)))
+    meera.expire(meera.lots)
+    meera.reverse(effects(meera, Kind.EXPIRE), today=DAY0)
+    assert meera.lots[0].expired == 0
+
+
+def test_a_paid_debt_gets_nothing() -> None:
+    meera = account(negative=True)
+    meera.redeem(5, on=DAY0, today=DAY0)
+    meera.earn(5, terms=terms(), today=DAY0)
+    meera.redeem(3, on=DAY0, today=DAY0)
+    meera.earn(3, terms=terms(), today=DAY0)
+    every_movement_moves(meera)
+    assert all(p for d in meera.debts for _, p in d.payers)
+
+
+def test_a_hold_ends_once() -> None:
+    meera = account((20, None))
+    h = placed(meera, 5)
+    meera.capture(h, 5, on=DAY0, today=DAY0, bill_id=9)
+    assert h.bill_id == 9
+    assert refusal(meera.release, h, today=DAY0).code == "hold_ended"
+    assert refusal(meera.capture, h, 5, on=DAY0, today=DAY0).code == "hold_ended"
+
+
+def everything(meera: Account) -> object:
+    return (
+        buckets(meera),
+        [(lot.pending, lot.available, lot.held, lot.expired, lot.expires_on) for lot in meera.lots],
+        [(d.unpaid, [(id(lot), p) for lot, p in d.payers]) for d in meera.debts],
+        len(meera.holds),
+        len(meera.entries),
+        meera.changed_holds(),
+    )
+
+
+def test_whatever_was_done_since_a_mark_is_taken_back() -> None:
+    meera = account((10, day(60)), (30, None), negative=True)
+    meera.redeem(45, on=DAY0, today=DAY0)
+    before = everything(meera)
+    k = meera.mark()
+    meera.earn(2, terms=terms(), today=DAY0)
+    meera.earn(1, terms=terms(), today=DAY0)
+    meera.redeem(7, on=DAY0, today=DAY0)
+    meera.reset(today=DAY0, clear_debt=True)
+    meera.issue(9, terms=terms(expires=60), today=DAY0)
+    meera.restore(effects(meera, Kind.REDEEM)[:1], 35, today=DAY0)
+    meera.extend([lot for lot in meera.lots if lot.expires_on and lot.available][:1], until=day(80), today=DAY0)
+    meera.extend([lot for lot in meera.lots if lot.expires_on and lot.available][:1], until=day(90), today=DAY0)
+    meera.expire([lot for lot in meera.lots if lot.expires_on])
+    h = placed(meera, 3)
+    meera.release(h, today=DAY0)
+    meera.back_to(k)
+    assert meera.mark() == k
+    assert everything(meera) == before
+
+
+def test_a_refill_is_taken_back_too() -> None:
+    meera = account(negative=True)
+    meera.redeem(10, on=DAY0, today=DAY0)
+    meera.issue(10, terms=terms(), today=DAY0)
+    e = effects(meera, Kind.DEBT)
+    before = everything(meera)
+    k = meera.mark()
+    meera.restore(e, 10, today=DAY0)
+    meera.back_to(k)
+    assert everything(meera) == before
+
+
+def test_a_paid_debts_restore_moves() -> None:
+    meera = account(negative=True)
+    meera.redeem(10, on=DAY0, today=DAY0)
+    meera.issue(10, terms=terms(), today=DAY0)
+    meera.restore(effects(meera, Kind.DEBT), 4, today=DAY0)
+    every_movement_moves(meera)
+
+
+def test_a_half_paid_debt_is_lifted_before_its_payer_is_refilled() -> None:
+    meera = account(negative=True)
+    meera.redeem(10, on=DAY0, today=DAY0)
+    meera.issue(6, terms=terms(), today=DAY0)
+    meera.restore(effects(meera, Kind.DEBT), 5, today=DAY0)
+    assert buckets(meera) == (0, 1, 0, 0) and meera.debts[0].unpaid == 0 and [p for _, p in meera.debts[0].payers] == [5]
+
+
+def test_what_comes_back_pays_what_is_owed() -> None:
+    meera = account((10, None), negative=True)
+    meera.redeem(10, on=DAY0, today=DAY0)
+    e = effects(meera, Kind.REDEEM)
+    meera.redeem(6, on=DAY0, today=DAY0)
+    meera.restore(e, 10, today=DAY0)
+    assert buckets(meera) == (0, 4, 0, 0)
+
+
+def test_pending_of_others_is_never_used() -> None:
+    meera = account((5, None))
+    meera.earn(9, terms=Terms(DAY0, None, day(5)), today=DAY0)
+    assert refusal(meera.redeem, 6, on=DAY0, today=DAY0).code == "late_shortfall"
+    meera.redeem(3, on=DAY0, today=DAY0)
+    meera.adjust(-2, terms=terms(), today=DAY0)
+    assert buckets(meera) == (9, 0, 0, 0)
+
+
+def test_pending_that_comes_back_is_not_spent_first() -> None:
+    meera = Account(1)
+    meera.earn(10, terms=Terms(DAY0, None, day(5)), today=DAY0)
+    meera.rollback([(effects(meera, Kind.EARN)[0], 4)], today=DAY0)
+    meera.activate(today=day(5))
+    meera.issue(5, terms=terms(expires=60), today=DAY0)
+    r, t = meera.undoing(effects(meera, Kind.ROLLBACK))
+    settle(meera, today=day(5), returns=r, takes=t, spends=[Spend(5, day(5))])
+    assert [(lot.pending, lot.available) for lot in meera.lots] == [(4, 6), (0, 0)]
+
+
+def test_a_rollbacks_debt_is_an_effect_and_a_reversals_is_none() -> None:
+    meera = Account(1, negative_allowed=True)
+    meera.earn(5, terms=terms(), today=DAY0)
+    meera.redeem(5, on=DAY0, today=DAY0)
+    meera.rollback([(effects(meera, Kind.EARN)[0], 3)], today=DAY0)
+    assert [x.points for x in effects(meera, Kind.DEBT)] == [3]
+    other = Account(1, negative_allowed=True)
+    other.earn(5, terms=terms(), today=DAY0)
+    other.redeem(5, on=DAY0, today=DAY0)
+    other.reverse(effects(other, Kind.EARN), today=DAY0)
+    assert other.owed == 5 and effects(other, Kind.DEBT) == []
+
+
+def test_an_expiry_is_an_effect_only_when_it_stands_alone() -> None:
+    meera = account((10, day(60)))
+    placed(meera, 1)
+    meera.expire(meera.lots)
+    effects(meera)
+    assert [x.kind for x in effects_of(meera.entries, lots=meera.lots)] == [Kind.ISSUE]
+    assert [x.kind for x in effects_of(meera.entries[-1:], lots=meera.lots)] == [Kind.EXPIRE]
+
+
+def test_a_reset_goes_in_spending_order() -> None:
+    meera = account((5, None), (6, day(60)))
+    (e,) = meera.reset(today=DAY0)
+    assert [mv.delta for mv in e.movements] == [-6, -5]
+
+
+def test_nothing_to_take_is_fine() -> None:
+    meera = account((5, None))
+    e = effects(meera, Kind.ISSUE)
+    meera.rollback([(e[0], 5)], today=DAY0)
+    assert meera.reverse(e, today=DAY0).entries == []
+
+
+def test_a_merge_passes_over_paid_debts() -> None:
+    a, b = account(negative=True), Account(2, negative_allowed=True)
+    a.redeem(5, on=DAY0, today=DAY0)
+    a.earn(5, terms=terms(), today=DAY0)
+    assert merge(a, b, today=DAY0) == [] and b.debts == []
