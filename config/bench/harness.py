@@ -40,11 +40,11 @@ class Result:
         return asdict(self)
 
 
-def measure(job: Job) -> Result:
+def measure(job: Job, *, rounds: int = ROUNDS) -> Result:
     ours: list[float] = []
     limit: list[float] = []
     rows = 0
-    for round_number in range(-1, ROUNDS):  # round -1 warms up and is not counted
+    for round_number in range(-1, rounds):  # round -1 warms up and is not counted
         job.prepare(round_number=round_number)
         turns = [(job.ours, ours), (job.limit, limit)]
         for act, rates in turns if round_number % 2 else reversed(turns):

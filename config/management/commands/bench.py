@@ -11,7 +11,7 @@ from django_scopes import scope
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from config.bench.books import Audit, BookAdjust, ExpireLots, VerbTx
-from config.bench.harness import Job, Result, measure
+from config.bench.harness import ROUNDS, Job, Result, measure
 from config.bench.holds import HoldApi
 from config.bench.ingest import IngestBatch
 from tenants import staff
@@ -32,6 +32,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("jobs", nargs="*", metavar="JOB", help="all, if none is named")
         parser.add_argument("--scale", choices=SCALES, default="small")
+        parser.add_argument("--rounds", type=int, default=ROUNDS, help="counted rounds, after one that warms up")
         parser.add_argument("--json", action="store_true")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -40,7 +41,8 @@ class Command(BaseCommand):
         if unknown:
             self.stderr.write(f"Not a job: {', '.join(unknown)}. Jobs: {', '.join(jobs)}.")
             sys.exit(2)
-        results = [self._run(name, jobs[name]) for name in options["jobs"] or jobs]
+        rounds = max(options["rounds"], 1)
+        results = [self._run(name, jobs[name], rounds=rounds) for name in options["jobs"] or jobs]
         if options["json"]:
             self.stdout.write(json.dumps([result.as_dict() for result in results]))
             return
@@ -49,14 +51,14 @@ class Command(BaseCommand):
             row = f"{result.job:<14}{result.unit:<10}{result.ours:>12,.0f}{result.limit:>12,.0f}{result.ratio:>8.2f}{result.target:>8.2f}"
             self.stdout.write(f"{row}   {result.limit_is}")
 
-    def _run(self, name: str, make: Callable[[Tenant, str], Job]) -> Result:
+    def _run(self, name: str, make: Callable[[Tenant, str], Job], *, rounds: int) -> Result:
         url = _fresh_database()
         try:
             call_command("create_tenant", name.replace("_", "-"), stdout=sys.stderr)
             tenant = tenant_of(name.replace("_", "-"))
             staff.create_store(tenant, code="B1", actor=SYSTEM)
             with scope(tenant=tenant):
-                return measure(make(tenant, url))
+                return measure(make(tenant, url), rounds=rounds)
         finally:
             _drop_database()
 
