@@ -44,6 +44,8 @@ def load_demo(address: str, *, say: Callable[[str], None]) -> None:
         targeted = campaigns(ends_on=yesterday)
         keys = known.get("keys") or _set_up(streams, targeted, note=note)
         _send_all(address, streams, keys)
+        # Beat starts when all is loaded; the dashboards shall be there by then.
+        subprocess.run([sys.executable, "manage.py", "feed_analytics", "--json"], cwd=ROOT, capture_output=True, check=False)
         known = {"loaded": True, "keys": keys, "stories": {stream.slug: _stories(stream, targeted) for stream in streams}}
         _write(note, known)
     say("")

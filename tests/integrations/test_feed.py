@@ -1,11 +1,14 @@
 """ClickHouse holds exactly what the ledger holds, whatever happens between reading and remembering."""
 
+import json
 import threading
 import time
+from io import StringIO
 from typing import Any
 
 import pytest
 from clickhouse_connect.driver.client import Client
+from django.core.management import call_command
 from django.db import connection, transaction
 from django.utils import timezone
 from django_scopes import scope
@@ -192,3 +195,10 @@ def test_parity_counts_what_it_compared(committed: Tenant) -> None:
     builders.customer(committed, points=50)
     fed(committed)
     assert parity.compare(now=timezone.now(), tenant=committed).rows == Entry.objects.count() == 1
+
+
+def test_the_feed_runs_by_command_too(committed: Tenant) -> None:
+    builders.issue(committed, builders.customer(committed), 5)
+    out = StringIO()
+    call_command("feed_analytics", "--json", stdout=out)
+    assert json.loads(out.getvalue()).keys() == {"done"}

@@ -1,0 +1,19 @@
+from typing import Any
+
+from django.utils import timezone
+
+from integrations import clickhouse, feed
+from tenants.commands import JsonCommand
+from tenants.errors import DomainError
+
+
+class Command(JsonCommand):
+    help = "Send what is new to ClickHouse now. Beat does it every three seconds."
+
+    def work(self, **options: Any) -> dict[str, Any]:
+        try:
+            return {"done": feed.run(now=timezone.now())}
+        except clickhouse.Away as problem:
+            raise DomainError(
+                "clickhouse_away", f"ClickHouse does not answer ({type(problem).__name__}). Start it, then try again."
+            ) from problem
