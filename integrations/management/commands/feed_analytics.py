@@ -14,6 +14,5 @@ class Command(JsonCommand):
         try:
             return {"done": feed.run(now=timezone.now())}
         except clickhouse.Away as problem:
-            raise DomainError(
-                "clickhouse_away", f"ClickHouse does not answer ({type(problem).__name__}). Start it, then try again."
-            ) from problem
+            sentence = f"ClickHouse does not answer ({type(problem).__name__}). Start it, then try again."
+            raise DomainError("clickhouse_away", sentence) from problem
