@@ -19,7 +19,7 @@ from tenants.models import Tenant
 
 log = structlog.get_logger("pointdesk.sweeps")
 #: Customers locked together: long enough to be quick, short enough that a till does not wait.
-CHUNK = 2000
+CHUNK = 4000
 
 DUE_TO_EXPIRE = """
     SELECT DISTINCT customer_id FROM loyalty_lot

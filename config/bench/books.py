@@ -3,6 +3,7 @@
 import itertools
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from typing import Any
 
@@ -28,6 +29,7 @@ from tenants.models import Tenant
 from tenants.setwise import columns_of, insert, take_ids
 
 CHUNK = 10_000
+WORKERS = 2
 
 CUSTOMERS = """
     WITH made AS (
@@ -45,7 +47,10 @@ ADJUST_CHAIN = """
             actor_name, occurred_at, business_date, key, fingerprint)
         SELECT ids.id, %(tenant)s, ids.customer_id, ids.id, 0, 'adjust', 0, %(points)s, 0, 0, 'Bench', 'system', 'Pointdesk', now(),
             %(today)s::date, %(key)s || ids.customer_id, 0
-        FROM (SELECT nextval('loyalty_entry_id_seq') AS id, customer_id FROM unnest(%(customers)s::bigint[]) AS c (customer_id)) ids
+        FROM (
+            SELECT nextval('loyalty_entry_id_seq') AS id, id AS customer_id FROM loyalty_customer
+            WHERE tenant_id = %(tenant)s AND id BETWEEN %(first)s AND %(last)s
+        ) ids
         RETURNING id, customer_id
     ), lots AS (
         INSERT INTO loyalty_lot (entry_id, tenant_id, customer_id, granted_on, expires_on, granted, pending, available, held)
@@ -61,7 +66,8 @@ EXPIRE_CHAIN = """
     WITH due AS (
         SELECT nextval('loyalty_entry_id_seq') AS id, d.customer_id, d.lot_id, d.points FROM (
             SELECT l.customer_id, l.entry_id AS lot_id, l.available AS points FROM loyalty_lot l
-            WHERE l.tenant_id = %(tenant)s AND NOT l.spent AND l.expires_on <= %(today)s::date AND l.customer_id = ANY(%(customers)s)
+            WHERE l.tenant_id = %(tenant)s AND NOT l.spent AND l.expires_on <= %(expires)s::date
+              AND l.customer_id BETWEEN %(first)s AND %(last)s
         ) d
     ), entries AS (
         INSERT INTO loyalty_entry (id, tenant_id, customer_id, operation, seq, kind, pending, available, held, owed, reason, actor_kind,
@@ -106,10 +112,13 @@ class _ManyCustomers:
         self._mine = _customers(tenant, customers, series="71")
         self._theirs = _customers(tenant, customers, series="72")
         self._today = timezone.now().astimezone(tenant.zone).date()
+        #: When the other crowd's lots lapse: not due for the sweep, only for the statement beside it.
+        self._later = self._today + timedelta(days=9)
 
     def _chain(self, statement: str, customers: list[int], *, expires: date, points: int = 7) -> int:
         bounds: dict[str, Any] = {
-            "tenant": self._tenant.pk, "customers": customers, "today": self._today, "expires": expires, "points": points,
+            "tenant": self._tenant.pk, "first": customers[0], "last": customers[-1], "today": self._today, "expires": expires,
+            "points": points,
             "key": f"bench chain {next(self._number)}:",
         }  # fmt: skip
         with transaction.atomic(), connection.cursor() as cursor:
@@ -123,7 +132,7 @@ class _ManyCustomers:
 
 
 class BookAdjust(_ManyCustomers):
-    """+7 points to everybody, through the book, in chunks of ten thousand."""
+    """+7 points to everybody, through the book, in chunks of ten thousand, by two workers as a bulk job has them."""
 
     name = "book_adjust"
     unit = "customers/s"
@@ -137,13 +146,18 @@ class BookAdjust(_ManyCustomers):
         now = timezone.now()
         terms = Terms(self._today, self._today + timedelta(days=365))
         run = next(self._number)
-        for place in range(0, len(self._mine), CHUNK):
+
+        def chunk(place: int) -> None:
             ids = self._mine[place : place + CHUNK]
-            with ledger.open(self._tenant, ids, now=now, spending=()) as book:
+            with scope(tenant=self._tenant), ledger.open(self._tenant, ids, now=now, spending=()) as book:
                 for customer_id in ids:
                     operation = Operation(SYSTEM, "Bench", f"bench {run}:{customer_id}", 0, now, self._today)
                     with book.operation(customer_id, operation) as account:
                         account.adjust(7, terms=terms, today=self._today)
+            connection.close()
+
+        with ThreadPoolExecutor(WORKERS) as pool:  # while one waits for the database, the other works out its entries
+            list(pool.map(chunk, range(0, len(self._mine), CHUNK)))
         return len(self._mine)
 
     def limit(self) -> int:
@@ -159,25 +173,17 @@ class ExpireLots(_ManyCustomers):
     limit_is = "one SQL statement chain that writes the same entries and movements and empties the same lots and balances"
 
     def prepare(self, *, round_number: int) -> None:
-        for crowd, expires in ((self._mine, self._today), (self._theirs, self._today)):
+        for crowd, expires in ((self._mine, self._today), (self._theirs, self._later)):
             self._chain(ADJUST_CHAIN, crowd, expires=expires)
         _vacuum()
 
     def ours(self) -> int:
-        """The other crowd's lots are due as well: only the first one's are offered."""
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "UPDATE loyalty_lot SET expires_on = expires_on + 9 WHERE NOT spent AND customer_id = ANY(%s)", [self._theirs]
-            )
-            run = sweeps.expire_lots(self._tenant, now=timezone.now())
-            cursor.execute(
-                "UPDATE loyalty_lot SET expires_on = expires_on - 9 WHERE NOT spent AND customer_id = ANY(%s)", [self._theirs]
-            )
+        run = sweeps.expire_lots(self._tenant, now=timezone.now())
         assert run.done == len(self._mine), run
         return run.done
 
     def limit(self) -> int:
-        return self._chain(EXPIRE_CHAIN, self._theirs, expires=self._today)
+        return self._chain(EXPIRE_CHAIN, self._theirs, expires=self._later)
 
 
 class VerbTx:
@@ -195,8 +201,8 @@ class VerbTx:
         self._customers = _customers(tenant, verbs, series="73")
         self._today = timezone.now().astimezone(tenant.zone).date()
         bounds: dict[str, Any] = {
-            "tenant": tenant.pk, "customers": self._customers, "today": self._today, "expires": self._today + timedelta(days=365),
-            "points": 1000, "key": "bench grant:",
+            "tenant": tenant.pk, "first": self._customers[0], "last": self._customers[-1], "today": self._today,
+            "expires": self._today + timedelta(days=365), "points": 1000, "key": "bench grant:",
         }  # fmt: skip
         with connection.cursor() as cursor:
             cursor.execute(ADJUST_CHAIN, bounds)
