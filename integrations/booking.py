@@ -25,10 +25,10 @@ from loyalty.ledger import Book, CustomerMerged, Operation
 from loyalty.money import minor_digits, worth
 from loyalty.programmes import RuleBook, latest
 from loyalty.state import Hold, HoldState, Kind
-from tenants import crash, staff
+from tenants import crash, staff, stores
 from tenants.actors import SYSTEM
 from tenants.errors import DomainError
-from tenants.models import BillPeriod, BillScope, RedemptionMode, Store, StoreAlias, StoreMode, Tenant
+from tenants.models import BillPeriod, BillScope, RedemptionMode, Store, StoreMode, Tenant
 from tenants.setwise import columns_of, insert, insert_sql, take_ids
 
 FIND_BILLS = """
@@ -150,7 +150,7 @@ class Batch:
         self.rules = RuleBook(tenant)
         self.campaigns: CampaignBook | None = None
         self.evaluated: list[Evaluated] = []
-        self.stores = _stores(tenant)
+        self.stores = stores.by_code(tenant)
         self.modes = _modes(tenant)
         self._discrepancies: list[tuple[Any, ...]] = []
         self._drifts: dict[int, list[Case]] = defaultdict(list)
@@ -631,14 +631,6 @@ def natural_period(business_date: date, *, rule: str) -> str:
         return str(business_date.year)
     start = business_date.year - (business_date.month < 4)
     return f"{start}-{(start + 1) % 100:02d}"
-
-
-def _stores(tenant: Tenant) -> dict[str, Store]:
-    stores = {store.pk: store for store in Store.objects.filter(tenant=tenant)}
-    codes = {store.code: store for store in stores.values()}
-    for alias in StoreAlias.objects.filter(tenant=tenant):
-        codes.setdefault(alias.code, stores[alias.store_id])
-    return codes
 
 
 def _modes(tenant: Tenant) -> dict[int, list[tuple[date, str]]]:

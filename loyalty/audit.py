@@ -34,7 +34,7 @@ LAWS = tuple(str(number) for number in range(1, 12))
 
 
 #: Each run draws a factor for each column, so that points moved from one column to another are seen, and a weight for each row.
-_COLUMNS = ("pending", "available", "held", "owed", "paid", "granted", "one")
+_COLUMNS = ("pending", "available", "held", "owed", "paid", "granted", "one", "whose")
 
 
 def _weighted(name: str, key: str, **columns: str) -> str:
@@ -43,12 +43,17 @@ def _weighted(name: str, key: str, **columns: str) -> str:
     return f"coalesce(sum(({mixed}) * (hashint8extended({key}, %(seed)s) & 1048575)), 0)::text AS {name}"
 
 
+def _someone(customer: str) -> str:
+    """16 bits that stand for a customer, so that who has what can be summed like points."""
+    return f"(hashint8extended({customer}, %(seed)s) & 65535)"
+
+
 def _columns(*names: str, of: str = "") -> dict[str, str]:
     return {name: f"{of}{name}" for name in names}
 
 
 #: What is compared: a name, and which tables have a sum under it; all must be equal.
-COMPARED = ("customer", "entry", "lot", "owner")
+COMPARED = ("customer", "entry", "lot", "owner", "granted_to")
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +229,43 @@ QUESTIONS: tuple[Question, ...] = (
         """,
         after="lot",
     ),
+    Question(
+        "3",
+        "granted to",
+        """
+        SELECT 'lot of another customer than it was granted to', l.entry_id
+        FROM loyalty_lot l JOIN loyalty_entry e ON e.id = l.entry_id
+        WHERE l.tenant_id = ANY(%(tenants)s) AND l.customer_id <> e.customer_id
+          AND NOT EXISTS (SELECT FROM loyalty_customermerge g WHERE g.tenant_id = l.tenant_id AND l.entry_id = ANY(g.lots))
+        """,
+        after="granted_to",
+    ),
+    Question(
+        "3",
+        "merged lots",
+        """
+        SELECT 'lot of another customer than the last merge gave it to', l.entry_id FROM (
+            SELECT DISTINCT ON (lot) lot, CASE WHEN g.undone_at IS NULL THEN g.into_id ELSE g.source_id END AS owner
+            FROM loyalty_customermerge g, unnest(g.lots) AS lot WHERE g.tenant_id = ANY(%(tenants)s)
+            ORDER BY lot, coalesce(g.undone_at, g.merged_at) DESC, g.id DESC
+        ) last JOIN loyalty_lot l ON l.entry_id = last.lot WHERE l.customer_id <> last.owner
+        """,
+    ),
+    Question(
+        "3",
+        "expiry",
+        """
+        SELECT 'lot expires on another day than it was granted until, or last extended to', l.entry_id
+        FROM loyalty_lot l LEFT JOIN (
+            SELECT DISTINCT ON (lot) (x->>'lot')::bigint AS lot, (x->>'to')::date AS until
+            FROM loyalty_entry e, jsonb_array_elements(e.snapshot->'lots') x
+            WHERE e.tenant_id = ANY(%(tenants)s) AND (e.kind = 'extend' OR e.of_kind = 'extend') ORDER BY lot, e.id DESC
+        ) moved ON moved.lot = l.entry_id
+        WHERE l.tenant_id = ANY(%(tenants)s)
+          AND l.expires_on IS DISTINCT FROM CASE WHEN moved.lot IS NULL THEN l.granted_until ELSE moved.until END
+        """,
+        after="dates",
+    ),
     # 4. A hold ends exactly once, and its entries say so.
     Question(
         "4",
@@ -233,7 +275,8 @@ QUESTIONS: tuple[Question, ...] = (
         FROM loyalty_hold h LEFT JOIN (
             SELECT hold_id, sum(held) AS open, sum(held) FILTER (WHERE kind = 'hold') AS placed, -sum(held) FILTER (WHERE kind = 'capture')
                    AS captured, -sum(held) FILTER (WHERE kind = 'release') AS released,
-                   count(DISTINCT operation) FILTER (WHERE kind IN ('capture', 'release')) AS ends
+                   count(DISTINCT operation) FILTER (WHERE kind IN ('capture', 'release')) AS ends,
+                   min(customer_id) AS one, max(customer_id) AS other
             FROM loyalty_entry WHERE hold_id IS NOT NULL AND kind <> 'reversal' AND tenant_id = ANY(%(tenants)s) GROUP BY hold_id
         ) e ON e.hold_id = h.id
         WHERE h.tenant_id = ANY(%(tenants)s) AND NOT coalesce(e.placed = h.points AND CASE h.state
@@ -241,6 +284,8 @@ QUESTIONS: tuple[Question, ...] = (
             WHEN 'captured' THEN e.ends = 1 AND e.captured = h.points AND e.released IS NULL
             WHEN 'partly_captured' THEN e.ends = 1 AND e.open = 0 AND e.captured > 0 AND e.released > 0
             ELSE e.ends = 1 AND e.released = h.points AND e.captured IS NULL END, false)
+          OR h.tenant_id = ANY(%(tenants)s) AND (e.one <> h.customer_id OR e.other <> h.customer_id) AND NOT EXISTS (
+              SELECT FROM loyalty_customermerge g WHERE g.tenant_id = h.tenant_id AND h.id = ANY(g.holds))
         """,
     ),
     Question(
@@ -428,6 +473,8 @@ _CHECKED = ", ".join(f"count(*) FILTER (WHERE {check.condition}) AS check_{place
 _PAYS = "CASE WHEN e.kind = 'debt' OR e.kind = 'merge' AND e.of_entry_id IS NOT NULL THEN 0 ELSE e.owed END"
 _PAID = "CASE WHEN debt_id IS NOT NULL THEN delta ELSE 0 END"
 _GRANTED = "CASE WHEN entry_id = lot_id AND delta > 0 AND debt_id IS NULL THEN delta ELSE 0 END"
+#: Entries that make a lot.
+_GRANTS = "e.kind IN ('earn', 'bonus', 'issue') OR e.kind = 'adjust' AND (e.pending > 0 OR e.available > 0 OR e.owed < 0)"
 _MOVED = {name: f"CASE WHEN bucket = '{name}' THEN delta ELSE 0 END" for name in ("pending", "available", "held")}
 
 #: Every sum and count over whole tables, in one statement and so at one instant; each table is read once.
@@ -436,6 +483,8 @@ SUMS = f"""
         SELECT count(*) AS entries,
                {_weighted("customer", "e.customer_id", **_columns("pending", "available", "held", "owed", of="e."), one="1")},
                {_weighted("entry", "e.id", **_columns("pending", "available", "held", of="e."), paid=_PAYS)},
+               {_weighted("granted_to", "e.id", whose=f"CASE WHEN {_GRANTS} THEN {_someone('e.customer_id')} ELSE 0 END")},
+               count(*) FILTER (WHERE e.kind = 'extend' OR e.of_kind = 'extend') AS extensions,
                {_CHECKED}
         FROM {_ENTRIES}
     ) e, (
@@ -444,13 +493,19 @@ SUMS = f"""
     ) m, (
         SELECT {_weighted("lot", "entry_id", **_columns("pending", "available", "held", "granted"))},
                {_weighted("owner", "customer_id", **_columns("pending", "available", "held"))},
-               count(*) FILTER (WHERE least(pending, available, held) < 0 OR remaining > granted) AS lots_below
+               {_weighted("to_owners", "entry_id", whose=_someone("customer_id"))},
+               count(*) FILTER (WHERE least(pending, available, held) < 0 OR remaining > granted) AS lots_below,
+               count(*) FILTER (WHERE expires_on IS DISTINCT FROM granted_until) AS lots_moved
         FROM loyalty_lot WHERE tenant_id = ANY(%(tenants)s)
     ) l, (
         SELECT {_weighted("customer", "customer_id", **_columns("pending", "available", "held", "owed"), one="entries")},
                {_weighted("owner", "customer_id", **_columns("pending", "available", "held"))}
         FROM loyalty_balance WHERE tenant_id = ANY(%(tenants)s)
-    ) b
+    ) b, (
+        SELECT {_weighted("merged", "l.entry_id", whose=f"{_someone('e.customer_id')} - {_someone('l.customer_id')}")}
+        FROM (SELECT DISTINCT unnest(lots) AS id FROM loyalty_customermerge WHERE tenant_id = ANY(%(tenants)s)) g
+        JOIN loyalty_lot l ON l.entry_id = g.id JOIN loyalty_entry e ON e.id = g.id
+    ) g
 """  # noqa: S608 - constants of this module
 
 
@@ -570,10 +625,13 @@ class _Audit:
         for name, value in zip(names, row, strict=True):
             found[name].append(value)
         report.entries = row[0]
+        found["granted_to"].append(str(int(found["to_owners"][0]) + int(found["merged"][0])))
         self.asks |= {name for name in COMPARED if len(set(found[name])) > 1}
         self.asks |= {check.name for place, check in enumerate(_CHECKS) if found[f"check_{place}"][0]}
         if found["lots_below"][0]:
             self.asks.add("lots below")
+        if found["lots_moved"][0] or found["extensions"][0]:
+            self.asks.add("dates")
 
     def _sums(self, *, cast: str, checks: bool = True) -> tuple[list[str], Any]:
         statement = SUMS if checks else SUMS.replace(_CHECKED, ", ".join(f"0 AS check_{place}" for place in range(len(_CHECKS))))

@@ -1,8 +1,8 @@
 """The tamper-evidence chain: who changes, removes or slips in a row behind our back, with whatever rights, is found, and the row named.
 
-Entries with their movements are hashed in blocks, each bound to the one before, away from the hot path: one worker, rows older than a
-delay, in the order of their ids. An id is safe to seal once every transaction that was open when it was taken has ended, so nothing
-can appear below a seal. The digest of the last block, kept elsewhere, proves the whole past; `verify` recomputes it.
+Entries with their movements, lots and holds are hashed in blocks, each bound to the one before, away from the hot path: one worker, rows
+older than a delay, in the order of their ids. An id is safe to seal once every transaction that was open when it was taken has ended,
+so nothing can appear below a seal. The digest of the last block, kept elsewhere, proves the whole past; `verify` recomputes it.
 """
 
 import hashlib
@@ -25,18 +25,28 @@ FIRST = b"\0" * 32
 #: Before every id there can be, also one that somebody slipped in below the first.
 BEFORE_ALL = -(2**63)
 
-#: What is sealed of an entry: every column that says something, and its movements, as a JSON array, so that nothing can move from one
-#: column into the next. Instants in microseconds: no time zone changes them.
-HASHES = """
+_HASHES = """
     SELECT e.id, sha256(convert_to(jsonb_build_array(e.id, e.customer_id, e.operation, e.seq, e.kind, e.of_kind, e.of_entry_id,
         e.pending, e.available, e.held, e.owed, e.reason, e.actor_kind, e.actor_id, e.actor_name,
         (extract(epoch FROM e.occurred_at) * 1000000)::bigint, to_char(e.business_date, 'YYYYMMDD'),
         (extract(epoch FROM e.posted_at) * 1000000)::bigint, e.store_id, e.bill_id, e.hold_id, e.job_id, e.snapshot, e.key,
         e.fingerprint,
         (SELECT jsonb_agg(jsonb_build_array(m.id, m.lot_id, m.bucket, m.delta, m.debt_id) ORDER BY m.id)
-         FROM loyalty_entrylot m WHERE m.entry_id = e.id))::text, 'UTF8'))
+         FROM loyalty_entrylot m WHERE m.entry_id = e.id){further})::text, 'UTF8'))
     FROM loyalty_entry e WHERE e.tenant_id = %s AND e.id > %s AND e.id <= %s ORDER BY e.id
 """
+#: What never changes of the lot that an entry granted and of the hold that it placed.
+_LOT_AND_HOLD = """,
+        (SELECT jsonb_build_array(l.granted_on, l.activates_on, l.granted_until, l.granted) FROM loyalty_lot l WHERE l.entry_id = e.id),
+        (SELECT jsonb_build_array(h.reference, h.bill_no, h.store_id, h.points, h.rate, h.fingerprint,
+            (extract(epoch FROM h.at) * 1000000)::bigint, (extract(epoch FROM h.expires_at) * 1000000)::bigint)
+         FROM loyalty_hold h WHERE h.id = e.hold_id AND e.kind = 'hold')
+"""
+#: What is sealed of an entry: every column that says something, and its movements, as a JSON array, so that nothing can move from one
+#: column into the next. Instants in microseconds: no time zone changes them. A block says which of these its hashes are of: 1 is what
+#: was sealed before lots and holds were.
+HASHES = {1: _HASHES.format(further=""), 2: _HASHES.format(further=_LOT_AND_HOLD)}
+CONTENT = max(HASHES)
 #: Where the database stands: which cluster, up to which entry id, from which transaction on the next ones begin, and which are open.
 STAND = """
     SELECT (SELECT system_identifier::text FROM pg_control_system()),
@@ -103,14 +113,14 @@ def _seal_block(tenant: Tenant, up_to_id: int) -> int:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtext('pointdesk.seal'), %s)", [tenant.pk % 2**31])
         last = Seal.objects.filter(tenant=tenant).order_by("-number").first()
         after_id = last.up_to_id if last else BEFORE_ALL
-        cursor.execute(HASHES + " LIMIT %s", [tenant.pk, after_id, up_to_id, BLOCK_ENTRIES])
+        cursor.execute(HASHES[CONTENT] + " LIMIT %s", [tenant.pk, after_id, up_to_id, BLOCK_ENTRIES])
         rows = cursor.fetchall()
     if not rows:
         return 0
     crash.point("chain_before_seal")
     ids, hashes = [row[0] for row in rows], b"".join(bytes(row[1])[:HASH_BYTES] for row in rows)
     Seal.objects.create(
-        tenant=tenant, number=last.number + 1 if last else 1, after_id=after_id, up_to_id=ids[-1], entry_ids=ids, hashes=hashes,
+        tenant=tenant, number=last.number + 1 if last else 1, content=CONTENT, after_id=after_id, up_to_id=ids[-1], entry_ids=ids, hashes=hashes,
         digest=_digest(bytes(last.digest) if last else FIRST, tenant.pk, after_id, ids, hashes),
     )  # fmt: skip
     return len(rows)
@@ -157,7 +167,7 @@ def verify(tenant: Tenant, *, head: str = "") -> Verdict:
 def _differences(tenant: Tenant, block: Seal, hashes: bytes) -> Iterator[Broken]:
     sealed = dict(zip(block.entry_ids, (bytes(each) for each in batched(hashes, HASH_BYTES)), strict=True))
     with connection.cursor() as cursor:
-        cursor.execute(HASHES, [tenant.pk, block.after_id, block.up_to_id])
+        cursor.execute(HASHES[block.content], [tenant.pk, block.after_id, block.up_to_id])
         there = {row[0]: bytes(row[1])[:HASH_BYTES] for row in cursor.fetchall()}
     for entry_id in sorted(sealed.keys() | there.keys()):
         if entry_id not in there:
@@ -165,4 +175,4 @@ def _differences(tenant: Tenant, block: Seal, hashes: bytes) -> Iterator[Broken]
         elif entry_id not in sealed:
             yield Broken("the entry was inserted behind the seal", block.number, entry_id)
         elif sealed[entry_id] != there[entry_id]:
-            yield Broken("the entry or its movements were changed", block.number, entry_id)
+            yield Broken("the entry, its movements, its lot or its hold were changed", block.number, entry_id)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from loyalty import ledger
-from loyalty.ledger import Book, Operation, OwnerChanged, checked_reason, content_hash, of_owner
+from loyalty.ledger import Operation, OwnerChanged, checked_reason, content_hash, of_owner
 from loyalty.models import Hold as HoldRow
 from loyalty.operations import Buckets, buckets_of, today_at
 from loyalty.programmes import RuleBook
@@ -87,31 +87,34 @@ def check_date_window(when: datetime, *, tenant: Tenant, now: datetime) -> None:
 def release_hold(tenant: Tenant, hold_id: int, *, reason: str, actor: Actor, now: datetime) -> tuple[HoldRow, bool]:
     """Free a hold's points. -> (the hold, whether this call did it): a hold that ended already stays as it is (CASES 10, 11).
 
-    Raises: DomainError `reason_length`.
+    Raises: DomainError `hold_unknown`, `reason_length`.
     """
     reason = checked_reason(reason)
-    row = HoldRow.objects.select_related("store").get(tenant=tenant, pk=hold_id)
+    held = HoldRow.objects.select_related("store")
+    row = held.filter(tenant=tenant, pk=hold_id).first()
+    if row is None:
+        raise DomainError("hold_unknown", "There is no such redemption. Choose it from the customer's page.", hold=hold_id)
+    released = end(tenant, row, state=HoldState.RELEASED, reason=reason, actor=actor, now=now)
+    return held.get(pk=hold_id), released
+
+
+def end(tenant: Tenant, row: HoldRow, *, state: HoldState, reason: str, actor: Actor, now: datetime) -> bool:
+    """End a hold without a bill, whoever owns it by now. -> whether this call did it; a hold ends once."""
+    today = today_at(tenant, row.store, now)
+    operation = Operation(actor, reason, f"release:{row.pk}", content_hash("release", row.pk), now, today, row.store_id)
 
     def attempt(customer_id: int) -> bool:
-        with ledger.open(tenant, [customer_id], now=now, holds=[hold_id]) as book:
-            return end(book, hold_id, state=HoldState.RELEASED, reason=reason, actor=actor, now=now, row=row)
+        with ledger.open(tenant, [customer_id], now=now, holds=[row.pk]) as book:
+            hold = book.holds[row.pk]
+            if book.owner_of(hold) not in book:
+                raise OwnerChanged
+            if hold.state is not HoldState.ACTIVE:
+                return False
+            with book.operation(customer_id, operation) as account:
+                account.release(hold, today=today, state=state)
+            return True
 
-    released = of_owner(lambda: int(HoldRow.objects.values_list("customer_id", flat=True).get(pk=hold_id)), attempt)
-    return HoldRow.objects.select_related("store").get(pk=hold_id), released
-
-
-def end(book: Book, hold_id: int, *, state: HoldState, reason: str, actor: Actor, now: datetime, row: HoldRow) -> bool:
-    """Raises: OwnerChanged: the hold went over to a customer who is not in the book."""
-    hold = book.holds[hold_id]
-    if book.owner_of(hold) not in book:
-        raise OwnerChanged
-    if hold.state is not HoldState.ACTIVE:
-        return False
-    today = today_at(book.tenant, row.store, now)
-    operation = Operation(actor, reason, f"release:{hold_id}", content_hash("release", hold_id), now, today, row.store_id)
-    with book.operation(book.owner_of(hold), operation) as account:
-        account.release(hold, today=today, state=state)
-    return True
+    return of_owner(lambda: int(HoldRow.objects.values_list("customer_id", flat=True).get(pk=row.pk)), attempt)
 
 
 @dataclass(frozen=True, slots=True)

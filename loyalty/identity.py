@@ -1,7 +1,7 @@
 """Who is who over time: two customers that are one person, a number that changes, a number that goes to somebody else."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from django.db import IntegrityError, connection, transaction
@@ -34,13 +34,17 @@ MOVE_LOTS = """
 MOVE_HOLDS = "UPDATE loyalty_hold SET customer_id = %s WHERE tenant_id = %s AND customer_id = %s RETURNING id"
 LOTS_BACK = "UPDATE loyalty_lot SET customer_id = %s WHERE tenant_id = %s AND entry_id = ANY(%s)"
 HOLDS_BACK = "UPDATE loyalty_hold SET customer_id = %s WHERE tenant_id = %s AND id = ANY(%s)"
-#: What happened to the moved lots, holds and debts after the merge: the first entry that makes going back ambiguous.
+#: What happened to the moved lots, holds and debts after the merge: the first entry that makes going back ambiguous. Not counted: a
+#: further merge that was taken back, which put everything where it had been.
 USED_SINCE = """
-    SELECT min(e.id) FROM loyalty_entry e WHERE e.tenant_id = %(tenant)s AND e.operation <> %(merge)s AND (
+    SELECT min(e.id) FROM loyalty_entry e WHERE e.tenant_id = %(tenant)s AND e.operation <> %(merge)s AND NOT (
+        e.kind = 'merge' AND EXISTS (
+            SELECT FROM loyalty_customermerge g WHERE g.tenant_id = %(tenant)s AND g.undone_at IS NOT NULL
+              AND (e.operation = g.operation OR e.key = 'unmerge:' || g.id))) AND (
         e.id IN (SELECT entry_id FROM loyalty_entrylot WHERE lot_id = ANY(%(lots)s) AND entry_id > %(merge)s)
         OR e.hold_id = ANY(%(holds)s) AND e.id > %(merge)s
         OR e.id IN (SELECT entry_id FROM loyalty_entrylot WHERE debt_id = ANY(%(debts)s) AND entry_id > %(merge)s)
-        OR e.customer_id = %(into)s AND e.id > %(merge)s AND 'extend' IN (e.kind, e.of_kind) AND EXISTS (
+        OR e.customer_id = %(into)s AND e.id > %(merge)s AND (e.kind = 'extend' OR e.of_kind = 'extend') AND EXISTS (
             SELECT FROM jsonb_array_elements(e.snapshot->'lots') x WHERE (x->>'lot')::bigint = ANY(%(lots)s)))
 """
 #: What the merge paid of debts: by which lot, how much, and of whose debt.
@@ -60,11 +64,6 @@ class Merged:
 
     merge: CustomerMerge
     repeated: bool
-
-
-def family(tenant: Tenant, customer_id: int) -> list[int]:
-    """Ids of the customer and of everybody merged into them: whose entries and bills are their history."""
-    return list(customers.families(tenant, [customer_id]))
 
 
 def merge(tenant: Tenant, source_id: int, into_id: int, *, reason: str, actor: Actor, now: datetime) -> Merged:
@@ -94,7 +93,7 @@ def merge(tenant: Tenant, source_id: int, into_id: int, *, reason: str, actor: A
 
 
 def _merge_books(
-    tenant: Tenant, source_id: int, into_id: int, *, reason: str, actor: Actor, now: datetime, today: Any
+    tenant: Tenant, source_id: int, into_id: int, *, reason: str, actor: Actor, now: datetime, today: date
 ) -> Operation:  # fmt: skip
     with ledger.open(tenant, [source_id, into_id], now=now) as book:
         version = book[source_id].version
@@ -112,7 +111,7 @@ def _merge_rows(
 ) -> CustomerMerge:  # fmt: skip
     source = Customer.objects.get(tenant=tenant, pk=source_id)
     with connection.cursor() as cursor:
-        cursor.execute(MOVE_LOTS, [into_id, tenant.pk, source_id, tenant.pk, family(tenant, source_id)])
+        cursor.execute(MOVE_LOTS, [into_id, tenant.pk, source_id, tenant.pk, list(customers.families(tenant, [source_id]))])
         lots = [row[0] for row in cursor.fetchall()]
         cursor.execute(MOVE_HOLDS, [into_id, tenant.pk, source_id])
         holds = [row[0] for row in cursor.fetchall()]
@@ -122,31 +121,38 @@ def _merge_rows(
     Balance.objects.filter(tenant=tenant, customer=source_id).update(moved_to=into_id)
     before = source.status
     Customer.objects.filter(pk=source_id).update(status=CustomerStatus.MERGED, merged_into=into_id)
-    there = set(CohortMember.objects.filter(customer=into_id, valid_until=None).values_list("cohort_id", flat=True))
-    lists = CohortMember.objects.filter(tenant=tenant, customer=source_id, valid_until=None).exclude(cohort__in=there)
-    CohortMember.objects.bulk_create(
-        [
-            CohortMember(tenant=tenant, customer_id=into_id, cohort_id=each.cohort_id, valid_from=each.valid_from)
-            for each in lists
-        ],
-        ignore_conflicts=True,
-    )
+    memberships = _join_cohorts(tenant, source_id, into_id)
     row: CustomerMerge = CustomerMerge.objects.create(
         tenant=tenant, source_id=source_id, into_id=into_id, operation=operation.id or None, lots=lots, holds=holds, aliases=aliases,
-        status_before=before, reason=reason, actor_name=actor.name, merged_at=now,
+        memberships=memberships, status_before=before, reason=reason, actor_name=actor.name, merged_at=now,
     )  # fmt: skip
     audit.record(tenant, actor=actor, action="merge_customers", target=source, reason=reason, after={"into": into_id})
     return row
 
 
+def _join_cohorts(tenant: Tenant, source_id: int, into_id: int) -> list[int]:
+    """The survivor is on the lists that the merged customer is on. -> the memberships that are new."""
+    there = set(CohortMember.objects.filter(customer=into_id, valid_until=None).values_list("cohort_id", flat=True))
+    lists = CohortMember.objects.filter(tenant=tenant, customer=source_id, valid_until=None).exclude(cohort__in=there)
+    joined = []
+    for each in lists:
+        member, new = CohortMember.objects.get_or_create(
+            tenant=tenant, customer_id=into_id, cohort_id=each.cohort_id, valid_from=each.valid_from
+        )
+        joined += [member.pk] if new else []
+    return joined
+
+
 def unmerge(tenant: Tenant, merge_id: int, *, reason: str, actor: Actor, now: datetime) -> CustomerMerge:
     """Take a merge back while it is unambiguous: nothing that moved has been used since. What came later stays (CASES 97).
 
-    Raises: DomainError `unmerge_ambiguous`, `unmerge_done`, `reason_length`; CustomerMerged (the survivor was merged on).
+    Raises: DomainError `merge_unknown`, `unmerge_ambiguous`, `unmerge_done`, `reason_length`; CustomerMerged (the survivor was merged on).
     """
     reason = checked_reason(reason)
     with transaction.atomic():
-        row: CustomerMerge = CustomerMerge.objects.get(tenant=tenant, pk=merge_id)
+        row: CustomerMerge | None = CustomerMerge.objects.filter(tenant=tenant, pk=merge_id).first()
+        if row is None:
+            raise DomainError("merge_unknown", "There is no such merge. Choose it from the customer's page.", merge=merge_id)
         ids = sorted([row.source_id, row.into_id])
         list(Balance.objects.select_for_update(no_key=True).filter(tenant=tenant, customer__in=ids).order_by("customer_id"))
         row.refresh_from_db()
@@ -224,6 +230,7 @@ def _unmerge_rows(tenant: Tenant, row: CustomerMerge, *, reason: str, actor: Act
     CustomerAlias.objects.filter(tenant=tenant, customer=row.into_id, mobile=source.mobile, valid_until=None).update(
         valid_until=now
     )
+    CohortMember.objects.filter(pk__in=row.memberships, valid_until=None).update(valid_until=now.astimezone(tenant.zone).date())
     Customer.objects.filter(pk=source.pk).update(status=row.status_before, merged_into=None)
     row.undone_at, row.undone_by = now, actor.name
     row.save(update_fields=["undone_at", "undone_by"])
@@ -233,12 +240,14 @@ def _unmerge_rows(tenant: Tenant, row: CustomerMerge, *, reason: str, actor: Act
 def change_mobile(tenant: Tenant, customer_id: int, mobile: str, *, reason: str, actor: Actor, now: datetime) -> Customer:
     """The customer has a new number; bills that still name the old one land here (CASES 93).
 
-    Raises: DomainError `mobile_invalid`, `mobile_taken`, `reason_length`; CustomerMerged.
+    Raises: DomainError `mobile_invalid`, `mobile_taken`, `unknown_customer`, `reason_length`; CustomerMerged.
     """
     reason = checked_reason(reason)
     new = customers.normalised_mobile(mobile, region=tenant.region)
     with transaction.atomic():
-        row: Customer = Customer.objects.select_for_update().get(tenant=tenant, pk=customer_id)
+        row: Customer | None = Customer.objects.select_for_update().filter(tenant=tenant, pk=customer_id).first()
+        if row is None:
+            raise ledger.UnknownCustomer
         if row.merged_into_id:
             raise CustomerMerged(customer_id, row.merged_into_id)
         if row.mobile == new:
@@ -296,10 +305,12 @@ def ask_number_move(tenant: Tenant, mobile: str, *, reason: str, actor: Actor) -
 def decide_number_move(tenant: Tenant, move_id: int, *, approve: bool, actor: Actor, now: datetime) -> NumberMove:
     """Approve or refuse. Approved, the number is a new customer's from now on; the history stays with the old one.
 
-    Raises: DomainError `own_request` (CASES 80), `move_decided`.
+    Raises: DomainError `move_unknown`, `own_request` (CASES 80), `move_decided`.
     """
     with transaction.atomic():
-        move: NumberMove = NumberMove.objects.select_for_update().get(tenant=tenant, pk=move_id)
+        move: NumberMove | None = NumberMove.objects.select_for_update().filter(tenant=tenant, pk=move_id).first()
+        if move is None:
+            raise DomainError("move_unknown", "There is no such request. Choose it from the list.", move=move_id)
         if move.decided_at is not None:
             raise DomainError("move_decided", f"{move.decided_by} has decided this already. Nothing was changed.")
         if move.asked_by == actor.name:

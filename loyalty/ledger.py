@@ -64,7 +64,7 @@ LOAD_DEBTS = """
     ), e.customer_id) ORDER BY d.id
 """
 LOCK_KEY = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
-FIND_KEY = "SELECT operation, customer_id, fingerprint FROM loyalty_entry WHERE tenant_id = %s AND key = %s ORDER BY seq"
+FIND_KEY = "SELECT operation, fingerprint FROM loyalty_entry WHERE tenant_id = %s AND key = %s ORDER BY seq"
 
 FIND_EMPTY = "SELECT fingerprint, pending, available, held, owed FROM loyalty_emptyoperation WHERE tenant_id = %s AND key = %s"
 KEEP_EMPTY = """
@@ -80,7 +80,7 @@ ENTRY_COLUMNS = {
 }  # fmt: skip
 LOT_COLUMNS = {
     "entry_id": "bigint", "tenant_id": "bigint", "customer_id": "bigint", "granted_on": "date", "activates_on": "date",
-    "expires_on": "date", "granted": "bigint", "pending": "bigint", "available": "bigint", "held": "bigint",
+    "expires_on": "date", "granted_until": "date", "granted": "bigint", "pending": "bigint", "available": "bigint", "held": "bigint",
 }  # fmt: skip
 MOVEMENT_COLUMNS = {
     "tenant_id": "bigint", "entry_id": "bigint", "lot_id": "bigint", "bucket": "text", "delta": "bigint", "debt_id": "bigint",
@@ -182,6 +182,13 @@ class CustomerMerged(DomainError):
         self.into = into
 
 
+class UnknownCustomer(DomainError):
+    """There is no customer with this id, or it is another tenant's."""
+
+    def __init__(self) -> None:
+        super().__init__("unknown_customer", "There is no such customer in this programme. Check the number.")
+
+
 class OwnerChanged(DomainError):
     """What was to be changed belongs to another customer than a moment ago: a merge, or the undoing of one."""
 
@@ -257,30 +264,32 @@ class Book:
         with self.operation(first, operation) as one, self.operation(second, operation) as two:
             yield one, two
 
-    def earlier(self, key: str, *, fingerprint: int) -> int | None:
+    def earlier(self, key: str, *, fingerprint: int, also: Callable[[], Collection[int]] = tuple) -> int | None:
         """The operation that was posted under this key, or None. Raises: KeyReused, when its content was another.
 
+        `also` finds further fingerprints that mean the same request.
         The key is locked until the transaction ends: the same key for another customer waits here, and then is found.
         """
         with connection.cursor() as cursor:
             cursor.execute(LOCK_KEY, [f"{self.tenant.pk}:{key}"])
             cursor.execute(FIND_KEY, [self.tenant.pk, key])
             row = cursor.fetchone()
-            if row is None:
-                cursor.execute(FIND_EMPTY, [self.tenant.pk, key])
-                empty = cursor.fetchone()
-                if empty is not None and empty[0] != fingerprint:
-                    raise KeyReused(key)
-                return None
-        if row[2] != fingerprint:
+        if row is not None and row[1] != fingerprint and row[1] not in also():
             raise KeyReused(key)
-        return int(row[0])
+        return int(row[0]) if row else None
 
-    def found_nothing(self, key: str) -> tuple[int, int, int, int] | None:
-        """The balance at which this very request found nothing to do before (`earlier` has locked the key and compared it)."""
+    def found_nothing(
+        self, key: str, *, fingerprint: int, also: Callable[[], Collection[int]] = tuple
+    ) -> tuple[int, int, int, int] | None:
+        """The balance at which this very request found nothing to do before; ask `earlier` first, which locks the key.
+
+        Raises: KeyReused.
+        """
         with connection.cursor() as cursor:
             cursor.execute(FIND_EMPTY, [self.tenant.pk, key])
             row = cursor.fetchone()
+        if row is not None and row[0] != fingerprint and row[0] not in also():
+            raise KeyReused(key)
         return row[1:] if row else None
 
     def keep_nothing(self, operation: Operation, account: Account) -> None:
@@ -354,7 +363,7 @@ class Book:
         fresh = {id(entry.lot) for _, entry in entries if entry.lot is not None}
         lots = [
             (entry.lot.id, tenant_id, account.customer_id, entry.lot.granted_on, entry.lot.activates_on, entry.lot.expires_on,
-             entry.movements[0].delta, entry.lot.pending, entry.lot.available, entry.lot.held)
+             entry.lot.expires_on, entry.movements[0].delta, entry.lot.pending, entry.lot.available, entry.lot.held)
             for account, entry in entries
             if entry.lot is not None
         ]  # fmt: skip
@@ -484,7 +493,7 @@ def _load_accounts(cursor: Any, tenant: Tenant, ids: list[int], statement: str) 
     cursor.execute(statement, [tenant.pk, ids])
     balances = cursor.fetchall()
     if len(balances) != len(ids):
-        raise DomainError("unknown_customer", "There is no such customer in this programme. Check the number.")
+        raise UnknownCustomer
     accounts = {}
     for customer_id, pending, available, held, owed, version, moved_to in balances:
         if moved_to is not None:

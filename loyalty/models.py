@@ -123,6 +123,7 @@ class CustomerMerge(models.Model):
     lots = ArrayField(models.BigIntegerField(), default=list)
     holds = ArrayField(models.BigIntegerField(), default=list)
     aliases = ArrayField(models.BigIntegerField(), default=list)
+    memberships = ArrayField(models.BigIntegerField(), default=list, help_text="Of cohorts, which the survivor got by it.")
     status_before = models.CharField(max_length=8, choices=CustomerStatus.choices, default=CustomerStatus.ACTIVE)
     reason = models.CharField(max_length=500)
     actor_name = models.CharField(max_length=254)
@@ -456,6 +457,11 @@ class Entry(models.Model):
             models.Index(fields=["tenant", "bill_id"], condition=models.Q(bill_id__isnull=False), name="entry_of_bill"),
             models.Index(fields=["of_entry"], condition=models.Q(of_entry__isnull=False), name="entry_undone_by"),
             models.Index(fields=["tenant", "customer"], condition=models.Q(owed__gt=0), name="entry_of_debt"),
+            models.Index(
+                fields=["tenant", "customer"],
+                condition=models.Q(kind="extend") | models.Q(of_kind="extend"),
+                name="entry_of_extension",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -492,6 +498,9 @@ class Lot(models.Model):
     granted_on = models.DateField()
     activates_on = models.DateField(null=True)
     expires_on = models.DateField(null=True, help_text="The first day on which the points can no longer be spent.")
+    granted_until = models.DateField(
+        null=True, help_text="The same day as it was granted; an extension moves only the other one."
+    )
     granted = models.BigIntegerField()
     pending = models.BigIntegerField(default=0)
     available = models.BigIntegerField(default=0)
@@ -705,6 +714,7 @@ class Seal(models.Model):
 
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False)
     number = models.PositiveIntegerField()
+    content = models.PositiveSmallIntegerField(default=1, help_text="Which of `chain.HASHES` its hashes are of.")
     after_id = models.BigIntegerField(help_text="Entries with a greater id,")
     up_to_id = models.BigIntegerField(help_text="up to this one.")
     entry_ids = ArrayField(models.BigIntegerField())

@@ -101,8 +101,7 @@ def settle(
 ) -> Settled:
     """Do all of it as one operation, or nothing.
 
-    Raises: DomainError `points_invalid`, `late_shortfall` (a spend is not covered and the tenant allows no negative balance),
-    `hold_ended`.
+    Raises: DomainError `points_invalid`, `late_shortfall` (a spend is not covered and the tenant allows no negative balance).
     """
     with state.whole():
         return _Netting(state, today).run(list(returns), list(takes), list(spends), list(grants))

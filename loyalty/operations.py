@@ -76,8 +76,8 @@ def issue(tenant: Tenant, customer_id: int, *, points: int, reason: str, actor: 
     reason = checked_reason(reason)
     today = today_at(tenant, None, now)
     terms = RuleBook(tenant).rule(store_id=None, on=today).terms(today)
-    operation = Operation(actor, reason, f"{BY_HAND}{key}", content_hash("issue", customer_id, points, reason), now, today)
-    return _act(tenant, customer_id, operation, lambda account: account.issue(points, terms=terms, today=today))
+    request = Request("issue", (points, reason), key, actor, reason, now, today)
+    return _act(tenant, customer_id, request, lambda account: account.issue(points, terms=terms, today=today))
 
 
 def adjust(
@@ -87,10 +87,9 @@ def adjust(
     reason = checked_reason(reason)
     today = today_at(tenant, None, now)
     terms = RuleBook(tenant).rule(store_id=None, on=today).terms(today)
-    content = content_hash("adjust", customer_id, points, reason, allow_debt)
-    operation = Operation(actor, reason, f"{BY_HAND}{key}", content, now, today)
+    request = Request("adjust", (points, reason, allow_debt), key, actor, reason, now, today)
     return _act(
-        tenant, customer_id, operation, lambda account: account.adjust(points, terms=terms, today=today, allow_debt=allow_debt)
+        tenant, customer_id, request, lambda account: account.adjust(points, terms=terms, today=today, allow_debt=allow_debt)
     )
 
 
@@ -112,10 +111,9 @@ def reset(
     """
     reason = checked_reason(reason)
     today = today_at(tenant, None, now)
-    content = content_hash("reset", customer_id, reason, clear_debt, pending, holds)
-    operation = Operation(actor, reason, f"{BY_HAND}{key}", content, now, today)
+    request = Request("reset", (reason, clear_debt, pending, holds), key, actor, reason, now, today)
     return _act(
-        tenant, customer_id, operation,
+        tenant, customer_id, request,
         lambda account: account.reset(today=today, clear_debt=clear_debt, pending=pending, holds=holds),
     )  # fmt: skip
 
@@ -129,8 +127,7 @@ def extend(
     """
     reason = checked_reason(reason)
     today = today_at(tenant, None, now)
-    content = content_hash("extend", customer_id, sorted(lots), until, reason)
-    operation = Operation(actor, reason, f"{BY_HAND}{key}", content, now, today)
+    request = Request("extend", (sorted(lots), until, reason), key, actor, reason, now, today)
 
     def act(account: Account) -> None:
         chosen = [lot for lot in account.lots if lot.id in lots]
@@ -140,7 +137,7 @@ def extend(
             )
         account.extend(chosen, until=until, today=today)
 
-    return _act(tenant, customer_id, operation, act)
+    return _act(tenant, customer_id, request, act)
 
 
 def reverse(
@@ -168,7 +165,7 @@ def reverse(
             if customers.survivor(tenant, first.customer_id) != customer_id:
                 raise OwnerChanged
             if earlier := book.earlier(operation.key, fingerprint=content):
-                return _first_result(tenant, customer_id, earlier)
+                return _first_result(tenant, earlier)
             effects = standing(book.operations[operation_id])
             with book.operation(customer_id, operation) as account:
                 settled = account.reverse(effects, today=today, missing=missing)
@@ -194,9 +191,9 @@ def standing(whole: Whole) -> Sequence[Effect]:
     raise DomainError("nothing_to_undo", "Nothing of this operation is left to undo. Nothing was changed.")
 
 
-def _first_result(tenant: Tenant, customer_id: int, operation_id: int) -> Posted:
+def _first_result(tenant: Tenant, operation_id: int) -> Posted:
     """What the operation answered when it was posted: the balance right after it, whatever came since."""
-    entries = Entry.objects.filter(tenant=tenant, customer=customer_id)
+    entries = Entry.objects.filter(tenant=tenant, customer=Entry.objects.get(tenant=tenant, pk=operation_id).customer_id)
     own = list(entries.filter(operation=operation_id, pk__gte=operation_id).values_list("pk", flat=True))
     last = max(own, default=operation_id)
     sums = entries.filter(pk__lte=last).aggregate(*(Sum(name, default=0) for name in ("pending", "available", "held", "owed")))
@@ -204,12 +201,34 @@ def _first_result(tenant: Tenant, customer_id: int, operation_id: int) -> Posted
     return Posted(operation_id, True, after, len(own))
 
 
-def _act(tenant: Tenant, customer_id: int, operation: Operation, act: Callable[[Account], object]) -> Posted:
-    """One verb on one customer, once a key."""
-    with ledger.open(tenant, [customer_id], now=operation.occurred_at) as book:
-        if earlier := book.earlier(operation.key, fingerprint=operation.fingerprint):
-            return _first_result(tenant, customer_id, earlier)
-        if nothing := book.found_nothing(operation.key):
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What somebody asks for by hand: the verb and all that it depends on, under the key of its retries."""
+
+    verb: str
+    content: Sequence[object]
+    key: str
+    actor: Actor
+    reason: str
+    now: datetime
+    today: date
+
+    def operation(self, customer_id: int) -> Operation:
+        fingerprint = content_hash(self.verb, customer_id, *self.content)
+        return Operation(self.actor, self.reason, f"{BY_HAND}{self.key}", fingerprint, self.now, self.today)
+
+
+def _act(tenant: Tenant, customer_id: int, request: Request, act: Callable[[Account], object]) -> Posted:
+    """One verb on one customer, once a key: a retry gets the first answer, also after the customer was merged (CASES 78, 95)."""
+
+    def of_the_merged() -> set[int]:
+        return {request.operation(each).fingerprint for each in customers.families(tenant, [customer_id])}
+
+    operation = request.operation(customer_id)
+    with ledger.open(tenant, [customer_id], now=request.now) as book:
+        if earlier := book.earlier(operation.key, fingerprint=operation.fingerprint, also=of_the_merged):
+            return _first_result(tenant, earlier)
+        if nothing := book.found_nothing(operation.key, fingerprint=operation.fingerprint, also=of_the_merged):
             return Posted(0, True, Buckets(*nothing))
         with book.operation(customer_id, operation) as account:
             act(account)

@@ -11,7 +11,7 @@ from tenants.models import Tenant
 
 #: The entries of some operations. All of one operation share a key, and the key has an index.
 LOAD_OPERATIONS = """
-    SELECT id, customer_id, operation, kind, of_kind, pending, available, held, owed, hold_id, of_entry_id, snapshot FROM loyalty_entry
+    SELECT id, operation, kind, of_kind, pending, available, held, owed, hold_id, of_entry_id, snapshot FROM loyalty_entry
     WHERE tenant_id = %s AND key IN (SELECT key FROM loyalty_entry WHERE tenant_id = %s AND id = ANY(%s)) AND operation = ANY(%s)
     ORDER BY id
 """
@@ -37,7 +37,6 @@ LOAD_PAYMENTS = "SELECT debt_id, lot_id, delta FROM loyalty_entrylot WHERE debt_
 class Whole:
     """An operation as it was posted, and what of it can still be undone, in the order of its entries."""
 
-    customer_id: int
     effects: list[Effect]
     kinds: frozenset[Kind]
 
@@ -67,7 +66,7 @@ class Past:
         if granted:
             cursor.execute(LOAD_EXPIRED, [tenant.pk, granted])
             past.expired = dict(cursor.fetchall())
-        debts = [row[0] for row in past.entries if row[3] == Kind.DEBT]
+        debts = [row[0] for row in past.entries if row[2] == Kind.DEBT]
         if debts:
             cursor.execute(LOAD_PAYMENTS, [debts])
             payments = cursor.fetchall()
@@ -81,33 +80,31 @@ class Past:
 
     @property
     def hold_ids(self) -> list[int]:
-        return [row[9] for row in self.entries if row[9]]
+        return [row[8] for row in self.entries if row[8]]
 
     @property
     def lot_ids(self) -> list[int]:
         moved = [move[0] for moves in self.movements.values() for move in moves if move[0]]
-        extended = [each["lot"] for row in self.entries if row[3] == Kind.EXTEND for each in row[11]["lots"]]
+        extended = [each["lot"] for row in self.entries if row[2] == Kind.EXTEND for each in row[10]["lots"]]
         return [*moved, *extended, *(lot_id for payments in self.payments.values() for lot_id, _ in payments)]
 
     def wholes(self, lots: dict[int, Lot], holds: dict[int, Hold], debts: dict[int, Debt]) -> dict[int, Whole]:
         for lot_id, points in self.expired.items():
             lots[lot_id].expired = points
         entries: dict[int, list[Entry]] = defaultdict(list)
-        owners: dict[int, int] = {}
         for row in self.entries:
-            entries[row[2]].append(self._entry(row, lots, holds, debts))
-            owners[row[2]] = row[1]
+            entries[row[1]].append(self._entry(row, lots, holds, debts))
         found = {}
         for operation, of_it in entries.items():
             effects = effects_of(of_it, lots=lots.values())
             for effect in effects:
                 points, times = self.undone.get(effect.entry_id, (0, 0))
                 effect.used(points, wholly=times > 0)
-            found[operation] = Whole(owners[operation], effects, frozenset(entry.kind for entry in of_it))
+            found[operation] = Whole(effects, frozenset(entry.kind for entry in of_it))
         return found
 
     def _entry(self, row: tuple[Any, ...], lots: dict[int, Lot], holds: dict[int, Hold], debts: dict[int, Debt]) -> Entry:
-        entry_id, _, _, kind, of_kind, pending, available, held, owed, hold_id, of_entry, snapshot = row
+        entry_id, _, kind, of_kind, pending, available, held, owed, hold_id, of_entry, snapshot = row
         entry = Entry(
             Kind(kind), pending, available, held, owed, of_kind=Kind(of_kind) if of_kind else None, of_entry=of_entry, id=entry_id,
             snapshot=snapshot, hold=holds.get(hold_id),

@@ -1,5 +1,7 @@
 """The rules at the desk: programme versions, bonus rules, cohorts, and how bonus rules judged bills."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any, ClassVar
@@ -76,6 +78,27 @@ class _TenantInline(TabularInline):
         return False
 
 
+@contextmanager
+def refusals_on(form: forms.ModelForm) -> Iterator[None]:  # type: ignore[type-arg]
+    """The rules' own refusals as errors of this form."""
+    try:
+        yield
+    except DomainError as refusal:
+        raise as_form_error(refusal, fields=set(form.fields)) from refusal
+
+
+class RulesAdmin(TenantAdmin):
+    view_act = Act.VIEW_RULES
+    change_act = Act.MANAGE_RULES
+
+
+class NeverEditedAdmin(RulesAdmin):
+    """What has ruled is not edited: something newer follows it."""
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
 class MultiplierForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Multiplier
@@ -86,10 +109,8 @@ class MultiplierForm(forms.ModelForm):  # type: ignore[type-arg]
         if not self.errors:
             row = Multiplier(**{name: value for name, value in cleaned.items() if name not in ("version", "id", "DELETE")})
             row.tenant_id = row.version_id = 0
-            try:
+            with refusals_on(self):
                 check_multiplier(row)
-            except DomainError as refusal:
-                raise as_form_error(refusal, fields=set(self.fields)) from refusal
         return cleaned
 
 
@@ -108,20 +129,16 @@ class VersionForm(forms.ModelForm):  # type: ignore[type-arg]
         if not self.errors:
             row = ProgrammeVersion(version=1, **{name: value for name, value in cleaned.items() if name != "programme"})
             row.tenant_id = row.programme_id = 0
-            try:
+            with refusals_on(self):
                 check_version(row)
-            except DomainError as refusal:
-                raise as_form_error(refusal, fields=set(self.fields)) from refusal
         return cleaned
 
 
 @admin.register(ProgrammeVersion)
-class ProgrammeVersionAdmin(TenantAdmin):
+class ProgrammeVersionAdmin(NeverEditedAdmin):
     """A version that has ruled is never edited: a new one follows it, from a date on."""
 
     formfield_overrides = LISTS
-    view_act = Act.VIEW_RULES
-    change_act = Act.MANAGE_RULES
     form = VersionForm
     inlines = (MultiplierInline,)
     list_display = ("name", "effective_from", "kind", "earn_per", "point_value", "validity", "pending_days")
@@ -143,12 +160,6 @@ class ProgrammeVersionAdmin(TenantAdmin):
         parts = [f"{row.validity_months} months"] if row.validity_months else []
         parts += [f"{row.validity_days} days"] if row.validity_days or not parts else []
         return " and ".join(parts) if row.validity_days or row.validity_months else "ever"
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return may(request, Act.VIEW_RULES)
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         """The next version begins as the last one, tomorrow."""
@@ -194,21 +205,13 @@ class ProgrammeAdmin(ReadOnlyAdmin):
 
 
 @admin.register(StoreProgramme)
-class StoreProgrammeAdmin(TenantAdmin):
+class StoreProgrammeAdmin(NeverEditedAdmin):
     """Which programme a store follows from a day on; a store without one follows the default."""
 
-    view_act = Act.VIEW_RULES
-    change_act = Act.MANAGE_RULES
     list_display = ("store", "programme", "effective_from")
     list_select_related = ("store", "programme")
     list_filter = ("programme",)
     fields = ("store", "programme", "effective_from")
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return may(request, Act.VIEW_RULES)
 
 
 # Bonus rules
@@ -270,20 +273,16 @@ class BonusForm(forms.ModelForm):  # type: ignore[type-arg]
         row = Bonus(**{name: getattr(self.instance, name) for name in ("starts_on", "points", "factor", "name")})
         for name in ("starts_on", "ends_on", "points", "factor", "name"):
             setattr(row, name, cleaned.get(name, getattr(self.instance, name)))
-        try:
+        with refusals_on(self):
             check_campaign(campaign_of(row, []))
-        except DomainError as refusal:
-            raise as_form_error(refusal, fields=set(self.fields)) from refusal
         return cleaned
 
 
 @admin.register(Bonus)
-class BonusAdmin(TenantAdmin):
+class BonusAdmin(RulesAdmin):
     """Conditions and points are fixed once the rule is there; it may end earlier, later, or be switched off."""
 
     formfield_overrides = LISTS
-    view_act = Act.VIEW_RULES
-    change_act = Act.MANAGE_RULES
     form = BonusForm
     inlines = (ConditionInline,)
     list_display = ("name", "labelled_state", "starts_on", "ends_on", "gives", "cohort", "evaluated")
@@ -410,10 +409,8 @@ class CohortMemberInline(ReadOnlyInline):
 
 
 @admin.register(Cohort)
-class CohortAdmin(TenantAdmin):
+class CohortAdmin(RulesAdmin):
     formfield_overrides = LISTS
-    view_act = Act.VIEW_RULES
-    change_act = Act.MANAGE_RULES
     form = CohortForm
     list_display = ("name", "what", "created_at")
     search_fields = ("name",)

@@ -54,18 +54,13 @@ LOT_BUCKETS = (Bucket.PENDING, Bucket.AVAILABLE, Bucket.HELD)
 
 
 class HoldState(StrEnum):
+    """Active, then one of the ends, once; no end is ever left."""
+
     ACTIVE = "active"
     CAPTURED = "captured"
     PARTLY_CAPTURED = "partly_captured"
     RELEASED = "released"
     EXPIRED = "expired"
-
-
-#: A hold ends exactly once and is never reopened.
-TRANSITIONS: dict[HoldState, frozenset[HoldState]] = {
-    HoldState.ACTIVE: frozenset(HoldState) - {HoldState.ACTIVE},
-    **{state: frozenset() for state in HoldState if state is not HoldState.ACTIVE},
-}
 
 
 @dataclass(slots=True, eq=False)
@@ -249,7 +244,7 @@ class State:
     # The moves
 
     def draft(self, kind: Kind, **fields: Any) -> Entry:
-        """A new entry of the operation, recorded already; `drop_empty` takes it out again if nothing moves."""
+        """A new entry of the operation, recorded already; `in_order` takes it out again if nothing moves."""
         entry = Entry(kind, operation=self.operation, **fields)
         self.entries.append(entry)
         return entry
@@ -334,12 +329,17 @@ class State:
             setattr(thing, name, value)
 
     def end_hold(self, hold: Hold, state: HoldState, *, bill_id: int | None = None) -> None:
+        """Raises: DomainError `hold_ended`."""
+        self.check_active(hold)
+        self.change(hold, state=state, bill_id=bill_id if bill_id is not None else hold.bill_id)
+
+    @staticmethod
+    def check_active(hold: Hold) -> None:
         """Raises: DomainError `hold_ended`: a hold ends once (CASES 10)."""
-        if state not in TRANSITIONS[hold.state]:
+        if hold.state is not HoldState.ACTIVE:
             raise DomainError(
                 "hold_ended", f"This redemption is already {hold.state}. Nothing was changed.", state=hold.state.value
             )
-        self.change(hold, state=state, bill_id=bill_id if bill_id is not None else hold.bill_id)
 
     # One operation of several steps is all or nothing
 

@@ -55,8 +55,7 @@ def release_expired_holds(tenant: Tenant, *, now: datetime, at_most: int = 5000)
             days = (row.expires_at - row.at).days
             reason = f"The completion bill did not come within {days} days"
             try:
-                with ledger.open(tenant, [row.customer_id], now=now, holds=[row.pk]) as book:
-                    released = holds.end(book, row.pk, state=HoldState.EXPIRED, reason=reason, actor=SYSTEM, now=now, row=row)
+                released = holds.end(tenant, row, state=HoldState.EXPIRED, reason=reason, actor=SYSTEM, now=now)
             except Exception as problem:  # an edge in itself: the other customers' points must come back all the same
                 run.fail(row.reference, problem)
                 continue

@@ -11,7 +11,7 @@ from django.db.models import Prefetch
 
 from integrations import feed
 from integrations.models import Bill, Delivery, DeliveryState, FeedEpoch
-from loyalty import identity
+from loyalty import customers
 from loyalty.models import Balance, BonusEvaluation, Customer, CustomerAlias, Entry, EntryLot, Hold, Lot
 from loyalty.money import minor_digits
 from loyalty.state import HoldState, Kind
@@ -69,7 +69,7 @@ def load(tenant: Tenant, customer: Customer, *, now: datetime) -> Picture:
     aliases = tuple(CustomerAlias.objects.filter(tenant=tenant, customer=customer))
     numbers = [customer.mobile, *(alias.mobile for alias in aliases if alias.valid_until is None)]
     unsettled = Delivery.objects.filter(tenant=tenant, mobile__in=numbers, state__in=stuck).defer("body")
-    history = tuple(identity.family(tenant, customer.pk))
+    history = tuple(customers.families(tenant, [customer.pk]))
     bills = Bill.objects.filter(tenant=tenant, customer__in=history).select_related("store").order_by("-billed_at")
     return Picture(
         tenant=tenant,

@@ -16,8 +16,9 @@ from loyalty.models import ProgrammeVersion
 from loyalty.money import minor_digits
 from loyalty.programmes import rule_of
 from loyalty.simulator import Simulated, simulate
+from tenants import stores
 from tenants.errors import DomainError
-from tenants.models import RedemptionMode, Store, StoreAlias, Tenant
+from tenants.models import RedemptionMode, Store, Tenant
 
 EXAMPLE = {
     "bill_type": "SALE",
@@ -114,14 +115,9 @@ def _of_document(tenant: Tenant, text: str) -> Asked:
     if document.bill_type != "SALE":
         raise DomainError("bad_value", "The simulator takes sales. Change bill_type to SALE.", path="bill_type")
     document = check_sums(document, minor_digits=digits)
-    store = Store.objects.filter(tenant=tenant, code=document.store_code).first()
+    store = stores.find(tenant, document.store_code)
     if store is None:
-        alias = StoreAlias.objects.filter(tenant=tenant, code=document.store_code).select_related("store").first()
-        if alias is None:
-            raise DomainError(
-                "store_unknown", f"No store has the code {document.store_code!r}. Use one of yours.", path="store_code"
-            )
-        store = alias.store
+        raise DomainError("store_unknown", f"No store has the code {document.store_code!r}. Use one of yours.", path="store_code")
     at = document.billed_at
     at = at if at.tzinfo else at.replace(tzinfo=store.timezone_or(tenant))
     mobile = customers.normalised_mobile(document.mobile, region=tenant.region) if document.mobile.strip() else ""

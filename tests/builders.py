@@ -13,7 +13,7 @@ from integrations.models import Delivery, Source
 from loyalty import customers, holds, operations
 from loyalty.account import Account
 from loyalty.customers import Stub
-from loyalty.models import Balance, Customer, Hold
+from loyalty.models import Balance, Customer, Hold, Lot
 from loyalty.operations import Posted
 from loyalty.state import Kind, Terms
 from tenants.actors import SYSTEM
@@ -133,3 +133,8 @@ def account(*lots: tuple[int, date | None], negative: bool = False) -> Account:
 
 def at(hour: int, *, day: date = DAY0) -> datetime:
     return datetime(day.year, day.month, day.day, hour, tzinfo=UTC)
+
+
+def expire_on(day: date) -> None:
+    """As if every lot had been granted until then."""
+    Lot.objects.update(expires_on=day, granted_until=day)

@@ -15,6 +15,7 @@ from django.test import Client
 from django.test.utils import setup_databases
 from django_scopes import scope, scopes_disabled
 
+from config.engines.postgresql import drop_database
 from loyalty.audit import audit_ledger
 from loyalty.programmes import create_programme
 from tenants import staff
@@ -45,7 +46,7 @@ def django_db_setup(django_test_environment: None, django_db_blocker: Any, djang
 def _drop(database: str) -> None:
     """Also when a killed process of a fault test still sits on it."""
     with connection._nodb_cursor() as cursor:
-        cursor.execute(f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)')
+        drop_database(cursor, database)
 
 
 @pytest.fixture(autouse=True)

@@ -53,8 +53,8 @@ ADJUST_CHAIN = """
         ) ids
         RETURNING id, customer_id
     ), lots AS (
-        INSERT INTO loyalty_lot (entry_id, tenant_id, customer_id, granted_on, expires_on, granted, pending, available, held)
-        SELECT id, %(tenant)s, customer_id, %(today)s::date, %(expires)s::date, %(points)s, 0, %(points)s, 0 FROM entries
+        INSERT INTO loyalty_lot (entry_id, tenant_id, customer_id, granted_on, expires_on, granted_until, granted, pending, available, held)
+        SELECT id, %(tenant)s, customer_id, %(today)s::date, %(expires)s::date, %(expires)s::date, %(points)s, 0, %(points)s, 0 FROM entries
     ), movements AS (
         INSERT INTO loyalty_entrylot (tenant_id, entry_id, lot_id, bucket, delta)
         SELECT %(tenant)s, id, id, 'available', %(points)s FROM entries

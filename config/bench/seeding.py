@@ -33,8 +33,8 @@ ENTRIES = """
     FROM seeded ORDER BY seeded.id
 """
 LOTS = """
-    INSERT INTO loyalty_lot (entry_id, tenant_id, customer_id, granted_on, expires_on, granted, pending, available, held)
-    SELECT id, %(tenant)s, customer_id, at::date, at::date + %(validity)s, points, 0,
+    INSERT INTO loyalty_lot (entry_id, tenant_id, customer_id, granted_on, expires_on, granted_until, granted, pending, available, held)
+    SELECT id, %(tenant)s, customer_id, at::date, at::date + %(validity)s, at::date + %(validity)s, points, 0,
         points - CASE WHEN step %% 4 = 2 AND step + 1 < %(steps)s THEN spent ELSE 0 END, 0
     FROM seeded WHERE NOT spends ORDER BY seeded.id
 """

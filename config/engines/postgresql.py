@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import psutil
@@ -187,3 +188,12 @@ class PostgreSQL:
                 continue
             return Login(entry.pw_uid, entry.pw_gid)
         raise RuntimeError("PostgreSQL refuses to run as root and there is neither a user `postgres` nor `nobody`.")
+
+
+def drop_database(cursor: Any, name: str) -> None:
+    """Also while somebody sits on it.
+
+    Sessions are ended one by one: `WITH (FORCE)` is refused where the superuser's autovacuum is at work, a plain DROP ends that itself.
+    """
+    cursor.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND usename = current_user", [name])
+    cursor.execute(f'DROP DATABASE IF EXISTS "{name}"')

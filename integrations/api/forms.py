@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from tenants import staff
+from tenants import staff, stores
 from tenants.errors import DomainError
-from tenants.models import Store, StoreAlias, Tenant
+from tenants.models import Store, Tenant
 
 KEY_LENGTH_MAX = 255
 
@@ -51,10 +51,7 @@ def read_body[B: Body](form: type[B], data: Any) -> B:
 
 def store_of(tenant: Tenant, code: str) -> Store:
     """The store of a code or alias. Raises: DomainError `store_unknown`."""
-    store: Store | None = Store.objects.filter(tenant=tenant, code=code).first()
-    if store is None:
-        alias = StoreAlias.objects.filter(tenant=tenant, code=code).select_related("store").first()
-        store = alias.store if alias else None
+    store = stores.find(tenant, code)
     if store is None and tenant.auto_stores:
         store = staff.find_or_create_store(tenant, code=code)
     if store is None:

@@ -28,10 +28,12 @@ STATUS: dict[str, int] = {
     "malformed_json": 400,
     "key_required": 400,
     "unknown_customer": 404,
+    "hold_unknown": 404,
     "not_found": 404,
     "key_reused": 409,
     "in_progress": 409,
     "customer_merged": 409,
+    "owner_changed": 409,
     "too_large": 413,
     "length_required": 411,
 }

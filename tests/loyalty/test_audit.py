@@ -69,6 +69,27 @@ BROKEN = {
     "9: unreadable": (
         "UPDATE loyalty_entry SET snapshot = snapshot || '{\"points\": \"many\"}' WHERE kind = 'earn'", "cannot be read",
     ),
+    "3: two equal lots swapped": (
+        f"UPDATE loyalty_lot SET customer_id = CASE WHEN customer_id = {OTHER} THEN (SELECT id FROM loyalty_customer WHERE mobile <>"
+        f" '+919840054321') ELSE {OTHER} END WHERE granted = 7",
+        "another customer than it was granted to",
+    ),
+    "3: a merged lot given to another": (
+        f"INSERT INTO loyalty_customermerge (tenant_id, source_id, into_id, lots, holds, aliases, memberships, status_before,"
+        f" reason, actor_name, merged_at, undone_by) SELECT tenant_id, {OTHER}, {OTHER}, ARRAY[id], '{{}}', '{{}}', '{{}}', 'active', 'x', 'x',"
+        " now(), ''"
+        f" FROM loyalty_entry WHERE id = {ENTRY}",
+        "another customer than the last merge gave it to",
+    ),
+    "3: a later expiry than granted": (
+        f"UPDATE loyalty_lot SET expires_on = expires_on + 30 WHERE entry_id = {ENTRY}", "another day than it was granted until",
+    ),
+    "3: another expiry than extended to": (
+        f"UPDATE loyalty_entry SET kind = 'extend', available = 0, owed = 0, snapshot = jsonb_build_object('lots', jsonb_build_array(jsonb_build_object("
+        f"'lot', id, 'from', '2030-01-01', 'to', '2031-01-01'))) WHERE id = {ENTRY}",
+        "last extended to",
+    ),
+    "4: a hold of another customer": (f"UPDATE loyalty_hold SET customer_id = {OTHER}", "hold and its entries disagree"),
     "4: a hold without an end": ("UPDATE loyalty_hold SET state = 'captured', ended_at = now() WHERE state = 'active'", "hold and its"),
     "4: a late bill of nothing": ("UPDATE loyalty_hold SET late_points = 7", "late bill without its points"),
     "5: a gap": (f"UPDATE loyalty_entry SET seq = 5 WHERE id = {ENTRY}", "operation with a gap"),
@@ -107,9 +128,11 @@ def books(lenient_kulfi: Tenant) -> Iterator[Tenant]:
     """An earning, a debt, an issue and an active hold; the append-only triggers off until the end."""
     tenant = lenient_kulfi
     meera = builders.customer(tenant)
-    builders.customer(tenant, "+919840054321")
+    other = builders.customer(tenant, "+919840054321")
     builders.deliver(tenant, builders.bill("A1", net="500.00"), builders.paid_with_points("A2", 30, net="50.00"))
     builders.issue(tenant, meera, 3)
+    builders.issue(tenant, meera, 7)
+    builders.issue(tenant, other, 7)
     builders.issue(tenant, meera, 100)
     builders.hold(tenant, meera, 40)
     with connection.cursor() as cursor:

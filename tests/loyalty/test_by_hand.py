@@ -152,7 +152,7 @@ def test_an_unknown_operation_is_refused(kulfi: Tenant, liberty: Tenant) -> None
 
 def expiring(tenant: Tenant, points: int, *, in_days: int) -> tuple[Customer, Lot]:
     meera = builders.customer(tenant, points=points)
-    Lot.objects.update(expires_on=today(tenant) + timedelta(days=in_days))
+    builders.expire_on(today(tenant) + timedelta(days=in_days))
     return meera, Lot.objects.get()
 
 
@@ -233,7 +233,7 @@ def test_pending_points_activate_on_their_day_and_pay_the_debt(lenient_kulfi: Te
 def test_a_sweep_goes_on_past_a_customer_it_cannot_do(kulfi: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
     first, _ = expiring(kulfi, 50, in_days=1)
     second = builders.customer(kulfi, "+919840054321", points=5)
-    Lot.objects.update(expires_on=today(kulfi))
+    builders.expire_on(today(kulfi))
     real = ledger.open
 
     def broken(tenant: Tenant, ids: list[int], **options: Any) -> Any:
@@ -273,7 +273,7 @@ def test_an_earning_is_taken_back_as_it_was_whatever_the_rule_says_now(kulfi: Te
 def test_an_undone_bill_takes_nothing_for_points_that_ran_out_unspent(kulfi: Tenant) -> None:
     meera = builders.customer(kulfi)
     deliver(kulfi, bill("A1"))
-    Lot.objects.update(expires_on=today(kulfi))
+    builders.expire_on(today(kulfi))
     sweeps.expire_lots(kulfi, now=timezone.now())
     builders.issue(kulfi, meera, 50)
     booked = Entry.objects.earliest("id").operation
@@ -297,7 +297,7 @@ def test_a_bill_that_lapsed_on_arrival_is_undone_without_a_trace_in_the_balance(
 def test_a_late_completion_is_undone_to_its_lots_and_what_lapsed_expires(kulfi: Tenant) -> None:
     meera = builders.customer(kulfi, points=50)
     held = builders.hold(kulfi, meera, 50)
-    Lot.objects.update(expires_on=today(kulfi))
+    builders.expire_on(today(kulfi))
     builders.release(kulfi, held)
     assert balance(meera) == (0, 0, 0, 0)
     deliver(kulfi, paid_with_points("A1", 50, net="50.00", reference=held.reference))
@@ -327,7 +327,7 @@ def late_bill_setup(tenant: Tenant) -> tuple[Customer, Any]:
 
 def test_the_release_of_a_hold_cannot_be_undone_not_even_what_it_let_expire(kulfi: Tenant) -> None:
     meera, held = late_bill_setup(kulfi)
-    Lot.objects.update(expires_on=today(kulfi))
+    builders.expire_on(today(kulfi))
     builders.release(kulfi, held)
     with pytest.raises(DomainError, match="Nothing of this operation"):
         reverse(kulfi, Entry.objects.get(kind="release").operation)

@@ -55,12 +55,35 @@ def test_untouched_entries_verify(kulfi: Tenant, sealed: list[int]) -> None:
         "UPDATE loyalty_entry SET actor_name = 'Mallory' WHERE id = %s",
         "UPDATE loyalty_entrylot SET delta = delta + 1 WHERE entry_id = %s",
         "DELETE FROM loyalty_entrylot WHERE entry_id = %s",
+        "UPDATE loyalty_lot SET expires_on = expires_on + 30, granted_until = granted_until + 30 WHERE entry_id = %s",
+        "UPDATE loyalty_lot SET granted_on = granted_on + 1 WHERE entry_id = %s",
     ],
 )
 def test_a_changed_row_is_located(kulfi: Tenant, sealed: list[int], change: str) -> None:
     run(change, sealed[4])
     (broken,) = chain.verify(kulfi).broken
     assert (broken.block, broken.entry, "changed" in broken.what) == (2, sealed[4], True)
+
+
+def test_a_hold_that_was_changed_behind_its_entry_is_located(kulfi: Tenant, sealed: list[int]) -> None:
+    builders.hold(kulfi, Entry.objects.get(pk=sealed[0]).customer, 5)
+    placed = Entry.objects.get(kind="hold").pk
+    chain.seal(kulfi, up_to_id=placed)
+    run("UPDATE loyalty_hold SET rate = rate * 2 WHERE points = %s", 5)
+    (broken,) = chain.verify(kulfi).broken
+    assert broken.entry == placed
+
+
+def test_a_block_of_before_lots_were_sealed_still_verifies(
+    kulfi: Tenant, sealed: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    builders.issue(kulfi, Entry.objects.get(pk=sealed[0]).customer, 1)
+    monkeypatch.setattr(chain, "CONTENT", 1)
+    chain.seal(kulfi, up_to_id=Entry.objects.latest("id").pk)
+    assert Seal.objects.latest("number").content == 1
+    assert chain.verify(kulfi).ok
+    run("UPDATE loyalty_entry SET reason = 'another' WHERE id > %s", sealed[-1])
+    assert len(chain.verify(kulfi).broken) == 1
 
 
 def test_a_missing_row_is_located(kulfi: Tenant, sealed: list[int]) -> None:

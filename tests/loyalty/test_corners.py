@@ -10,7 +10,7 @@ from loyalty.account import Account, Effect, effects_of, merge, unmerge
 from loyalty.bonus import Campaign, Judgement, Person, check_campaign, judge
 from loyalty.earning import SoFar, earned, months_later
 from loyalty.netting import Grant, Missing, Spend, Take, settle
-from loyalty.state import DATE_MAX, POINTS_MAX, TRANSITIONS, Debt, Entry, Hold, HoldState, Kind, Lot, State, Terms, spending_order
+from loyalty.state import DATE_MAX, POINTS_MAX, Debt, Entry, Hold, HoldState, Kind, Lot, State, Terms, spending_order
 from tenants.errors import DomainError
 from tests.builders import DAY0, account, at
 from tests.loyalty import test_bonus as tb
@@ -220,12 +220,17 @@ def test_only_lots_whose_date_moved_are_extended() -> None:
     assert meera.extended_lots() == meera.lots[:1]
 
 
-def test_only_an_active_hold_may_end() -> None:
-    assert (
-        TRANSITIONS[HoldState.ACTIVE] == frozenset(HoldState) - {HoldState.ACTIVE}
-        and TRANSITIONS[HoldState.RELEASED] == frozenset()
-        and set(TRANSITIONS) == set(HoldState)
-    )
+ENDS = sorted(set(HoldState) - {HoldState.ACTIVE})
+
+
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("next_end", ENDS)
+def test_no_end_of_a_hold_is_followed_by_another(end: HoldState, next_end: HoldState) -> None:
+    meera = account((100, day(60)))
+    h = placed(meera, 50)
+    meera.end_hold(h, end)
+    assert refusal(meera.end_hold, h, next_end).code == "hold_ended"
+    assert h.state is end
 
 
 # Netting

@@ -1,15 +1,17 @@
 """Two customers that are one, numbers that change, numbers that go to somebody else."""
 
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import date, timedelta
+from typing import Any
 
 import pytest
 from django.utils import timezone
 from django_scopes import scope
 
-from loyalty import customers, holds, identity, operations
+from loyalty import campaigns, customers, holds, identity, operations
 from loyalty.identity import Merged
-from loyalty.ledger import CustomerMerged
-from loyalty.models import Customer, CustomerMerge, Entry, Hold, Lot, ProgrammeVersion
+from loyalty.ledger import CustomerMerged, KeyReused
+from loyalty.models import Cohort, CohortMember, Customer, CustomerMerge, Entry, Hold, Lot, ProgrammeVersion
 from tenants.actors import SYSTEM, Actor, ActorKind
 from tenants.errors import DomainError
 from tenants.models import Tenant
@@ -17,12 +19,17 @@ from tests import builders
 from tests.builders import MEERA, balance, bill, deliver, paid_with_points
 
 OTHER = "+919840054321"
+FIRST_DAY = date(2026, 1, 1)
 BOB = Actor(ActorKind.PERSON, 1, "bob@kulfi.example")
 ALICE = Actor(ActorKind.PERSON, 2, "alice@kulfi.example")
 
 
 def merge(source: Customer, into: Customer) -> Merged:
     return identity.merge(source.tenant, source.pk, into.pk, reason="the same person", actor=BOB, now=timezone.now())
+
+
+def on_lists(customer: Customer) -> list[str]:
+    return list(CohortMember.objects.filter(customer=customer, valid_until=None).values_list("cohort__name", flat=True))
 
 
 def unmerge(row: CustomerMerge) -> CustomerMerge:
@@ -139,6 +146,64 @@ def test_what_the_survivor_did_alone_does_not_stand_in_the_way(two: tuple[Custom
     assert (balance(a), balance(b)) == ((0, 10, 20, 0), (0, 0, 0, 22))
 
 
+@pytest.mark.case(97)
+def test_a_further_merge_that_was_taken_back_does_not_stand_in_the_way(two: tuple[Customer, Customer, Hold]) -> None:
+    a, b, _ = two
+    c = builders.customer(a.tenant, "+919840099999")
+    operations.adjust(a.tenant, c.pk, points=-4, reason="for a test", actor=SYSTEM, key="c", now=timezone.now(), allow_debt=True)
+    first = merge(a, b).merge
+    second = merge(b, c).merge
+    assert balance(c) == (0, 0, 20, 9)
+    unmerge(second)
+    unmerge(first)
+    assert (balance(a), balance(b), balance(c)) == ((0, 10, 20, 0), (0, 0, 0, 15), (0, 0, 0, 4))
+
+
+@pytest.mark.case(97)
+def test_after_an_unmerge_everybody_is_on_their_own_lists_again(two: tuple[Customer, Customer, Hold]) -> None:
+    a, b, _ = two
+    ours, both = (Cohort.objects.create(tenant=a.tenant, name=name) for name in ("ours", "both"))
+    campaigns.put_on_list(a.tenant, ours.pk, {OTHER}, valid_from=FIRST_DAY)
+    campaigns.put_on_list(a.tenant, both.pk, {OTHER, MEERA}, valid_from=FIRST_DAY)
+    row = merge(a, b).merge
+    assert set(on_lists(b)) == {"ours", "both"}
+    unmerge(row)
+    assert (set(on_lists(a)), on_lists(b)) == ({"ours", "both"}, ["both"])
+
+
+@pytest.mark.case(78, 95)
+def test_a_retry_after_the_merge_gets_the_first_answer(two: tuple[Customer, Customer, Hold]) -> None:
+    a, b, _ = two
+
+    def issue(customer: Customer, points: int) -> operations.Posted:
+        return operations.issue(
+            a.tenant, customer.pk, points=points, reason="a kind word", actor=SYSTEM, key="k", now=timezone.now()
+        )
+
+    first = issue(a, 5)
+    merge(a, b)
+    again = issue(b, 5)
+    assert (again.operation, again.repeated, again.after) == (first.operation, True, first.after)
+    assert balance(b) == (0, 0, 20, 0)
+    with pytest.raises(KeyReused):
+        issue(b, 6)
+
+
+def test_what_nobody_knows_is_refused_by_name(kulfi: Tenant) -> None:
+    act: dict[str, Any] = {"reason": "for a test", "actor": BOB, "now": timezone.now()}
+    decide: dict[str, Any] = {"approve": True, "actor": BOB, "now": timezone.now()}
+    attempts: dict[str, Callable[[], object]] = {
+        "merge_unknown": lambda: identity.unmerge(kulfi, 7, **act),
+        "unknown_customer": lambda: identity.change_mobile(kulfi, 7, OTHER, **act),
+        "hold_unknown": lambda: holds.release_hold(kulfi, 7, **act),
+        "move_unknown": lambda: identity.decide_number_move(kulfi, 7, **decide),
+    }
+    for code, attempt in attempts.items():
+        with pytest.raises(DomainError) as refusal:
+            attempt()
+        assert refusal.value.code == code
+
+
 def test_a_bill_of_the_merged_customer_is_undone_at_the_survivor(lenient_kulfi: Tenant) -> None:
     a, b = builders.customer(lenient_kulfi, OTHER), builders.customer(lenient_kulfi, points=50)
     deliver(lenient_kulfi, paid_with_points("A1", 30, net="1030.00", mobile=OTHER))
@@ -157,7 +222,7 @@ def test_merges_chain_and_numbers_follow(lenient_kulfi: Tenant) -> None:
     merge(b, c)
     assert balance(c) == (0, 13, 0, 0)
     assert set(customers.find(lenient_kulfi, [OTHER, MEERA]).values()) == {c.pk}
-    assert sorted(identity.family(lenient_kulfi, c.pk)) == sorted([a.pk, b.pk, c.pk])
+    assert sorted(customers.families(lenient_kulfi, [c.pk])) == sorted([a.pk, b.pk, c.pk])
 
 
 @pytest.mark.case(92)

@@ -14,6 +14,7 @@ from config.bench.books import Audit, BookAdjust, ExpireLots, VerbTx
 from config.bench.harness import ROUNDS, Job, Result, measure
 from config.bench.holds import HoldApi
 from config.bench.ingest import IngestBatch
+from config.engines.postgresql import drop_database
 from tenants import staff
 from tenants.actors import SYSTEM
 from tenants.commands import tenant_of
@@ -90,4 +91,4 @@ def _fresh_database() -> str:
 def _drop_database() -> None:
     connection.close()
     with connection._nodb_cursor() as cursor:
-        cursor.execute(f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)")
+        drop_database(cursor, DATABASE)
