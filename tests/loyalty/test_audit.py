@@ -85,7 +85,8 @@ BROKEN = {
         f"UPDATE loyalty_lot SET expires_on = expires_on + 30 WHERE entry_id = {ENTRY}", "another day than it was granted until",
     ),
     "3: another expiry than extended to": (
-        f"UPDATE loyalty_entry SET kind = 'extend', available = 0, owed = 0, snapshot = jsonb_build_object('lots', jsonb_build_array(jsonb_build_object("
+        f"UPDATE loyalty_entry SET kind = 'extend', available = 0, owed = 0, snapshot = jsonb_build_object('lots',"
+        f" jsonb_build_array(jsonb_build_object("
         f"'lot', id, 'from', '2030-01-01', 'to', '2031-01-01'))) WHERE id = {ENTRY}",
         "last extended to",
     ),
