@@ -225,12 +225,19 @@ class Redemption(_Part):
     amount: Amount | None = None
 
 
+class Original(_Part):
+    bill_no: Code
+    store_code: ShortCode | None = None
+    bill_date: Moment | None = None
+    till_code: Text | None = None
+
+
 class Item(_Part):
     line_no: Annotated[int, BeforeValidator(_points), Field(le=10**6)] | None = None
     line_type: LineType = "SALE"
     item_code: Text | None = None
     department: Text | None = None
-    qty: Amount = Decimal(1)
+    qty: Amount | None = None
     rate: Amount | None = None
     value: Amount | None = None
     discount: Amount | None = None
@@ -238,19 +245,14 @@ class Item(_Part):
     tax_amount: Amount = Decimal(0)
     loyalty_discount: Amount | None = None
     loyalty_points: Points | None = None
+    original_line_no: Annotated[int, BeforeValidator(_points), Field(le=10**6)] | None = None
+    original: Original | None = None
 
 
 class Tender(_Part):
     mode: ShortCode
     amount: Amount
     reference: Text | None = None
-
-
-class Original(_Part):
-    bill_no: Code
-    store_code: ShortCode | None = None
-    bill_date: Moment | None = None
-    till_code: Text | None = None
 
 
 class Form(_Part):
@@ -268,8 +270,8 @@ class Form(_Part):
     customer: Person | None = None
     loyalty_mode: Literal["PAYMENT", "DISCOUNT"] | None = None
     tax_inclusive: bool = False
-    gross_amount: Amount | None = None
-    discount_amount: Amount | None = None
+    gross_amount: Signed | None = None
+    discount_amount: Signed | None = None
     net_amount: Signed | None = None
     tax_amount: Signed | None = None
     round_off: Signed = Decimal(0)
@@ -297,6 +299,10 @@ class Line:
     tax_amount: Decimal
     loyalty_discount: Decimal
     loyalty_points: int
+    #: Of a returned line: which line of which bill it was, where the document says so.
+    original_line_no: int | None = None
+    original: Original | None = None
+    qty_sent: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,7 +339,20 @@ class Document:
     tenders: tuple[tuple[str, Decimal], ...]
     spend: Spend | None
     original: Original | None
+    return_type: str = ""
     flags: tuple[str, ...] = field(default=())
+
+    def signed(self, name: str) -> Decimal:
+        return _signed(self.bill_type, self.lines, name)
+
+    @property
+    def returned(self) -> tuple[Line, ...]:
+        """Lines that come back: of a RETURN all, whatever their own type says."""
+        return self.lines if self.bill_type == "RETURN" else tuple(line for line in self.lines if line.line_type == "RETURN")
+
+    @property
+    def sold(self) -> tuple[Line, ...]:
+        return tuple(line for line in self.lines if line.line_type == "SALE") if self.bill_type in ("SALE", "EXCHANGE") else ()
 
     def content(self, *, billed_at: datetime, mobile: str) -> int:
         """The fingerprint of what the bill says, with its time and number as resolved.
@@ -341,6 +360,11 @@ class Document:
         Without bill_uid, names, cashier, references of tenders, version, unknown fields, and the store's code: the store
         stands in the natural key, after its aliases.
         """
+        of_returns = [
+            (line.line_no, line.original_line_no, line.original.model_dump_json() if line.original else None)
+            for line in sorted(self.lines, key=lambda line: line.line_no)
+            if line.original_line_no is not None or line.original
+        ]
         return content_hash(
             self.bill_type, self.bill_no, billed_at.timestamp(), self.till_code, mobile,
             *(_same(number) for number in (self.gross, self.discount, self.net, self.tax, self.payable)),
@@ -352,6 +376,7 @@ class Document:
             sorted((mode, _same(amount)) for mode, amount in self.tenders),
             (self.spend.reference, self.spend.points, _same(self.spend.amount)) if self.spend else None,
             self.original.model_dump_json() if self.original else None,
+            *([self.return_type, of_returns] if self.return_type or of_returns else []),
         )  # fmt: skip
 
 
@@ -375,6 +400,18 @@ def read_bill(raw: Mapping[str, Any], *, minor_digits: int, lenient: bool = Fals
         raise CheckFailed("bad_value", f"net_amount: {form.net_amount} is negative on a SALE.", path="net_amount")
     if form.bill_type == "SALE" and any(item.line_type == "RETURN" for item in form.items):
         raise CheckFailed("bad_value", "items: a SALE holds returned lines. Send it as an EXCHANGE.", path="items")
+    if form.bill_type == "EXCHANGE" and len({item.line_type for item in form.items}) < 2:
+        raise CheckFailed(
+            "bad_value", "items: an EXCHANGE holds sold lines and returned lines (line_type SALE and RETURN).", path="items"
+        )
+    if form.bill_type != "EXCHANGE":
+        for path in ("gross_amount", "discount_amount"):
+            if (getattr(form, path) or 0) < 0:
+                raise CheckFailed(
+                    "bad_value", f"{path}: {getattr(form, path)} is negative; the direction is in the type.", path=path
+                )
+    if form.bill_type == "RETURN" and (form.net_amount or 0) <= 0:
+        raise CheckFailed("bad_value", f"net_amount: {form.net_amount} is not above 0 on a RETURN.", path="net_amount")
     document = _document(form)
     if max(document.gross, document.discount, abs(document.net), abs(document.tax), abs(document.payable)) >= AMOUNT_MAX:
         raise CheckFailed("bad_value", f"An amount of the bill is {AMOUNT_MAX} or more.", path="net_amount")
@@ -437,21 +474,24 @@ def _document(form: Form) -> Document:
         mobile=person.mobile or "",
         name=person.name or "",
         email=(person.email or "") if "@" in (person.email or "") else "",
-        gross=_or_sum(form.gross_amount, [line.value for line in lines]),
-        discount=_or_sum(form.discount_amount, [line.discount for line in lines]),
+        gross=form.gross_amount if form.gross_amount is not None else _signed(form.bill_type, lines, "value"),
+        discount=form.discount_amount if form.discount_amount is not None else _signed(form.bill_type, lines, "discount"),
         net=net,
         tax=tax,
         payable=form.payable_amount if form.payable_amount is not None else derived,
         lines=lines,
         tenders=tuple((tender.mode.upper(), tender.amount) for tender in form.tenders or ()),
-        spend=_spend(form, lines),
+        spend=_spend(form, lines) if form.bill_type in ("SALE", "EXCHANGE") else _given_back(form),
         original=form.original,
+        return_type=(form.return_type or "LINE_ITEM") if form.bill_type == "RETURN" else "",
         flags=() if form.payable_amount is None or form.payable_amount == derived else (f"payable_expected:{derived}",),
     )
 
 
-def _or_sum(given: Decimal | None, parts: list[Decimal]) -> Decimal:
-    return given if given is not None else sum(parts, Decimal(0))
+def _signed(bill_type: str, lines: tuple[Line, ...], name: str) -> Decimal:
+    """The sum of an amount over the lines; on an exchange, what comes back counts against what is sold."""
+    back = "RETURN" if bill_type == "EXCHANGE" else ""
+    return sum((-getattr(line, name) if line.line_type == back else getattr(line, name) for line in lines), Decimal(0))
 
 
 def _line(index: int, item: Item) -> Line:
@@ -478,19 +518,23 @@ def _line(index: int, item: Item) -> Line:
         line_type=item.line_type,
         item_code=item.item_code or "",
         department=item.department or "",
-        qty=item.qty,
+        qty=item.qty if item.qty is not None else Decimal(1),
+        qty_sent=item.qty is not None,
         value=value,
         discount=discount,
         amount=amount,
         tax_amount=item.tax_amount,
         loyalty_discount=item.loyalty_discount or Decimal(0),
         loyalty_points=item.loyalty_points or 0,
+        original_line_no=item.original_line_no,
+        original=item.original,
     )
 
 
 def _spend(form: Form, lines: tuple[Line, ...]) -> Spend | None:
     """How the bill redeems points: its mode is read off its shape (CASES 51-53)."""
     tenders = [tender for tender in form.tenders or [] if tender.mode.upper() == LOYALTY_TENDER and tender.amount]
+    lines = tuple(line for line in lines if line.line_type == "SALE")
     split_points = sum(line.loyalty_points for line in lines)
     split_amount = sum((line.loyalty_discount for line in lines), Decimal(0))
     split = bool(split_points or split_amount)
@@ -518,6 +562,12 @@ def _spend(form: Form, lines: tuple[Line, ...]) -> Spend | None:
         " Send loyalty_discount and loyalty_points on each item.",
         path="items", expected=str(named.amount), found="0",
     )  # fmt: skip
+
+
+def _given_back(form: Form) -> Spend | None:
+    """A tender of points on a return says how much of the redemption comes back, whatever the share of the goods."""
+    amounts = [tender.amount for tender in form.tenders or [] if tender.mode.upper() == LOYALTY_TENDER and tender.amount]
+    return Spend(RedemptionMode.PAYMENT, "", None, sum(amounts, Decimal(0))) if amounts else None
 
 
 def _paid(tenders: list[Tender], named: Redemption | None, reference: str) -> Spend:
@@ -562,6 +612,7 @@ def check_sums(document: Document, *, minor_digits: int) -> Document:
     """
     tolerance = Decimal(len(document.lines)).scaleb(-minor_digits)
     sale = [line for line in document.lines if line.line_type == "SALE"]
+    signed = document.bill_type == "EXCHANGE"  # what the customer gets back is paid out in positive tenders
     flags = [flag for flag in document.flags if not flag.startswith("payable_expected:")]
     unit = Decimal(1).scaleb(-minor_digits)
     for index, line in enumerate(document.lines):
@@ -574,12 +625,10 @@ def check_sums(document: Document, *, minor_digits: int) -> Document:
                 path=f"items.{index}.amount", expected=str(line.value - line.discount), found=str(line.amount),
             )  # fmt: skip
     lines = tuple(replace(line, value=line.amount + line.discount) for line in document.lines)
-    signed = document.bill_type == "EXCHANGE"
-    if not signed:
-        stated = sum((line.value for line in document.lines), Decimal(0))
-        _agree("sum_of_values", "gross_amount", document.gross, stated, tolerance, flags)
+    if document.bill_type != "CANCEL":
+        _agree("sum_of_values", "gross_amount", document.gross, document.signed("value"), tolerance, flags)
         off = _agree(
-            "sum_of_amounts", "net_amount", document.net, sum((line.amount for line in lines), Decimal(0)), tolerance, flags
+            "sum_of_amounts", "net_amount", document.net, replace(document, lines=lines).signed("amount"), tolerance, flags
         )
         if off:
             lines = _adjusted(lines, amount=off)
@@ -588,13 +637,13 @@ def check_sums(document: Document, *, minor_digits: int) -> Document:
         off = _agree("split_sum", "redemption.amount", document.spend.amount, split, tolerance, flags)
         if off:
             lines = _adjusted(lines, loyalty_discount=off)
-    for flag in document.flags:
+    for flag in document.flags if document.bill_type != "CANCEL" else ():
         if flag.startswith("payable_expected:"):
             expected = Decimal(flag.partition(":")[2])
             _agree("sum_of_tenders", "payable_amount", document.payable, expected, tolerance, flags)
-    if document.tenders:
+    if document.tenders and document.bill_type != "CANCEL":
         paid = sum((amount for _, amount in document.tenders), Decimal(0))
-        _agree("sum_of_tenders", "payable_amount", document.payable, paid, tolerance, flags)
+        _agree("sum_of_tenders", "payable_amount", abs(document.payable) if signed else document.payable, paid, tolerance, flags)
     return replace(document, lines=lines, flags=tuple(dict.fromkeys(flags)))
 
 
@@ -612,9 +661,10 @@ def _agree(check: str, path: str, stated: Decimal, summed: Decimal, tolerance: D
 
 
 def _adjusted(lines: tuple[Line, ...], **changes: Decimal) -> tuple[Line, ...]:
-    """The largest line takes the difference."""
+    """The largest line takes the difference; on an exchange, the largest that is sold."""
     name, off = next(iter(changes.items()))
-    largest = max(range(len(lines)), key=lambda index: (getattr(lines[index], name), -index))
+    sold = [index for index, line in enumerate(lines) if line.line_type == "SALE"]
+    largest = max(sold or range(len(lines)), key=lambda index: (getattr(lines[index], name), -index))
     line = lines[largest]
     changed = {name: max(getattr(line, name) + off, Decimal(0))}
     if name == "amount":

@@ -16,9 +16,10 @@ import structlog
 from django.db import OperationalError, connection, transaction
 from django_scopes import scope
 
-from integrations.booking import Outcome, Taken, book_batch
+from integrations.booking import book_batch
 from integrations.documents import UNWRITABLE, MalformedJSON, read_json
 from integrations.models import DeliveryState, Source
+from integrations.posting import Outcome, Taken
 from loyalty.ledger import retried
 from tenants import crash
 from tenants.actors import Actor
@@ -34,8 +35,8 @@ RETRY_SECONDS = 2
 
 KEEP = """
     INSERT INTO integrations_delivery (tenant_id, receipt, source, repush, key_id, sender, body, body_hash, state, check_name, message,
-        details, attempts, bill_no, store_code, mobile)
-    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, '{}', 0, '', '', '')
+        details, attempts, bill_no, store_code, mobile, waits_for, decided)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, '{}', 0, '', '', '', '', '{}')
     ON CONFLICT (tenant_id, body_hash) DO NOTHING RETURNING receipt, state
 """
 FIND_BODY = "SELECT receipt, state FROM integrations_delivery WHERE tenant_id = %s AND body_hash = %s"
@@ -46,16 +47,27 @@ RETRY = """
 #: One worker a tenant at a time: bills are applied in the order in which they came.
 TENANT_LOCK = "SELECT pg_try_advisory_xact_lock(hashtext('pointdesk.inbox'), %s::integer)"
 TAKE = """
-    SELECT id, body FROM integrations_delivery WHERE tenant_id = %s AND state = 'received' AND (next_try_at IS NULL OR next_try_at <= %s)
+    SELECT id, body, decided FROM integrations_delivery
+    WHERE tenant_id = %s AND state = 'received' AND (next_try_at IS NULL OR next_try_at <= %s)
     ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED
 """
 SETTLE = """
     UPDATE integrations_delivery SET state = new.state, check_name = new.check_name, message = new.message, details = new.details,
         bill_id = new.bill_id, first_id = new.first_id, bill_no = new.bill_no, store_code = new.store_code, mobile = new.mobile,
-        attempts = attempts + 1, processed_at = %s
+        waits_for = new.waits_for, attempts = attempts + 1, processed_at = %s
     FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[], %s::jsonb[], %s::bigint[], %s::bigint[], %s::text[], %s::text[],
-        %s::text[]) AS new (id, state, check_name, message, details, bill_id, first_id, bill_no, store_code, mobile)
+        %s::text[], %s::text[]) AS new (id, state, check_name, message, details, bill_id, first_id, bill_no, store_code, mobile, waits_for)
     WHERE tenant_id = %s AND integrations_delivery.id = new.id
+"""
+#: What waits for one of these bills is tried again at once.
+RESUME = """
+    UPDATE integrations_delivery SET state = 'received', next_try_at = NULL
+    WHERE tenant_id = %s AND state = 'waiting_parent' AND waits_for = ANY(%s)
+"""
+GIVE_UP = """
+    UPDATE integrations_delivery SET state = 'quarantined', check_name = 'parent_missing',
+        message = 'Bill ' || waits_for || ' has not arrived within 7 days. Ask the POS for it, or say which bill this is about.'
+    WHERE state = 'waiting_parent' AND received_at < %s - interval '7 days'
 """
 FAILED = """
     UPDATE integrations_delivery SET attempts = attempts + 1,
@@ -181,7 +193,7 @@ def _book_some(tenant: Tenant, *, now: datetime, rows_max: int) -> Counter[str] 
             if not cursor.fetchone()[0]:
                 return None
             cursor.execute(TAKE, [tenant.pk, now, rows_max])
-            taken = [Taken(row[0], bytes(row[1])) for row in cursor.fetchall()]
+            taken = [Taken(row[0], bytes(row[1]), _decided(row[2])) for row in cursor.fetchall()]
             if not taken:
                 return Counter()
             ids = [delivery.id for delivery in taken]
@@ -189,6 +201,9 @@ def _book_some(tenant: Tenant, *, now: datetime, rows_max: int) -> Counter[str] 
             settled = [outcome for outcome in outcomes if outcome.state is not DeliveryState.RECEIVED]
             crash.point("inbox_before_settle")
             cursor.execute(SETTLE, [now, *columns_of([_row(outcome) for outcome in settled]), tenant.pk])
+            landed = sorted({outcome.bill_no for outcome in settled if outcome.state is DeliveryState.APPLIED})
+            if landed:
+                cursor.execute(RESUME, [tenant.pk, landed])
             crash.point("inbox_before_commit")
     except OperationalError:
         raise
@@ -203,8 +218,12 @@ def _book_some(tenant: Tenant, *, now: datetime, rows_max: int) -> Counter[str] 
 def _row(outcome: Outcome) -> tuple[Any, ...]:
     return (
         outcome.id, outcome.state.value, outcome.check, outcome.message, json.dumps(outcome.details), outcome.bill_id, outcome.first_id,
-        outcome.bill_no, outcome.store_code, outcome.mobile,
+        outcome.bill_no, outcome.store_code, outcome.mobile, outcome.waits_for,
     )  # fmt: skip
+
+
+def _decided(value: Any) -> dict[str, Any]:
+    return json.loads(value) if isinstance(value, str) else value or {}
 
 
 def _note_failure(tenant: Tenant, delivery_id: int, problem: BaseException | None, *, now: datetime) -> None:
@@ -238,8 +257,11 @@ def tenants_waiting(*, now: datetime) -> list[Tenant]:
 
 
 def sweep(*, now: datetime, tenants: Iterable[Tenant] | None = None) -> Counter[str]:
-    """Process whatever the bell missed, tenant by tenant; -> counts by state."""
+    """Process whatever the bell missed, tenant by tenant; what has waited 7 days for its bill is a person's now. -> counts by state."""
     total: Counter[str] = Counter()
+    if tenants is None:
+        with connection.cursor() as cursor:
+            cursor.execute(GIVE_UP, [now])
     for tenant in tenants if tenants is not None else tenants_waiting(now=now):
         try:
             total.update(drain(tenant, now=now))

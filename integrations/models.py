@@ -38,12 +38,22 @@ class BillClass(models.TextChoices):
     CANCEL = "cancel", "cancellation"
 
 
+class ReturnType(models.TextChoices):
+    FULL = "FULL", "everything that is left"
+    LINE_ITEM = "LINE_ITEM", "some lines"
+    AMOUNT = "AMOUNT", "an amount"
+
+
 class Bill(models.Model):
-    """A POS document that was understood and booked. Its natural key keeps it from being counted twice."""
+    """A POS document that was understood and booked. Its natural key keeps it from being counted twice.
+
+    A correction books a row of its own; the row it replaces stays, superseded. `parent`: the bill that a return or cancellation is about.
+    """
 
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False)
     store = TenantForeignKey(Store, related_name="bills")
     customer = TenantForeignKey(Customer, null=True, related_name="bills")
+    parent = TenantForeignKey("self", null=True, related_name="children")
     bill_class = models.CharField(max_length=6, choices=BillClass.choices)
     bill_type = models.CharField(max_length=8)
     bill_no = models.CharField(max_length=120, db_collation="C")
@@ -71,6 +81,9 @@ class Bill(models.Model):
     fingerprint = models.BigIntegerField(
         help_text="Of the content: the same bill again is told from another bill under its number."
     )
+    return_type = models.CharField(max_length=9, choices=ReturnType.choices, blank=True)
+    cancelled_by = TenantForeignKey("self", null=True, related_name="cancels", db_index=False)
+    superseded_at = models.DateTimeField(null=True, help_text="It was corrected or booked anew; another row is the bill now.")
     posted_at = models.DateTimeField(db_default=Now(), editable=False)
 
     objects: ClassVar[Any] = ScopedManager(tenant="tenant")
@@ -79,7 +92,9 @@ class Bill(models.Model):
         ordering: ClassVar = ["-id"]
         constraints: ClassVar = [
             models.UniqueConstraint(
-                fields=["tenant", "store", "bill_no", "bill_class", "period", "till"], name="bill_natural_key_once"
+                fields=["tenant", "store", "bill_no", "bill_class", "period", "till"],
+                condition=models.Q(superseded_at=None),
+                name="bill_natural_key_once",
             ),
             models.UniqueConstraint(fields=["tenant", "id"], name="bill_wall"),
         ]
@@ -87,6 +102,7 @@ class Bill(models.Model):
             models.Index(fields=["tenant", "customer", "-billed_at"], name="bill_of_customer"),
             models.Index(fields=["tenant", "bill_no"], name="bill_by_number"),
             models.Index(fields=["tenant", "store", "business_date"], name="bill_of_store_day"),
+            models.Index(fields=["tenant", "parent"], condition=models.Q(parent__isnull=False), name="bill_of_parent"),
         ]
 
     def __str__(self) -> str:
@@ -107,6 +123,7 @@ class BillLine(models.Model):
     tax_amount = models.DecimalField(max_digits=18, decimal_places=4)
     loyalty_discount = models.DecimalField(max_digits=18, decimal_places=4, default=0)
     loyalty_points = models.BigIntegerField(default=0)
+    earns = models.BooleanField(default=True, help_text="Whether the rule of its day let it earn.")
 
     objects: ClassVar[Any] = ScopedManager(tenant="tenant")
 
@@ -116,6 +133,27 @@ class BillLine(models.Model):
 
     def __str__(self) -> str:
         return f"{self.line_no}: {self.item_code}"
+
+
+class ReturnedPart(models.Model):
+    """What a return, or an exchange's return leg, took of an earlier bill, as it was understood: so much of a line, or of the whole."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False)
+    bill = TenantForeignKey(Bill, related_name="returned_parts")
+    original = TenantForeignKey(Bill, related_name="parts_returned", db_index=False)
+    line_no = models.PositiveIntegerField(null=True, help_text="Of the original; empty: an amount of the whole bill.")
+    qty = models.DecimalField(max_digits=18, decimal_places=4, default=0)
+    amount = models.DecimalField(max_digits=18, decimal_places=4)
+
+    objects: ClassVar[Any] = ScopedManager(tenant="tenant")
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(fields=["tenant", "original"], name="part_of_original"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.amount} of line {self.line_no}" if self.line_no is not None else f"{self.amount} of the bill"
 
 
 class Delivery(models.Model):
@@ -141,6 +179,8 @@ class Delivery(models.Model):
     bill_no = models.CharField(max_length=120, blank=True, db_collation="C")
     store_code = models.CharField(max_length=64, blank=True)
     mobile = models.CharField(max_length=16, blank=True, db_collation="C")
+    waits_for = models.CharField(max_length=120, blank=True, db_collation="C", help_text="The number of the bill it is about.")
+    decided = models.JSONField(default=dict, help_text="What a person decided about it, which its next try follows.")
     bill = TenantForeignKey(Bill, null=True, related_name="deliveries")
     first = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="repeats", db_index=False)
 
@@ -162,6 +202,7 @@ class Delivery(models.Model):
             models.Index(fields=["tenant", "bill_no"], name="delivery_by_bill_no"),
             models.Index(fields=["tenant", "mobile", "-id"], condition=~models.Q(mobile=""), name="delivery_by_mobile"),
             models.Index(fields=["tenant", "bill"], condition=models.Q(bill__isnull=False), name="delivery_of_bill"),
+            models.Index(fields=["tenant", "waits_for"], condition=models.Q(state="waiting_parent"), name="delivery_waiting"),
         ]
 
     def __str__(self) -> str:
@@ -174,7 +215,9 @@ class DiscrepancyKind(models.TextChoices):
     NO_HOLD = "no_hold", "points spent without being blocked first"
     MORE_THAN_HELD = "more_than_held", "more points spent than were blocked"
     HOLD_TAKEN = "hold_taken", "another bill had completed this redemption"
-    DEBT = "debt", "the sale spent points that were not there"
+    DEBT = "debt", "points that were not there are owed"
+    SHORT = "short", "a return could not take all its points back"
+    NEAR_DUPLICATE = "near_duplicate", "the same sale seems to be booked under another number"
 
 
 class Discrepancy(models.Model):

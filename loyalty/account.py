@@ -34,7 +34,8 @@ class Effect:
 
     `points`: what was not undone of it; `credit`: whether it gave points. `parts` of a debit: where its points came from, last drawn
     first; of a credit: the lots it gave to. `debt`: what could not be covered. `cleared`: what it let the customer off.
-    `expiry`: the lots whose date it moved, from when to when.
+    `expiry`: the lots whose date it moved, from when to when. `snapshot`: why a credit gave what it gave.
+    `of_entry`: the entry that it undid itself, as a return does.
     """
 
     entry_id: int
@@ -47,13 +48,17 @@ class Effect:
     cleared: int = 0
     hold: Hold | None = None
     expiry: tuple[tuple[Lot, date | None, date | None], ...] = field(default=())
+    snapshot: dict[str, Any] | None = None
+    of_entry: int | None = None
 
     @classmethod
     def of(cls, entry: Entry, *, lots: Iterable[Lot]) -> "Effect | None":
         """None: nothing in it can be undone (a hold, a release with what it let expire, an activation, a reversal with its debt, a merge)."""
         kind = entry.kind
         if kind is Kind.DEBT and (entry.of_entry is None or entry.of_kind is Kind.ROLLBACK):
-            return cls(entry.id, kind, entry.owed, of_kind=entry.of_kind, debt=entry.debt, hold=entry.hold)
+            return cls(
+                entry.id, kind, entry.owed, of_kind=entry.of_kind, debt=entry.debt, hold=entry.hold, of_entry=entry.of_entry
+            )  # fmt: skip
         if kind is Kind.EXTEND:
             by_id = {lot.id: lot for lot in lots}
             moved = entry.snapshot["lots"] if entry.snapshot else []
@@ -61,7 +66,10 @@ class Effect:
             return cls(entry.id, kind, 0, expiry=expiry)
         if kind in (Kind.EARN, Kind.BONUS, Kind.ISSUE, Kind.RESTORE) or (kind is Kind.ADJUST and entry.lot is not None):
             given = tuple((move.lot, move.bucket, move.delta) for move in entry.movements if move.lot and move.delta > 0)
-            return cls(entry.id, kind, sum(part[2] for part in given), credit=True, parts=given, cleared=_cleared(entry))
+            return cls(
+                entry.id, kind, sum(part[2] for part in given), credit=True, parts=given, cleared=_cleared(entry),
+                snapshot=entry.snapshot, of_entry=entry.of_entry,
+            )  # fmt: skip
         debits = (Kind.REDEEM, Kind.CAPTURE, Kind.EXPIRE, Kind.ROLLBACK, Kind.ADJUST, Kind.RESET)
         if kind in debits and not (kind is Kind.EXPIRE and entry.hold):
             taken = tuple(
@@ -69,7 +77,10 @@ class Effect:
                 for move in reversed(entry.movements)
                 if move.lot
             )
-            return cls(entry.id, kind, sum(part[2] for part in taken), parts=taken, cleared=_cleared(entry), hold=entry.hold)
+            return cls(
+                entry.id, kind, sum(part[2] for part in taken), parts=taken, cleared=_cleared(entry), hold=entry.hold,
+                of_entry=entry.of_entry,
+            )  # fmt: skip
         return None
 
     @property

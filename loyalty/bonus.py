@@ -166,6 +166,17 @@ def judge(campaign: Campaign, purchase: Purchase, *, person: Person, so_far: SoF
     return Judgement(campaign, tuple(judged), points if met else 0)
 
 
+#: What a return changes about a bill; days, stores and people stay as they were.
+RETURNABLE = frozenset({Subject.NET, Subject.SPEND_ON, Subject.QUANTITY_OF, Subject.EARNS, Subject.PAID_BY_POINTS})
+
+
+def deserved(campaign: Campaign, kept: Purchase, *, earns: int) -> int:
+    """Points that a bonus once given still gives for what is kept of the purchase, which earns so many (CASES 63)."""
+    asked = [each for each in campaign.conditions if each.subject in RETURNABLE]
+    met = all(_condition(each, kept, Person(), SoFar(), earns).met for each in asked)
+    return (campaign.points or int(campaign.factor * earns)) if met else 0
+
+
 def _of_the_rule(campaign: Campaign, purchase: Purchase, person: Person) -> Iterable[Judged]:
     dates = f"bought from {campaign.starts_on:%d %b %Y} to {campaign.ends_on:%d %b %Y}"
     yield Judged(dates, f"{purchase.on:%d %b %Y}", campaign.starts_on <= purchase.on <= campaign.ends_on)

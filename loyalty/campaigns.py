@@ -23,7 +23,8 @@ LOAD_EARNED = """
            sum(e.pending + e.available - e.owed)::bigint,
            count(*) FILTER (WHERE e.kind = 'earn') - count(DISTINCT e.of_entry_id) FILTER (WHERE e.kind = 'reversal')
     FROM loyalty_entry e LEFT JOIN loyalty_entry o ON o.id = e.of_entry_id
-    WHERE e.tenant_id = %s AND e.customer_id = ANY(%s) AND (e.kind = 'earn' OR e.of_kind = 'earn') AND e.bill_id IS DISTINCT FROM %s
+    WHERE e.tenant_id = %s AND e.customer_id = ANY(%s) AND (e.kind = 'earn' OR e.of_kind = 'earn')
+      AND coalesce(o.bill_id, e.bill_id) IS DISTINCT FROM %s
     GROUP BY 1, 2, 3
 """
 #: How often these customers got each bonus and kept it.

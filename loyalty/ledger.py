@@ -232,6 +232,10 @@ class Book:
     def __getitem__(self, customer_id: int) -> Account:
         return self._accounts[customer_id]
 
+    @property
+    def customer_ids(self) -> list[int]:
+        return list(self._accounts)
+
     def __contains__(self, customer_id: int) -> bool:
         return customer_id in self._accounts
 
@@ -421,18 +425,21 @@ def open(
     holds: Collection[int] = (),
     spending: Collection[int] | None = None,
     undo: Collection[int] = (),
+    ignoring: Collection[int] = (),
 ) -> Iterator[Book]:
     """Lock these customers (lowest id first), load their accounts, and write on exit, all in one transaction.
 
     `holds`: ids of ended holds that the caller needs beside the active ones. `spending`: whose lots are needed (default: all);
     the others can only be given points. `undo`: ids of operations that are to be undone, in whole or in part; they stand in
-    `book.operations`. An exception writes nothing.
+    `book.operations`. `ignoring`: those of them that surely are, so that what they had undone stands again. An exception writes nothing.
 
     Raises: DomainError `unknown_customer`, when one of the ids is not this tenant's; CustomerMerged.
     """
     ids = sorted(set(customer_ids))
     with transaction.atomic():
-        book = _load(tenant, ids, list(holds), now=now, statement=LOCK_BALANCES, spending=spending, undo=list(undo))
+        book = _load(
+            tenant, ids, list(holds), now=now, statement=LOCK_BALANCES, spending=spending, undo=list(undo), ignoring=ignoring
+        )
         crash.point("ledger_after_lock")
         yield book
         book.flush()
@@ -454,13 +461,14 @@ def _load(
     statement: str,
     spending: Collection[int] | None = None,
     undo: list[int],
+    ignoring: Collection[int] = (),
 ) -> Book:
     with connection.cursor() as cursor:
         accounts = _load_accounts(cursor, tenant, ids, statement)
         if spending is not None:
             for account in accounts.values():
                 account.lots_known = account.customer_id in spending
-        past = Past.load(cursor, tenant, undo) if undo else Past()
+        past = Past.load(cursor, tenant, undo, ignoring=ignoring) if undo else Past()
         holding = [account.customer_id for account in accounts.values() if account.held]
         holds, owners = _load_holds(cursor, tenant, holding, [*hold_ids, *past.hold_ids])
         parts: list[tuple[int, int, int | None, int | None]] = []

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter, defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,13 +18,22 @@ LOAD_OPERATIONS = """
 """
 LOAD_MOVEMENTS = "SELECT entry_id, lot_id, bucket, delta, debt_id FROM loyalty_entrylot WHERE entry_id = ANY(%s) ORDER BY id"
 #: How many points of an entry were undone, without what those entries paid of debts on the way or gave back of payments; and how often.
+#: A return that was itself undone has undone nothing.
 LOAD_UNDONE = """
-    SELECT x.of_entry_id, coalesce(sum(CASE WHEN x.kind = 'debt' THEN x.owed ELSE m.points END) FILTER (WHERE x.kind <> 'merge'), 0)::bigint,
-           count(*) FILTER (WHERE x.kind <> 'merge')
-    FROM loyalty_entry x LEFT JOIN LATERAL (
-        SELECT sum(abs(delta)) AS points FROM loyalty_entrylot WHERE entry_id = x.id AND (lot_id IS NULL OR debt_id IS NULL)
+    WITH undoing AS (
+        SELECT id, of_entry_id AS entry_id, kind, owed FROM loyalty_entry
+        WHERE tenant_id = %(tenant)s AND of_entry_id = ANY(%(entries)s) AND kind <> 'merge' AND operation <> ALL(%(ignoring)s)
+    ), counted AS (
+        SELECT id, entry_id, kind, owed, 1 AS times FROM undoing
+        UNION ALL
+        SELECT x.id, u.entry_id, x.kind, x.owed, -1 FROM undoing u
+        JOIN loyalty_entry x ON x.of_entry_id = u.id AND x.kind IN ('reversal', 'debt')
+    )
+    SELECT c.entry_id, coalesce(sum(c.times * CASE WHEN c.kind = 'debt' THEN c.owed ELSE m.points END), 0)::bigint, sum(c.times)::bigint
+    FROM counted c LEFT JOIN LATERAL (
+        SELECT sum(abs(delta)) AS points FROM loyalty_entrylot WHERE entry_id = c.id AND (lot_id IS NULL OR debt_id IS NULL)
     ) m ON true
-    WHERE x.tenant_id = %s AND x.of_entry_id = ANY(%s) GROUP BY x.of_entry_id
+    GROUP BY c.entry_id
 """
 #: What ran out unspent of lots.
 LOAD_EXPIRED = """
@@ -52,7 +62,8 @@ class Past:
         self.payments: dict[int, list[tuple[int, int]]] = defaultdict(list)
 
     @classmethod
-    def load(cls, cursor: Any, tenant: Tenant, operations: list[int]) -> "Past":
+    def load(cls, cursor: Any, tenant: Tenant, operations: list[int], *, ignoring: Collection[int] = ()) -> "Past":
+        """`ignoring`: operations that are about to be undone, so what they undid counts as standing."""
         past = cls()
         cursor.execute(LOAD_OPERATIONS, [tenant.pk, tenant.pk, operations, operations])
         past.entries = [(*row[:-1], json.loads(row[-1]) if isinstance(row[-1], str) else row[-1]) for row in cursor.fetchall()]
@@ -60,7 +71,7 @@ class Past:
         cursor.execute(LOAD_MOVEMENTS, [ids])
         for entry_id, *movement in cursor.fetchall():
             past.movements[entry_id].append(tuple(movement))
-        cursor.execute(LOAD_UNDONE, [tenant.pk, ids])
+        cursor.execute(LOAD_UNDONE, {"tenant": tenant.pk, "entries": ids, "ignoring": list(ignoring)})
         past.undone = {row[0]: row[1:] for row in cursor.fetchall()}
         granted = [move[0] for moves in past.movements.values() for move in moves if move[0] and move[2] > 0]
         if granted:

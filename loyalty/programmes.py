@@ -54,6 +54,11 @@ class RuleBook:
         """Whether any rule asks what a customer earned before."""
         return any(rule.looks_back for dated in self._versions.values() for _, rule in dated)
 
+    @property
+    def has_visits(self) -> bool:
+        """Whether any rule counts visits."""
+        return any(rule.kind == "visit_count" for dated in self._versions.values() for _, rule in dated)
+
     def rule(self, *, store_id: int | None, on: date) -> Rule:
         """The rule for a bill of this store on this business date; without a store, the default programme's.
 

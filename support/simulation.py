@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 from django.utils import timezone
 
-from integrations import booking, wondersoft
+from integrations import posting, wondersoft
 from integrations.documents import Document, check_sums, read_json
 from integrations.models import Bill
 from loyalty import customers
@@ -122,4 +122,4 @@ def _of_document(tenant: Tenant, text: str) -> Asked:
     at = at if at.tzinfo else at.replace(tzinfo=store.timezone_or(tenant))
     mobile = customers.normalised_mobile(document.mobile, region=tenant.region) if document.mobile.strip() else ""
     customer_id = customers.find(tenant, [mobile]).get(mobile) if mobile else None
-    return Asked(booking.purchase_of(document, store=store, at=at, tenant=tenant), store, customer_id)
+    return Asked(posting.purchase_of(document, store=store, at=at, tenant=tenant), store, customer_id)

@@ -71,6 +71,10 @@ class Tenant(models.Model):
     lenient_numbers = models.BooleanField(
         default=False, help_text="Read 1,23,456.50 and empty amounts on bills; each such reading is flagged on the bill."
     )
+    bonus_reevaluated = models.BooleanField(
+        default=True,
+        help_text="After a return a bonus is judged again on what is kept: all of it stays, or none. Off: taken back in proportion.",
+    )
     is_active = models.BooleanField(default=True)
     created_at = models.DateTimeField(auto_now_add=True)
 

@@ -24,9 +24,9 @@ from tenants.setwise import columns_of, insert, take_ids
 LINES_A_BILL = 3
 SETTLED_DELIVERIES = """
     INSERT INTO integrations_delivery (tenant_id, receipt, source, repush, sender, body, body_hash, state, check_name, message, details,
-        attempts, bill_no, store_code, mobile)
+        attempts, bill_no, store_code, mobile, waits_for, decided)
     SELECT %s, left(md5(random()::text), 30), 'api', '', 'x', ''::bytea, sha256(random()::text::bytea), 'discarded', '', '', '{}',
-        0, '', '', ''
+        0, '', '', '', '', '{}'
     FROM generate_series(1, %s) RETURNING id
 """
 CUSTOMERS = 400
@@ -108,7 +108,7 @@ class IngestBatch:
         )
         bills = [
             (bill_id, tenant_id, store_id, owner, "sale", "SALE", f"L{bill_id}", "", "2026-27", 1, "", "", "", now, today, Decimal(600),
-             Decimal(60), money, Decimal(27), Decimal(567), "", 0, zero, 5, None, bill_id)
+             Decimal(60), money, Decimal(27), Decimal(567), "", 0, zero, 5, None, bill_id, None, "")
             for bill_id, owner in zip(bill_ids, owners, strict=True)
         ]  # fmt: skip
         lines = [
@@ -126,6 +126,7 @@ class IngestBatch:
                 Decimal(9),
                 zero,
                 0,
+                True,
             )
             for bill_id in bill_ids
             for line in range(1, LINES_A_BILL + 1)
@@ -136,13 +137,13 @@ class IngestBatch:
             for entry_id, bill_id, owner in zip(entry_ids, bill_ids, owners, strict=True)
         ]  # fmt: skip
         lots = [
-            (entry_id, tenant_id, owner, today, None, later, 5, 0, 5, 0)
+            (entry_id, tenant_id, owner, today, None, later, later, 5, 0, 5, 0)
             for entry_id, owner in zip(entry_ids, owners, strict=True)
         ]
         movements = [(tenant_id, entry_id, entry_id, "available", 5, None) for entry_id in entry_ids]
         balances = [(owner, 0, 5, 0, 0, 1, now) for owner in set(owners)]
         settled = [
-            (delivery_id, "applied", "", "", "{}", bill_id, None, f"L{bill_id}", "B1", "")
+            (delivery_id, "applied", "", "", "{}", bill_id, None, f"L{bill_id}", "B1", "", "")
             for delivery_id, bill_id in zip(self._deliveries[place : place + count], bill_ids, strict=True)
         ]
         return bills, lines, entries, lots, movements, balances, settled

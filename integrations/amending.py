@@ -1,0 +1,501 @@
+"""Bills about an earlier bill: returns, exchanges, cancellations, and corrections of a bill itself.
+
+Each is one netted operation on the customer of the earlier bill, on what still stands of it. A correction books a row of its own; the old
+row stays, superseded, and the bills about it are booked anew after it, those that no longer fit being quarantined.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from decimal import ROUND_CEILING, Decimal
+from fractions import Fraction
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Q
+
+from integrations.documents import CheckFailed, Line, Original
+from integrations.models import Bill, BillClass, Delivery, DeliveryState, ReturnedPart
+from integrations.posting import Case, Desk, HoldRow, Plan, Shop, Taken, WaitingForParent, natural_period
+from integrations.returns import NOTHING, WHOLE, Part, Sold, SoldLine, target, target_by_lines, understand
+from loyalty import bonus, customers, ledger
+from loyalty.account import Account, Effect
+from loyalty.campaigns import CampaignBook
+from loyalty.earning import Purchase, PurchaseLine
+from loyalty.ledger import Book, Operation, content_hash
+from loyalty.models import Balance, Bonus, Entry
+from loyalty.programmes import campaign_of
+from loyalty.state import Kind
+from tenants.errors import DomainError
+from tenants.models import BillScope, RedemptionMode, Store
+
+DEBITS = (Kind.REDEEM, Kind.CAPTURE)
+#: How far back a return without a bill looks, among how many sales, and how many it shows.
+SUGGEST_WITHIN, SUGGEST_AMONG, SUGGEST_MAX = timedelta(days=90), 200, 10
+
+
+@dataclass(slots=True)
+class Leg:
+    """What one document returns of one earlier bill, or that it cancels it."""
+
+    bill: Bill
+    lines: Sequence[Line] = ()
+    sold: Sold | None = None
+    effects: list[Effect] = field(default_factory=list)
+    #: Bills that support the same visit, with what they earned.
+    others: list[Bill] = field(default_factory=list)
+    visit_over: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What the batch does for an amendment: find a bill's holds, write a booked case, find a booked bill's delivery and book it again."""
+
+    holds_of: Callable[[Sequence[Case]], list[HoldRow]]
+    write: Callable[[Sequence[Case]], None]
+    delivery_of: Callable[[Bill], Taken | None]
+    again: Callable[[Taken], None]
+
+
+class Amendment:
+    """One document that amends, from the look-up of its parents to what is written. Needs the tenant's inbox lock."""
+
+    def __init__(self, shop: Shop, case: Case, tools: Tools) -> None:
+        self.shop, self.case, self.tools = shop, case, tools
+        self.tenant = shop.tenant
+        self.old: Bill | None = Bill.objects.get(tenant=self.tenant, pk=case.supersedes) if case.supersedes else None
+        self.children: list[Bill] = self._descendants(self.old) if self.old else []
+
+    def book(self) -> None:
+        """Raises: DomainError, when it cannot be booked, or waits (WaitingForParent); then nothing was."""
+        if self.old is not None and self.old.bill_class == BillClass.CANCEL:
+            raise CheckFailed(
+                "bad_value", "A cancellation is not corrected: what it undid stays undone. Send the bill itself with a higher version.",
+                path="version",
+            )  # fmt: skip
+        with transaction.atomic():
+            legs = self._legs()
+            self.case.customer_id = self._customer(legs)
+            owners = self._owners(legs)
+            owed = self._owed(owners)
+            if owners:
+                self._post(legs, owners)
+            self._mark(legs)
+            self.tools.write([self.case])
+            self._again()
+            if self.children and not self.tenant.negative_allowed and self._owed(owners) > owed:
+                raise DomainError(
+                    "late_shortfall",
+                    "Booked anew with all that follows it, this bill leaves points owed, and this tenant allows no negative balance."
+                    " Issue the missing points or allow negative balances, then retry.",
+                )
+
+    # Which bills it is about
+
+    def _legs(self) -> list[Leg]:
+        document = self.case.document
+        if document.bill_type == "SALE":
+            return []
+        if document.bill_type == "CANCEL":
+            return [Leg(self._parent(document.original))]
+        by_original: dict[str, list[Line]] = defaultdict(list)
+        originals: dict[str, Original | None] = {}
+        for line in document.returned:
+            original = line.original or document.original
+            named = original.model_dump_json() if original else ""
+            originals[named] = original
+            by_original[named].append(line)
+        legs = [Leg(self._parent(originals[named]), lines) for named, lines in by_original.items()]
+        for leg in legs:
+            leg.sold = self._sold(leg.bill)
+            self._understand(leg)
+        return legs
+
+    def _parent(self, original: Original | None) -> Bill:
+        """Raises: CheckFailed `parent_unnamed`, `store_unknown`; WaitingForParent."""
+        if picked := self.case.decided.get("original"):
+            return self._live(Bill.objects.get(tenant=self.tenant, pk=picked))
+        if original is None:
+            raise CheckFailed(
+                "parent_unnamed", f"This {self.case.kind} names no original bill. A person has to say which.", path="original",
+                suggestions=self._suggestions(),
+            )  # fmt: skip
+        for store in self._stores(original):
+            if found := self._find(original, store):
+                return found
+        raise WaitingForParent(self.case.kind, original.bill_no)
+
+    def _live(self, bill: Bill) -> Bill:
+        """The row that is this bill now."""
+        if bill.superseded_at is None:
+            return bill
+        found: Bill = Bill.objects.get(
+            tenant=self.tenant, store=bill.store_id, bill_no=bill.bill_no, bill_class=bill.bill_class, period=bill.period, till=bill.till,
+            superseded_at=None,
+        )  # fmt: skip
+        return found
+
+    def _stores(self, original: Original) -> Iterable[Store | None]:
+        """Where to look: in the store it names; else here, and then wherever exactly one bill of the customer has that number."""
+        if original.store_code is None:
+            return (self.case.store, None)
+        store = self.shop.stores.get(original.store_code)
+        if store is None:
+            raise CheckFailed(
+                "store_unknown", f"No store has the code {original.store_code!r}. Add the store or an alias, then retry.",
+                path="original.store_code", found=original.store_code,
+            )  # fmt: skip
+        return (store,)
+
+    def _find(self, original: Original, store: Store | None) -> Bill | None:
+        classes = [BillClass.SALE, BillClass.RETURN] if self.case.document.bill_type == "CANCEL" else [BillClass.SALE]
+        rows = Bill.objects.filter(tenant=self.tenant, bill_no=original.bill_no, superseded_at=None, bill_class__in=classes)
+        rows = rows.exclude(pk=self.case.supersedes)
+        if store is not None:
+            rows = rows.filter(store=store)
+        else:
+            owner = self._named_customer()
+            rows = rows.filter(customer__in=customers.families(self.tenant, [owner])) if owner else rows.none()
+        if self.tenant.bill_scope == BillScope.TILL and original.till_code:
+            rows = rows.filter(till=original.till_code)
+        if original.bill_date is not None:
+            zone = (store or self.case.store).timezone_or(self.tenant)
+            moment = original.bill_date if original.bill_date.tzinfo else original.bill_date.replace(tzinfo=zone)
+            rows = rows.filter(period=natural_period(moment.astimezone(zone).date(), rule=self.tenant.bill_period))
+        # A sale before a return of the same number; the newest year where no date says which.
+        found = sorted(rows[:20], key=lambda bill: (bill.bill_class == BillClass.SALE, bill.billed_at), reverse=True)
+        if store is None and len(found) != 1:
+            return None
+        return found[0] if found else None
+
+    def _suggestions(self) -> list[dict[str, Any]]:
+        """Sales of the customer, or at the store, that hold the returned items and have something left: the likeliest first."""
+        owner, document = self._named_customer(), self.case.document
+        codes = {line.item_code for line in document.returned if line.item_code}
+        rows = Bill.objects.filter(
+            tenant=self.tenant, bill_class=BillClass.SALE, superseded_at=None, cancelled_by=None,
+            billed_at__lte=self.case.billed_at, billed_at__gte=self.case.billed_at - SUGGEST_WITHIN,
+        ).select_related("store")  # fmt: skip
+        if owner:
+            rows = rows.filter(customer__in=customers.families(self.tenant, [owner]))
+        elif codes:
+            rows = rows.filter(store=self.case.store)
+        else:
+            return []
+        found = []
+        for bill in rows.order_by("-billed_at").prefetch_related("lines")[:SUGGEST_AMONG]:
+            there = codes & {line.item_code for line in bill.lines.all()}
+            if (there == codes or not codes) and bill.net_amount >= document.net:
+                found.append(bill)
+        return [
+            {
+                "bill": bill.pk, "bill_no": bill.bill_no, "store": bill.store.code, "date": bill.business_date.isoformat(),
+                "net_amount": f"{bill.net_amount.normalize():f}",
+            }
+            for bill in found[:SUGGEST_MAX]
+        ]  # fmt: skip
+
+    # Whose it is
+
+    def _named_customer(self) -> int | None:
+        mobile = self.case.mobile
+        return customers.find(self.tenant, [mobile]).get(mobile) if mobile else None
+
+    def _customer(self, legs: Sequence[Leg]) -> int | None:
+        """The customer of the earlier bills; a sale's own. Raises: CheckFailed `parent_of_other_customer`."""
+        case = self.case
+        if case.decided.get("customer"):
+            return customers.survivor(self.tenant, int(case.decided["customer"]))
+        if not legs:
+            return self._own_customer()
+        owners = {customers.survivor(self.tenant, leg.bill.customer_id) for leg in legs if leg.bill.customer_id}
+        named = self._named_customer()
+        if len(owners) > 1 or (owners and case.mobile and named not in owners):
+            raise CheckFailed(
+                "parent_of_other_customer",
+                f"Bill {legs[0].bill.bill_no} belongs to another customer than this {case.kind}. Check the number at the till.",
+                path="customer.mobile",
+            )
+        if owners:
+            return owners.pop()
+        return self._own_customer() if case.document.bill_type == "EXCHANGE" else None
+
+    def _own_customer(self) -> int | None:
+        case = self.case
+        if not case.mobile:
+            return None
+        stub = customers.Stub(case.mobile, case.business_date, case.document.name, case.document.email)
+        return customers.find_or_create(self.tenant, {case.mobile: stub})[case.mobile]
+
+    def _owners(self, legs: Sequence[Leg]) -> set[int]:
+        """Everybody whose points it moves."""
+        bills = [bill for bill in (self.old, *self.children, *(leg.bill for leg in legs)) if bill is not None]
+        owners = {customers.survivor(self.tenant, bill.customer_id) for bill in bills if bill.customer_id}
+        return owners | ({self.case.customer_id} if self.case.customer_id else set())
+
+    def _owed(self, owners: Collection[int]) -> int:
+        return sum(Balance.objects.filter(tenant=self.tenant, customer__in=owners).values_list("owed", flat=True))
+
+    # What was returned before
+
+    def _sold(self, bill: Bill) -> Sold:
+        lines = [
+            SoldLine(line.line_no, line.item_code, line.department, line.qty, line.amount, line.earns, line.loyalty_points)
+            for line in bill.lines.all()
+            if line.line_type == "SALE"
+        ]
+        undone = [each.pk for each in (self.old, *self.children) if each is not None]
+        rows = ReturnedPart.objects.filter(tenant=self.tenant, original=bill, bill__superseded_at=None, bill__cancelled_by=None)
+        parts = [Part(row.line_no, row.qty, row.amount) for row in rows.exclude(bill__in=undone)]
+        return Sold(bill.bill_no, lines, self.shop.unit, parts)
+
+    def _understand(self, leg: Leg) -> None:
+        """Raises: CheckFailed `over_return`, `return_kinds_mixed`, `sum_of_amounts`."""
+        assert leg.sold is not None
+        self._check_not_cancelled(leg.bill)
+        document = self.case.document
+        amount = document.net if document.bill_type == "RETURN" else sum((line.amount for line in leg.lines), Decimal(0))
+        parts = understand(leg.sold, leg.lines, return_type=document.return_type or "LINE_ITEM", amount=amount)
+        leg.sold.parts += parts
+        self.case.parts += [(leg.bill.pk, part.line_no, part.qty, part.amount) for part in parts]
+
+    def _check_not_cancelled(self, bill: Bill) -> None:
+        if bill.cancelled_by_id is not None:
+            raise CheckFailed(
+                "over_return", f"Bill {bill.bill_no} was cancelled; nothing of it is left. Nothing was changed.", path="original",
+                expected="0", found=str(self.case.document.net),
+            )  # fmt: skip
+
+    # What it does to the points
+
+    def _post(self, legs: Sequence[Leg], owners: Collection[int]) -> None:
+        case = self.case
+        for leg in legs:
+            self._look_at_the_visit(leg)
+        before = [bill for bill in (*self.children, self.old) if bill is not None]
+        undone = [bill for bill in before if bill.cancelled_by_id is None]
+        about = {bill.pk for leg in legs for bill in (leg.bill, *leg.others)} | {bill.pk for bill in before}
+        operations = _operations(self.tenant.pk, about)
+        ignoring = [each for bill in undone if bill.bill_class != BillClass.CANCEL for each in operations.get(bill.pk, [])]
+        hold_rows = self.tools.holds_of([case])
+        everything = [each for of_bill in operations.values() for each in of_bill]
+        holds = [row.id for row in hold_rows if row.customer_id in owners]
+        with ledger.open(
+            self.tenant, owners, now=self.shop.now, holds=holds, undo=everything, ignoring=ignoring
+        ) as book, self._owing_on_the_way(book):  # fmt: skip
+            of_bill = {
+                pk: [effect for each in ids if each in book.operations for effect in book.operations[each].effects]
+                for pk, ids in operations.items()
+            }
+            # A cancellation took what the returns had left: bill, returns and cancellation are nothing together.
+            gone = {effect.entry_id for bill in before if bill.cancelled_by_id for effect in of_bill.get(bill.pk, [])}
+            for bill in undone:
+                of_bill[bill.pk] = [effect for effect in of_bill.get(bill.pk, []) if effect.of_entry not in gone]
+            campaigns = CampaignBook(self.tenant, days=(case.business_date, case.business_date))
+            asked = [case.customer_id] if case.sells and case.customer_id else []
+            desk = Desk(self.shop, book, hold_rows, asked, campaigns, without_bill=self.old.pk if self.old else None)
+            self._undo_for_others(book, undone, of_bill)
+
+            def begin(account: Account, plan: Plan) -> None:
+                for bill in undone:
+                    if self._is_of(bill, account):
+                        plan.undo(account.undoing(of_bill.get(bill.pk, [])))
+                for leg in legs:
+                    leg.effects = of_bill.get(leg.bill.pk, [])
+                    visit = [effect for bill in leg.others for effect in of_bill.get(bill.pk, []) if _is_visit(effect)]
+                    if case.document.bill_type == "CANCEL":
+                        self._cancel(leg, account, plan, visit)
+                    else:
+                        self._take_back(leg, account, plan, visit)
+                        self._give_back(leg, account, plan)
+
+            desk.post(case, begin=begin)
+
+    @contextmanager
+    def _owing_on_the_way(self, book: Book) -> Iterator[None]:
+        """Where bills about this one follow, what is owed is looked at when all of them are booked again."""
+        accounts = [book[owner] for owner in book.customer_ids] if self.children else []
+        before = [account.negative_allowed for account in accounts]
+        for account in accounts:
+            account.negative_allowed = True
+        try:
+            yield
+        finally:
+            for account, allowed in zip(accounts, before, strict=True):
+                account.negative_allowed = allowed
+
+    def _is_of(self, bill: Bill, account: Account) -> bool:
+        return bool(bill.customer_id) and customers.survivor(self.tenant, int(bill.customer_id or 0)) == account.customer_id
+
+    def _undo_for_others(self, book: Book, undone: Sequence[Bill], of_bill: dict[int, list[Effect]]) -> None:
+        """The corrected bill names another customer: the first one's part is undone in an operation of its own."""
+        case = self.case
+        for owner in book.customer_ids:
+            effects = [
+                effect for bill in undone if self._is_of(bill, book[owner]) for effect in of_bill.get(bill.pk, [])
+            ]  # fmt: skip
+            if owner == case.customer_id or not effects:
+                continue
+            operation = Operation(
+                self.shop.actor, self.shop.reason or f"Bill {case.document.bill_no} is another customer's"[: ledger.REASON_MAX],
+                f"bill-undone:{case.bill_id}", content_hash("bill-undone", case.bill_id), case.billed_at, case.business_date,
+                case.store.pk, case.bill_id,
+            )  # fmt: skip
+            plan = Plan()
+            with book.operation(owner, operation) as account:
+                plan.undo(account.undoing(effects))
+                plan.settle(account, today=self.shop.today_at(case.store))
+
+    def _take_back(self, leg: Leg, account: Account, plan: Plan, visit: Sequence[Effect]) -> None:
+        """Earned points, up to the target; bonuses that what is kept no longer deserves."""
+        assert leg.sold is not None
+        earned = [effect for effect in leg.effects if effect.kind is Kind.EARN and effect.credit]
+        if any(_is_visit(effect) for effect in (*earned, *visit)):
+            self._take(account, plan, [*earned, *visit], WHOLE if leg.visit_over else NOTHING)
+        else:
+            self._take(account, plan, earned, leg.sold.share(earning=True))
+        kept = self._kept(leg)
+        for effect in leg.effects:
+            if effect.kind is Kind.BONUS and effect.credit and effect.snapshot:
+                given = int(effect.snapshot["points"])
+                still = 0 if kept is None else self._still(effect.snapshot, kept, given, leg.sold.share(earning=True), leg.bill)
+                self._take_points(account, plan, effect, given - still - (given - effect.points) - _expired([effect]))
+
+    def _take(self, account: Account, plan: Plan, effects: Sequence[Effect], share: Fraction) -> None:
+        for effect in effects:
+            given = int((effect.snapshot or {})["points"])
+            aim = target(given, share)
+            self._take_points(account, plan, effect, aim - (given - effect.points) - _expired([effect]))
+
+    def _take_points(self, account: Account, plan: Plan, effect: Effect, points: int) -> None:
+        points = min(max(points, 0), effect.standing)
+        if points:
+            plan.takes += account.taking_back([(effect, points)])
+            if effect.kind is Kind.EARN:
+                self.case.earned -= points if not self.case.sells else 0
+
+    def _kept(self, leg: Leg) -> Purchase | None:
+        """The purchase without what came back; None: nothing is left of it."""
+        assert leg.sold is not None
+        bill, lines = leg.bill, leg.sold.kept()
+        if not lines:
+            return None
+        paid = bill.redeemed_amount if bill.mode == RedemptionMode.PAYMENT else Decimal(0)
+        share = leg.sold.share()
+        return Purchase(
+            bill.billed_at.astimezone(bill.store.timezone_or(self.tenant)), bill.store.code,
+            sum((line.amount for line in lines), Decimal(0)),
+            paid - paid * share.numerator / share.denominator,
+            tuple(PurchaseLine(line.item_code, line.department, line.qty, line.amount) for line in lines),
+        )  # fmt: skip
+
+    def _still(self, snapshot: dict[str, object], kept: Purchase, given: int, share: Fraction, bill: Bill) -> int:
+        """Points of a bonus that what is kept still deserves (CASES 63)."""
+        row = Bonus.objects.filter(tenant=self.tenant, pk=snapshot["bonus_id"]).prefetch_related("conditions").first()
+        if row is None or not self.tenant.bonus_reevaluated:
+            return given - target(given, share)
+        earns = bill.earned_points - target(bill.earned_points, share)
+        return min(bonus.deserved(campaign_of(row, row.conditions.all()), kept, earns=earns), given)
+
+    def _give_back(self, leg: Leg, account: Account, plan: Plan) -> None:
+        """Redeemed points, up to the target; a tender of points on the return says how many instead."""
+        assert leg.sold is not None
+        bill, document = leg.bill, self.case.document
+        debits = [
+            effect for effect in leg.effects
+            if effect.kind in DEBITS or (effect.kind is Kind.DEBT and effect.of_kind is Kind.REDEEM)
+        ]  # fmt: skip
+        standing = sum(effect.standing for effect in debits)
+        restored = bill.redeemed_points - sum(effect.points for effect in debits)
+        if document.bill_type == "RETURN" and document.spend is not None:
+            wanted = bill.redeemed_points * document.spend.amount / bill.redeemed_amount if bill.redeemed_amount else Decimal(0)
+            points = int(wanted.to_integral_value(ROUND_CEILING))
+        elif bill.mode == RedemptionMode.DISCOUNT and not leg.sold.by_amount:
+            points = target_by_lines(leg.sold) - restored
+        else:
+            points = target(bill.redeemed_points, leg.sold.share()) - restored
+        points = min(max(points, 0), standing)
+        if points:
+            plan.returns += account.giving_back(debits, points)
+            self.case.points -= points if not self.case.sells else 0
+
+    def _cancel(self, leg: Leg, account: Account, plan: Plan, visit: Sequence[Effect]) -> None:
+        """Everything that still stands; a visit's point stays while another bill supports the visit."""
+        self._check_not_cancelled(leg.bill)
+        effects = [effect for effect in leg.effects if leg.visit_over or not _is_visit(effect)]
+        effects += visit if leg.visit_over else []
+        self.case.earned -= sum(effect.standing for effect in effects if effect.kind is Kind.EARN)
+        self.case.points -= sum(effect.standing for effect in effects if effect.kind in DEBITS)
+        plan.undo(account.undoing(effects))
+
+    def _look_at_the_visit(self, leg: Leg) -> None:
+        """A visit's point is taken back when every bill that supports the visit has come back whole."""
+        bill = leg.bill
+        if bill.customer_id is None or bill.bill_class != BillClass.SALE or not self.shop.rules.has_visits:
+            return
+        family = customers.families(self.tenant, [customers.survivor(self.tenant, bill.customer_id)])
+        same_visit = Bill.objects.filter(
+            tenant=self.tenant, customer__in=family, store=bill.store_id, business_date=bill.business_date, bill_class=BillClass.SALE,
+            superseded_at=None,
+        ).exclude(pk=bill.pk)  # fmt: skip
+        leg.others = list(same_visit)
+        standing = [each for each in leg.others if each.cancelled_by_id is None and not self._sold(each).complete]
+        leg.visit_over = not standing and (leg.sold is None or leg.sold.complete)
+
+    # What is written
+
+    def _mark(self, legs: Sequence[Leg]) -> None:
+        now, case = self.shop.now, self.case
+        superseded = [each.pk for each in (self.old, *self.children) if each is not None]
+        if superseded:
+            Bill.objects.filter(tenant=self.tenant, pk__in=superseded).update(superseded_at=now)
+            Bill.objects.filter(tenant=self.tenant, cancelled_by__in=superseded).update(cancelled_by=None)
+        if self.old is not None:
+            Delivery.objects.filter(tenant=self.tenant, bill=self.old, state=DeliveryState.APPLIED).exclude(
+                pk=case.outcome.id
+            ).update(state=DeliveryState.REVERSED)
+        parents = {leg.bill.pk for leg in legs}
+        case.parent_id = parents.pop() if len(parents) == 1 else None
+        if case.document.bill_type == "CANCEL":
+            Bill.objects.filter(tenant=self.tenant, pk=case.parent_id).update(cancelled_by=case.bill_id)
+
+    # What follows
+
+    def _descendants(self, bill: Bill) -> list[Bill]:
+        """Live bills about this one, and about those, newest first."""
+        found: dict[int, Bill] = {}
+        level = [bill.pk]
+        while level:
+            about = Q(parent__in=level) | Q(returned_parts__original__in=level)
+            rows = Bill.objects.filter(about, tenant=self.tenant, superseded_at=None).exclude(pk__in=[*found, bill.pk]).distinct()
+            fresh = {row.pk: row for row in rows}
+            found |= fresh
+            level = list(fresh)
+        return sorted(found.values(), key=lambda row: row.pk, reverse=True)
+
+    def _again(self) -> None:
+        """Book the bills about this one anew, oldest first; each on its own, so that one that no longer fits stops nobody."""
+        for child in reversed(self.children):
+            if delivery := self.tools.delivery_of(child):
+                self.tools.again(delivery)
+
+
+def _operations(tenant_id: int, bill_ids: Collection[int]) -> dict[int, list[int]]:
+    """-> the operations of each of these bills."""
+    found: dict[int, list[int]] = defaultdict(list)
+    rows = Entry.objects.filter(tenant=tenant_id, bill_id__in=bill_ids, seq=0).order_by("id")
+    for bill_id, operation in rows.values_list("bill_id", "operation"):
+        found[bill_id].append(operation)
+    return found
+
+
+def _is_visit(effect: Effect) -> bool:
+    return effect.kind is Kind.EARN and effect.credit and (effect.snapshot or {}).get("kind") == "visit_count"
+
+
+def _expired(effects: Iterable[Effect]) -> int:
+    """What ran out unspent of the lots that these effects gave."""
+    lots = dict.fromkeys(lot for effect in effects for lot, _, _ in effect.parts)
+    return sum(lot.expired for lot in lots)
