@@ -29,7 +29,7 @@ from loyalty.models import Balance, Bonus, Entry
 from loyalty.programmes import campaign_of
 from loyalty.state import Kind
 from tenants.errors import DomainError
-from tenants.models import BillScope, RedemptionMode, Store
+from tenants.models import BillScope, RedemptionMode, Store, Tenant
 
 DEBITS = (Kind.REDEEM, Kind.CAPTURE)
 #: How far back a return without a bill looks, among how many sales, and how many it shows.
@@ -277,7 +277,7 @@ class Amendment:
         before = [bill for bill in (*self.children, self.old) if bill is not None]
         undone = [bill for bill in before if bill.cancelled_by_id is None]
         about = {bill.pk for leg in legs for bill in (leg.bill, *leg.others)} | {bill.pk for bill in before}
-        operations = _operations(self.tenant.pk, about)
+        operations = operations_of(self.tenant.pk, about)
         ignoring = [each for bill in undone if bill.bill_class != BillClass.CANCEL for each in operations.get(bill.pk, [])]
         hold_rows = self.tools.holds_of([case])
         everything = [each for of_bill in operations.values() for each in of_bill]
@@ -295,7 +295,7 @@ class Amendment:
                 of_bill[bill.pk] = [effect for effect in of_bill.get(bill.pk, []) if effect.of_entry not in gone]
             campaigns = CampaignBook(self.tenant, days=(case.business_date, case.business_date))
             asked = [case.customer_id] if case.sells and case.customer_id else []
-            desk = Desk(self.shop, book, hold_rows, asked, campaigns, without_bill=self.old.pk if self.old else None)
+            desk = Desk(self.shop, book, hold_rows, asked, campaigns, without_bills=[self.old.pk] if self.old else [])
             self._undo_for_others(book, undone, of_bill)
 
             def begin(account: Account, plan: Plan) -> None:
@@ -453,9 +453,7 @@ class Amendment:
             Bill.objects.filter(tenant=self.tenant, pk__in=superseded).update(superseded_at=now)
             Bill.objects.filter(tenant=self.tenant, cancelled_by__in=superseded).update(cancelled_by=None)
         if self.old is not None:
-            Delivery.objects.filter(tenant=self.tenant, bill=self.old, state=DeliveryState.APPLIED).exclude(
-                pk=case.outcome.id
-            ).update(state=DeliveryState.REVERSED)
+            reverse_deliveries(self.tenant, {self.old.pk}, but={case.outcome.id})
         parents = {leg.bill.pk for leg in legs}
         case.parent_id = parents.pop() if len(parents) == 1 else None
         if case.document.bill_type == "CANCEL":
@@ -482,13 +480,19 @@ class Amendment:
                 self.tools.again(delivery)
 
 
-def _operations(tenant_id: int, bill_ids: Collection[int]) -> dict[int, list[int]]:
+def operations_of(tenant_id: int, bill_ids: Collection[int]) -> dict[int, list[int]]:
     """-> the operations of each of these bills."""
     found: dict[int, list[int]] = defaultdict(list)
     rows = Entry.objects.filter(tenant=tenant_id, bill_id__in=bill_ids, seq=0).order_by("id")
     for bill_id, operation in rows.values_list("bill_id", "operation"):
         found[bill_id].append(operation)
     return found
+
+
+def reverse_deliveries(tenant: Tenant, bill_ids: Collection[int], *, but: Collection[int]) -> None:
+    """The deliveries of superseded rows say so; but for those that the bills are booked anew from."""
+    rows = Delivery.objects.filter(tenant=tenant, bill__in=bill_ids, state=DeliveryState.APPLIED).exclude(pk__in=but)
+    rows.update(state=DeliveryState.REVERSED)
 
 
 def _is_visit(effect: Effect) -> bool:

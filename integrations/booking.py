@@ -4,7 +4,7 @@ One bad delivery is refused alone; its neighbours post.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -12,14 +12,15 @@ from typing import Any
 from django.db import connection
 
 from integrations import wondersoft
-from integrations.amending import Amendment, Tools
+from integrations.amending import Amendment, Tools, operations_of, reverse_deliveries
 from integrations.documents import UNWRITABLE, CheckFailed, Document, check_sums, read_json
 from integrations.models import Bill, BillClass, BillLine, Delivery, DeliveryState, DiscrepancyKind
-from integrations.posting import Case, Desk, HoldRow, NaturalKey, Outcome, Shop, Taken, WaitingForParent, natural_period
+from integrations.posting import Case, Desk, HoldRow, NaturalKey, Outcome, Plan, Shop, Taken, WaitingForParent, natural_period
 from loyalty import customers, ledger
+from loyalty.account import Account
 from loyalty.campaigns import CampaignBook, keep
 from loyalty.holds import check_date_window
-from loyalty.ledger import CustomerMerged, OwnerChanged
+from loyalty.ledger import Book, CustomerMerged, OwnerChanged
 from tenants import crash, staff
 from tenants.actors import SYSTEM
 from tenants.errors import DomainError
@@ -93,6 +94,16 @@ FIND_NEAR = """
          AND b.bill_class = 'sale' AND b.superseded_at IS NULL
     JOIN tenants_store s ON s.id = b.store_id ORDER BY k.place, b.id
 """
+#: Superseded rows that stand alone: live, not cancelled, and nothing is about them. -> id, customer.
+FIND_SIMPLE = """
+    SELECT b.id, b.customer_id FROM integrations_bill b
+    WHERE b.tenant_id = %(tenant)s AND b.id = ANY(%(bills)s) AND b.bill_type = 'SALE' AND b.cancelled_by_id IS NULL
+      AND NOT EXISTS (SELECT FROM integrations_bill c WHERE c.tenant_id = %(tenant)s AND c.parent_id = b.id AND c.superseded_at IS NULL)
+      AND NOT EXISTS (
+          SELECT FROM integrations_returnedpart p JOIN integrations_bill c ON c.id = p.bill_id
+          WHERE p.tenant_id = %(tenant)s AND p.original_id = b.id AND c.superseded_at IS NULL)
+"""
+SUPERSEDE = "UPDATE integrations_bill SET superseded_at = %s WHERE tenant_id = %s AND id = ANY(%s)"
 FIND_OWNERS = """
     SELECT b.bill_no, b.customer_id FROM integrations_bill b WHERE b.tenant_id = %s AND b.bill_no = ANY(%s) AND b.superseded_at IS NULL
 """
@@ -130,23 +141,13 @@ class Batch:
         rest = self._without_repeats(cases)
         owners = self._owners(rest)
         while rest:
+            self._find_simple([case for case in rest if case.supersedes])
             together, rest = _next_together(rest, owners)
             if _is_plain(together[0]):
                 self._book_routed(together)
-            else:
+            elif together[0].outcome.id not in self._again:  # else it was booked anew after the bill it is about
                 self._amend(together[0])
         return [*(outcome for outcome in outcomes if outcome.id not in self._again), *self._again.values()]
-
-    def rebook(self, taken: Taken, *, bill_id: int) -> Outcome:
-        """Book a delivery's bill anew in place of the row it was booked as, by today's rules and settings."""
-        outcome = Outcome(taken.id)
-        case = self._read(taken, outcome)
-        if case is not None:
-            with connection.cursor() as cursor:
-                (case.bill_id,) = take_ids(cursor, "integrations_bill_id_seq", 1)
-            case.supersedes = bill_id
-            self._amend(case)
-        return self._again.get(taken.id, outcome)
 
     # Read and check one document
 
@@ -243,11 +244,25 @@ class Batch:
             fresh.append(case)
         return fresh
 
+    def _find_simple(self, corrections: Sequence[Case]) -> None:
+        """Corrections that can go together with sales, as things stand now."""
+        if not corrections:
+            return
+        with connection.cursor() as cursor:
+            cursor.execute(FIND_SIMPLE, {"tenant": self.tenant.pk, "bills": [case.supersedes for case in corrections]})
+            owners = dict(cursor.fetchall())
+        known = customers.find(self.tenant, {case.mobile for case in corrections if case.mobile})
+        for case in corrections:
+            owner = owners.get(case.supersedes)
+            case.simple = owner is not None and case.document.bill_type == "SALE" and known.get(case.mobile) == owner
+
     def _repeat(
         self, case: Case, *, bill_id: int, same: bool, version: int, first_id: int | None, before: dict[str, Any]
     ) -> bool:  # fmt: skip
         """Whether nothing is to be booked: a duplicate, an older version, or a conflict. Else it is a correction."""
         outcome, document = case.outcome, case.document
+        if case.decided.get("anew"):
+            return False
         outcome.bill_id, outcome.first_id = bill_id, first_id
         if same or document.version < version:
             outcome.state = DeliveryState.DUPLICATE
@@ -323,13 +338,18 @@ class Batch:
         campaigns = CampaignBook(self.tenant, days=(min(days), max(days)))
         booked: list[Case] = []
         own = [row.id for row in hold_rows if row.customer_id in ids]
-        spending = {case.customer_id for case in cases if case.customer_id is not None and case.document.spend}
-        near = self._near(cases)
-        with ledger.open(self.tenant, ids, now=self.now, holds=own, spending=spending) as book:
-            desk = Desk(self.shop, book, hold_rows, ids, campaigns)
+        superseded = [case.supersedes for case in cases if case.supersedes]
+        operations = operations_of(self.tenant.pk, superseded) if superseded else {}
+        undo = [each for of_bill in operations.values() for each in of_bill]
+        spending = {
+            case.customer_id for case in cases if case.customer_id is not None and (case.document.spend or case.supersedes)
+        }
+        near = self._near([case for case in cases if not case.supersedes])
+        with ledger.open(self.tenant, ids, now=self.now, holds=own, spending=spending, undo=undo) as book:
+            desk = Desk(self.shop, book, hold_rows, ids, campaigns, without_bills=superseded)
             for case in cases:
                 try:
-                    desk.post(case)
+                    desk.post(case, begin=_undoing(book, operations.get(case.supersedes or 0, [])))
                 except DomainError as refusal:
                     case.outcome.refuse(refusal)
                     continue
@@ -338,8 +358,16 @@ class Batch:
                 case.outcome.state, case.outcome.bill_id = DeliveryState.APPLIED, case.bill_id
                 booked.append(case)
             if booked:
+                self._supersede(booked)
                 self._write(booked)
             crash.point("inbox_before_flush")
+
+    def _supersede(self, booked: Sequence[Case]) -> None:
+        old = {case.supersedes for case in booked if case.supersedes and case.simple}
+        if old:
+            with connection.cursor() as cursor:
+                cursor.execute(SUPERSEDE, [self.now, self.tenant.pk, list(old)])
+            reverse_deliveries(self.tenant, old, but={case.outcome.id for case in booked})
 
     def _amend(self, case: Case) -> None:
         """Book a bill about an earlier one, alone."""
@@ -449,8 +477,21 @@ class Batch:
         self.shop.written()
 
 
+def _undoing(book: Book, operations: Sequence[int]) -> Callable[[Account, Plan], None] | None:
+    """What a corrected sale undoes of itself before it is booked again."""
+    if not operations:
+        return None
+
+    def begin(account: Account, plan: Plan) -> None:
+        effects = [effect for each in operations if each in book.operations for effect in book.operations[each].effects]
+        plan.undo(account.undoing(effects))
+
+    return begin
+
+
 def _is_plain(case: Case) -> bool:
-    return case.document.bill_type == "SALE" and case.supersedes is None and not case.decided.get("customer")
+    """Whether it can be booked together with other sales."""
+    return case.document.bill_type == "SALE" and (case.supersedes is None or case.simple) and not case.decided.get("customer")
 
 
 def _originals(case: Case) -> list[str]:

@@ -7,7 +7,7 @@ import hashlib
 import json
 import secrets
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -46,6 +46,7 @@ RETRY = """
 """
 #: One worker a tenant at a time: bills are applied in the order in which they came.
 TENANT_LOCK = "SELECT pg_try_advisory_xact_lock(hashtext('pointdesk.inbox'), %s::integer)"
+WAIT_FOR_TENANT = "SELECT pg_advisory_xact_lock(hashtext('pointdesk.inbox'), %s::integer)"
 TAKE = """
     SELECT id, body, decided FROM integrations_delivery
     WHERE tenant_id = %s AND state = 'received' AND (next_try_at IS NULL OR next_try_at <= %s)
@@ -193,17 +194,14 @@ def _book_some(tenant: Tenant, *, now: datetime, rows_max: int) -> Counter[str] 
             if not cursor.fetchone()[0]:
                 return None
             cursor.execute(TAKE, [tenant.pk, now, rows_max])
-            taken = [Taken(row[0], bytes(row[1]), _decided(row[2])) for row in cursor.fetchall()]
+            taken = [Taken(row[0], bytes(row[1]), decided(row[2])) for row in cursor.fetchall()]
             if not taken:
                 return Counter()
             ids = [delivery.id for delivery in taken]
             outcomes = book_batch(tenant, taken, now=now)
             settled = [outcome for outcome in outcomes if outcome.state is not DeliveryState.RECEIVED]
             crash.point("inbox_before_settle")
-            cursor.execute(SETTLE, [now, *columns_of([_row(outcome) for outcome in settled]), tenant.pk])
-            landed = sorted({outcome.bill_no for outcome in settled if outcome.state is DeliveryState.APPLIED})
-            if landed:
-                cursor.execute(RESUME, [tenant.pk, landed])
+            settle(cursor, tenant, settled, now=now)
             crash.point("inbox_before_commit")
     except OperationalError:
         raise
@@ -215,6 +213,16 @@ def _book_some(tenant: Tenant, *, now: datetime, rows_max: int) -> Counter[str] 
     return Counter(outcome.state.value for outcome in settled)
 
 
+def settle(cursor: Any, tenant: Tenant, outcomes: Sequence[Outcome], *, now: datetime) -> None:
+    """Write what became of deliveries; what waited for one of them is due again."""
+    if not outcomes:
+        return
+    cursor.execute(SETTLE, [now, *columns_of([_row(outcome) for outcome in outcomes]), tenant.pk])
+    landed = sorted({outcome.bill_no for outcome in outcomes if outcome.state is DeliveryState.APPLIED})
+    if landed:
+        cursor.execute(RESUME, [tenant.pk, landed])
+
+
 def _row(outcome: Outcome) -> tuple[Any, ...]:
     return (
         outcome.id, outcome.state.value, outcome.check, outcome.message, json.dumps(outcome.details), outcome.bill_id, outcome.first_id,
@@ -222,7 +230,8 @@ def _row(outcome: Outcome) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def _decided(value: Any) -> dict[str, Any]:
+def decided(value: Any) -> dict[str, Any]:
+    """A JSON column, as a raw cursor gives it."""
     return json.loads(value) if isinstance(value, str) else value or {}
 
 

@@ -209,6 +209,71 @@ class Delivery(models.Model):
         return self.receipt
 
 
+class ReplayState(models.TextChoices):
+    CHOSEN = "chosen", "chosen"
+    TRYING = "trying", "dry run under way"
+    TRIED = "tried", "tried"
+    RUNNING = "running", "running"
+    CANCELLED = "cancelled", "cancelled"
+    DONE = "done", "done"
+
+
+class Replay(models.Model):
+    """Deliveries that are booked again: chosen by filters, tried without effect, then run in chunks.
+
+    `effect`: what the dry run found, balances before and after by customer. `counts`: what the run did, by outcome.
+    """
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False)
+    filters = models.JSONField(default=dict)
+    reason = models.CharField(max_length=500)
+    actor_kind = models.CharField(max_length=8)
+    actor_id = models.BigIntegerField(null=True)
+    actor_name = models.CharField(max_length=254)
+    state = models.CharField(max_length=10, choices=ReplayState.choices, default=ReplayState.CHOSEN)
+    per_second = models.PositiveIntegerField(default=500, help_text="Bills a second at most; 0: as fast as it goes.")
+    total = models.PositiveIntegerField(default=0)
+    done = models.PositiveIntegerField(default=0)
+    effect = models.JSONField(default=dict)
+    counts = models.JSONField(default=dict)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    tried_at = models.DateTimeField(null=True)
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+
+    objects: ClassVar[Any] = ScopedManager(tenant="tenant")
+
+    class Meta:
+        ordering: ClassVar = ["-id"]
+        constraints: ClassVar = [models.UniqueConstraint(fields=["tenant", "id"], name="replay_wall")]
+
+    def __str__(self) -> str:
+        return f"replay {self.pk}"
+
+
+class ReplayRow(models.Model):
+    """One delivery of a replay. `place`: its turn; a customer's deliveries stand together, in their order."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False)
+    replay = TenantForeignKey(Replay, related_name="rows")
+    place = models.PositiveIntegerField()
+    delivery = models.ForeignKey(Delivery, on_delete=models.PROTECT, db_index=False)
+    group = models.CharField(max_length=40, db_collation="C")
+    state_before = models.CharField(max_length=16, choices=DeliveryState.choices)
+    outcome = models.CharField(max_length=16, blank=True, help_text="Its state afterwards; empty: not done yet.")
+    check_name = models.CharField(max_length=40, blank=True)
+    message = models.CharField(max_length=500, blank=True)
+
+    objects: ClassVar[Any] = ScopedManager(tenant="tenant")
+
+    class Meta:
+        ordering: ClassVar = ["place"]
+        constraints: ClassVar = [models.UniqueConstraint(fields=["tenant", "replay", "place"], name="replay_row_once")]
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.outcome or 'to do'}"
+
+
 class DiscrepancyKind(models.TextChoices):
     MODE_DRIFT = "mode_drift", "points shown in another way than this store's setting"
     LATE_COMPLETION = "late_completion", "the bill came after its blocked points had been freed"

@@ -93,6 +93,8 @@ class Case:
     taken: Taken
     bill_id: int = 0
     supersedes: int | None = None
+    #: The superseded row stands alone: nothing is about it, and its customer is the same.
+    simple: bool = False
     parent_id: int | None = None
     customer_id: int | None = None
     hold: Hold | None = None
@@ -209,7 +211,7 @@ class HoldRow:
 
 
 class Desk:
-    """Posts bills to the accounts of one book. `without_bill`: a booked one that is about to be undone."""
+    """Posts bills to the accounts of one book. `without_bills`: booked ones that are about to be undone."""
 
     def __init__(
         self,
@@ -219,14 +221,14 @@ class Desk:
         customer_ids: Collection[int],
         campaigns: CampaignBook,
         *,
-        without_bill: int | None = None,
+        without_bills: Collection[int] = (),
     ) -> None:
         self.shop = shop
         self.book = book
         self.campaigns = shop.campaigns = campaigns
-        campaigns.about(customer_ids, without_bill=without_bill)
+        campaigns.about(customer_ids, without_bills=without_bills)
         looking_back = customer_ids if shop.rules.looks_back or campaigns.campaigns else ()
-        self.history = History(shop.tenant, looking_back, without_bill=without_bill)
+        self.history = History(shop.tenant, looking_back, without_bills=without_bills)
         self.by_reference = {row.reference: row for row in hold_rows}
         self.by_bill: dict[tuple[int | None, str], list[HoldRow]] = defaultdict(list)
         for row in self.by_reference.values():

@@ -3,7 +3,8 @@
 from celery import shared_task
 from django.utils import timezone
 
-from integrations import bell, clickhouse, feed, inbox
+from integrations import bell, clickhouse, feed, inbox, replay
+from integrations.models import Replay
 from tenants.models import Tenant
 from tenants.runs import recorded
 
@@ -24,6 +25,24 @@ def sweep_inbox() -> None:
         if not tally.busy:
             counts = inbox.sweep(now=timezone.now())
             tally.done, tally.failed = counts.total() - counts["failed"], counts["failed"]
+
+
+@shared_task
+def work_on_replay(replay_id: int) -> None:
+    """The dry run or the run that somebody asked for."""
+    row = Replay.objects.filter(pk=replay_id).select_related("tenant").first()
+    if row is not None:
+        replay.work_on(row, now=timezone.now())
+
+
+@shared_task
+def continue_replays() -> None:
+    """Replays whose worker was killed go on."""
+    with recorded("continue_replays") as tally:
+        if not tally.busy:
+            for row in Replay.objects.filter(state__in=replay.AT_WORK).select_related("tenant"):
+                replay.work_on(row, now=timezone.now())
+                tally.done += 1
 
 
 @shared_task

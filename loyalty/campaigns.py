@@ -24,14 +24,14 @@ LOAD_EARNED = """
            count(*) FILTER (WHERE e.kind = 'earn') - count(DISTINCT e.of_entry_id) FILTER (WHERE e.kind = 'reversal')
     FROM loyalty_entry e LEFT JOIN loyalty_entry o ON o.id = e.of_entry_id
     WHERE e.tenant_id = %s AND e.customer_id = ANY(%s) AND (e.kind = 'earn' OR e.of_kind = 'earn')
-      AND coalesce(o.bill_id, e.bill_id) IS DISTINCT FROM %s
+      AND coalesce(coalesce(o.bill_id, e.bill_id) <> ALL(%s), true)
     GROUP BY 1, 2, 3
 """
 #: How often these customers got each bonus and kept it.
 LOAD_AWARDS = """
     SELECT e.customer_id, (e.snapshot->>'bonus_id')::bigint, count(*) FROM loyalty_entry e
     WHERE e.tenant_id = %s AND e.customer_id = ANY(%s) AND e.kind = 'bonus' AND e.snapshot ? 'bonus_id'
-      AND e.bill_id IS DISTINCT FROM %s
+      AND coalesce(e.bill_id <> ALL(%s), true)
       AND NOT EXISTS (SELECT FROM loyalty_entry r WHERE r.of_entry_id = e.id AND r.kind = 'reversal')
     GROUP BY 1, 2
 """
@@ -45,14 +45,17 @@ INSERT_EVALUATIONS = insert_sql(
 
 
 class History:
-    """What customers had earned before, kept up to date while a batch is booked. Load it under the customers' locks."""
+    """What customers had earned before, kept up to date while a batch is booked. Load it under the customers' locks.
 
-    def __init__(self, tenant: Tenant, customer_ids: Collection[int], *, without_bill: int | None = None) -> None:
+    `without_bills`: booked bills that are about to be booked anew, so that their own points do not count as earlier ones.
+    """
+
+    def __init__(self, tenant: Tenant, customer_ids: Collection[int], *, without_bills: Collection[int] = ()) -> None:
         self._of: dict[int, list[tuple[date, int | None, int, int]]] = defaultdict(list)
         if customer_ids:
             who = customers.families(tenant, customer_ids)
             with connection.cursor() as cursor:
-                cursor.execute(LOAD_EARNED, [tenant.pk, list(who), without_bill or 0])
+                cursor.execute(LOAD_EARNED, [tenant.pk, list(who), list(without_bills)])
                 for customer_id, *row in cursor.fetchall():
                     self._of[who[customer_id]].append(tuple(row))
 
@@ -102,7 +105,7 @@ class CampaignBook:
     def concerning(self, purchase: Purchase) -> list[Campaign]:
         return [each for each in self.campaigns if each.concerns(purchase)]
 
-    def about(self, customer_ids: Collection[int], *, without_bill: int | None = None) -> None:
+    def about(self, customer_ids: Collection[int], *, without_bills: Collection[int] = ()) -> None:
         """Load tiers, dates, cohorts and earlier awards of these customers. Call it under their locks."""
         ids = [each for each in customer_ids if each not in self._customers]
         if not (ids and self.campaigns):
@@ -113,7 +116,7 @@ class CampaignBook:
             self._members[member.customer_id].append((member.cohort_id, member.valid_from, member.valid_until))
         who = customers.families(self.tenant, ids)
         with connection.cursor() as cursor:
-            cursor.execute(LOAD_AWARDS, [self.tenant.pk, list(who), without_bill or 0])
+            cursor.execute(LOAD_AWARDS, [self.tenant.pk, list(who), list(without_bills)])
             for customer_id, bonus_id, count in cursor.fetchall():
                 self._awards[who[customer_id]][bonus_id] += count
 

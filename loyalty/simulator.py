@@ -1,5 +1,6 @@
 """What would a bill earn, under which rule, and why? The booking's own rules on a purchase; nothing is written."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from loyalty.bonus import Judgement
@@ -33,19 +34,21 @@ def simulate(
     store_id: int | None,
     customer_id: int | None = None,
     rule: Rule | None = None,
-    without_bill: int | None = None,
+    without_bills: Collection[int] = (),
 ) -> Simulated:
     """Judge a purchase by the rule in force on its day at its store, or by another `rule`.
 
-    Without a customer: as a first purchase, in no cohort. `without_bill`: a booked bill whose own points do not count as earlier ones.
+    Without a customer: as a first purchase, in no cohort. `without_bills`: booked bills whose own points do not count as earlier ones.
     Raises: DomainError `no_rule`.
     """
     rule = rule or RuleBook(tenant).rule(store_id=store_id, on=purchase.on)
     book = CampaignBook(tenant)
     so_far = SoFar()
     if customer_id is not None:
-        so_far = History(tenant, [customer_id], without_bill=without_bill).so_far(customer_id, on=purchase.on, store_id=store_id)
-        book.about([customer_id], without_bill=without_bill)
+        so_far = History(tenant, [customer_id], without_bills=without_bills).so_far(
+            customer_id, on=purchase.on, store_id=store_id
+        )
+        book.about([customer_id], without_bills=without_bills)
     result = earned(rule, purchase, so_far)
     judged = book.judge(purchase, customer_id=customer_id or 0, so_far=so_far, earns=result.points, among=book.campaigns)
     judged.sort(key=lambda each: (not each.campaign.concerns(purchase), not each.awarded, each.campaign.name))

@@ -85,7 +85,7 @@ def run(tenant: Tenant, cleaned: dict[str, Any]) -> tuple[Asked, Simulated]:
     version: ProgrammeVersion | None = cleaned["version"]
     simulated = simulate(
         tenant, asked.purchase, store_id=asked.store.pk, customer_id=customer_id, rule=rule_of(version) if version else None,
-        without_bill=asked.bill.pk if asked.bill else None,
+        without_bills=[asked.bill.pk] if asked.bill else [],
     )  # fmt: skip
     return asked, simulated
 

@@ -1,0 +1,192 @@
+"""Deliveries booked again: counted, tried without effect, run once."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from integrations import inbox, replay
+from integrations.models import Bill, Delivery, Replay, Source
+from integrations.replay import choose, run, try_it
+from loyalty.models import Balance, Customer, Entry, Hold, ProgrammeVersion
+from tenants.actors import SYSTEM, Actor, ActorKind
+from tenants.errors import DomainError
+from tenants.models import AuditEvent, Store, StoreAlias, Tenant
+from tests import builders
+from tests.builders import MEERA, balance, bill, deliver, discounted, paid_with_points, raw
+
+INA = Actor(ActorKind.PERSON, 7, "ina@kulfi.example")
+
+
+def chosen(tenant: Tenant, **filters: Any) -> Replay:
+    return choose(tenant, filters=filters, reason="the till's mistake", actor=INA, per_second=0)
+
+
+def replayed(tenant: Tenant, **filters: Any) -> Replay:
+    return run(try_it(chosen(tenant, **filters), now=timezone.now()))
+
+
+def push(tenant: Tenant, *documents: dict[str, Any], label: str) -> None:
+    for document in documents:
+        inbox.receive(tenant, raw(document), source=Source.BATCH, sender=SYSTEM, now=timezone.now(), repush=label)
+    inbox.drain(tenant, now=timezone.now())
+
+
+def meera_of(tenant: Tenant) -> Customer:
+    found: Customer = Customer.objects.get(tenant=tenant, mobile=MEERA)
+    return found
+
+
+@pytest.mark.case(24, 38)
+def test_807_bills_pushed_again_with_their_redemptions(kulfi: Tenant) -> None:
+    """Four weeks of bills came without the points they had redeemed; the vendor pushes all of them again, in one batch."""
+    people = [f"+9198400{number:05d}" for number in range(200)]
+    for mobile in people:
+        builders.customer(kulfi, mobile, points=200)
+    start = timezone.now() - timedelta(days=28)
+    holds: dict[int, Hold] = {}
+    wrong, right = [], []
+    for number in range(807):
+        mobile, at = people[number % len(people)], (start + timedelta(minutes=50 * number)).isoformat()
+        spends = number % 3 == 0
+        if spends:
+            customer = Customer.objects.get(mobile=mobile)
+            holds[number] = builders.hold(
+                kulfi, customer, 20, reference=f"SB-{number}", at=start + timedelta(minutes=50 * number)
+            )
+        shared = {"mobile": mobile, "net": "560.00", "bill_date": at, "store": "K1"}
+        wrong.append(bill(f"W{number}", **shared))
+        right.append(
+            paid_with_points(f"W{number}", 20, reference=f"SB-{number}", **shared)
+            if spends
+            else bill(f"W{number}", **shared) | {"till_code": "T1"}
+        )
+    deliver(kulfi, *wrong)
+    assert Balance.objects.get(customer__mobile=people[0]).held > 0
+
+    push(kulfi, *right, label="four weeks")
+    assert Delivery.objects.filter(state="conflict").count() == 807
+    before = {row.customer_id: (row.available, row.held) for row in Balance.objects.all()}
+
+    asked = chosen(kulfi, repush="four weeks")
+    assert (asked.total, asked.state) == (807, "chosen")
+    tried = try_it(asked, now=timezone.now())
+    assert tried.effect["outcomes"] == {"applied": 807}
+    assert {row.customer_id: (row.available, row.held) for row in Balance.objects.all()} == before, "a dry run has no effect"
+    assert not Entry.objects.filter(of_kind="earn").exists()
+
+    done = run(tried)
+    assert (done.state, done.done, done.counts) == ("done", 807, {"applied": 807})
+    for each in tried.effect["customers"]:
+        row = Balance.objects.get(customer=each["customer"])
+        assert (row.pending, row.available, row.held, row.owed) == tuple(
+            each["after"][name] for name in ("pending", "available", "held", "owed")
+        )
+    for place, mobile in enumerate(people):
+        mine = [number for number in range(807) if number % len(people) == place]
+        spent = [number for number in mine if number % 3 == 0]
+        points = 200 - 20 * len(spent) + 5 * len(mine)
+        assert balance(Customer.objects.get(mobile=mobile)) == (0, points, 0, 0)
+    assert {row.state for row in Hold.objects.all()} == {"captured"}
+    assert Bill.objects.filter(superseded_at=None).count() == 807
+    assert Delivery.objects.filter(state="reversed").count() == 807
+
+
+def test_a_booked_bill_is_reversed_by_link_and_booked_by_the_rule_as_it_is_now(kulfi: Tenant) -> None:
+    deliver(kulfi, bill("A1"), bill("A2", mobile="+919840054321"))
+    ProgrammeVersion.objects.update(earn_per=50)
+    done = replayed(kulfi, states=["applied"])
+    assert done.counts == {"applied": 2}
+    assert balance(meera_of(kulfi)) == (0, 20, 0, 0)
+    kinds = list(Entry.objects.filter(customer__mobile=MEERA).order_by("id").values_list("kind", "available", "actor_name"))
+    assert kinds == [("earn", 10, "Pointdesk"), ("reversal", -10, INA.name), ("earn", 20, INA.name)]
+    assert Entry.objects.latest("id").reason == f"Replay {done.pk}: the till's mistake"
+    assert [event.action for event in AuditEvent.objects.filter(action__contains="replay").order_by("id")] == [
+        "choose_replay", "run_replay",
+    ]  # fmt: skip
+
+
+def test_what_is_about_a_replayed_bill_follows_it_once(kulfi: Tenant) -> None:
+    deliver(
+        kulfi,
+        bill("A1"),
+        bill("R1", net="500.00", bill_type="RETURN", return_type="AMOUNT", mobile=None, original={"bill_no": "A1"}),
+    )
+    ProgrammeVersion.objects.update(earn_per=50)
+    done = replayed(kulfi, all=True)
+    assert balance(meera_of(kulfi)) == (0, 10, 0, 0)
+    assert done.counts == {"applied": 2}
+    assert done.rows.get(delivery__bill_no="R1").outcome == "applied"
+
+
+def test_a_bill_that_no_longer_books_stays_as_it_was(kulfi: Tenant) -> None:
+    builders.customer(kulfi, points=30)
+    deliver(kulfi, discounted("A1", 30))
+    ProgrammeVersion.objects.update(point_value=2)
+    done = replayed(kulfi, states=["applied"])
+    assert done.counts == {"kept": 1}
+    row = done.rows.get()
+    assert (row.outcome, row.check_name, row.delivery.state) == ("kept", "points_rate", "applied")
+    assert balance(meera_of(kulfi)) == (0, 5, 0, 0)
+
+
+@pytest.mark.case(26)
+def test_quarantined_bills_are_tried_again_once_their_store_is_known(kulfi: Tenant) -> None:
+    deliver(kulfi, bill("A1", store="IB04"), bill("A2"))
+
+    StoreAlias.objects.create(tenant=kulfi, code="IB04", store=Store.objects.get(code="K1"))
+    assert replayed(kulfi, check="store_unknown").counts == {"applied": 1}
+    assert replayed(kulfi, store="K1", states=["applied"]).total == 2
+
+
+def test_a_run_goes_on_where_it_was_and_stops_when_cancelled(kulfi: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replay, "CHUNK", 2)
+    deliver(kulfi, *(bill(f"A{number}", mobile=f"+91984000{number:04d}") for number in range(6)))
+    ProgrammeVersion.objects.update(earn_per=50)
+    asked = try_it(chosen(kulfi, all=True), now=timezone.now())
+    naps = iter([None, RuntimeError("killed")])
+
+    def nap(_: float) -> None:
+        if problem := next(naps, None):
+            raise problem
+
+    asked.per_second = 1000
+    asked.save()
+    with pytest.raises(RuntimeError):
+        run(asked, sleep=nap)
+    asked.refresh_from_db()
+    assert (asked.state, asked.done) == ("running", 4)
+    assert replay.work_on(asked, now=timezone.now())
+    asked.refresh_from_db()
+    assert (asked.state, asked.done, asked.counts) == ("done", 6, {"applied": 6})
+    assert Entry.objects.filter(kind="earn").count() == 12
+    with pytest.raises(DomainError, match="done"):
+        replay.cancel(asked, actor=INA, now=timezone.now())
+
+    again = try_it(chosen(kulfi, all=True), now=timezone.now())
+    replay.cancel(again, actor=INA, now=timezone.now())
+    with pytest.raises(DomainError, match="cancelled"):
+        run(again)
+
+
+@pytest.mark.parametrize(
+    ("filters", "code"),
+    [
+        ({}, "bad_value"),
+        ({"colour": "red"}, "bad_value"),
+        ({"states": ["duplicate"]}, "bad_value"),
+        ({"repush": "none"}, "nothing_chosen"),
+    ],
+)
+def test_filters_that_choose_nothing_are_refused(kulfi: Tenant, filters: dict[str, Any], code: str) -> None:
+    with pytest.raises(DomainError) as refusal:
+        chosen(kulfi, **filters)
+    assert refusal.value.code == code
+    assert not Replay.objects.exists()
+
+
+def test_a_replay_is_tried_before_it_is_run(kulfi: Tenant) -> None:
+    deliver(kulfi, bill("A1"))
+    with pytest.raises(DomainError, match="Try it without effect first"):
+        run(chosen(kulfi, all=True))
