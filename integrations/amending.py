@@ -17,7 +17,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from integrations.documents import CheckFailed, Line, Original
-from integrations.models import Bill, BillClass, Delivery, DeliveryState, ReturnedPart
+from integrations.models import Bill, BillClass, BillIssue, Delivery, DeliveryState, ReturnedPart
 from integrations.posting import Case, Desk, HoldRow, Plan, Shop, Taken, WaitingForParent, natural_period
 from integrations.returns import NOTHING, WHOLE, Part, Sold, SoldLine, target, target_by_lines, understand
 from loyalty import bonus, customers, ledger
@@ -44,6 +44,8 @@ class Leg:
     lines: Sequence[Line] = ()
     sold: Sold | None = None
     effects: list[Effect] = field(default_factory=list)
+    #: What an agent had issued for the bill before it came.
+    issued: list[Effect] = field(default_factory=list)
     #: Bills that support the same visit, with what they earned.
     others: list[Bill] = field(default_factory=list)
     visit_over: bool = True
@@ -206,7 +208,7 @@ class Amendment:
     def _customer(self, legs: Sequence[Leg]) -> int | None:
         """The customer of the earlier bills; a sale's own. Raises: CheckFailed `parent_of_other_customer`."""
         case = self.case
-        if case.decided.get("customer"):
+        if not legs and case.decided.get("customer"):
             return customers.survivor(self.tenant, int(case.decided["customer"]))
         if not legs:
             return self._own_customer()
@@ -278,9 +280,10 @@ class Amendment:
         undone = [bill for bill in before if bill.cancelled_by_id is None]
         about = {bill.pk for leg in legs for bill in (leg.bill, *leg.others)} | {bill.pk for bill in before}
         operations = operations_of(self.tenant.pk, about)
+        issued = dict(BillIssue.objects.filter(tenant=self.tenant, bill__in=about).values_list("operation", "bill_id"))
         ignoring = [each for bill in undone if bill.bill_class != BillClass.CANCEL for each in operations.get(bill.pk, [])]
         hold_rows = self.tools.holds_of([case])
-        everything = [each for of_bill in operations.values() for each in of_bill]
+        everything = [*(each for of_bill in operations.values() for each in of_bill), *issued]
         holds = [row.id for row in hold_rows if row.customer_id in owners]
         with ledger.open(
             self.tenant, owners, now=self.shop.now, holds=holds, undo=everything, ignoring=ignoring
@@ -304,6 +307,9 @@ class Amendment:
                         plan.undo(account.undoing(of_bill.get(bill.pk, [])))
                 for leg in legs:
                     leg.effects = of_bill.get(leg.bill.pk, [])
+                    leg.issued = [
+                        effect for each, pk in issued.items() if pk == leg.bill.pk for effect in book.operations[each].effects
+                    ]
                     visit = [effect for bill in leg.others for effect in of_bill.get(bill.pk, []) if _is_visit(effect)]
                     if case.document.bill_type == "CANCEL":
                         self._cancel(leg, account, plan, visit)
@@ -353,9 +359,9 @@ class Amendment:
         assert leg.sold is not None
         earned = [effect for effect in leg.effects if effect.kind is Kind.EARN and effect.credit]
         if any(_is_visit(effect) for effect in (*earned, *visit)):
-            self._take(account, plan, [*earned, *visit], WHOLE if leg.visit_over else NOTHING)
+            self._take(account, plan, [*earned, *visit], 1, WHOLE if leg.visit_over else NOTHING)
         else:
-            self._take(account, plan, earned, leg.sold.share(earning=True))
+            self._take(account, plan, [*earned, *leg.issued], leg.bill.earned_points, leg.sold.share(earning=True))
         kept = self._kept(leg)
         for effect in leg.effects:
             if effect.kind is Kind.BONUS and effect.credit and effect.snapshot:
@@ -363,18 +369,20 @@ class Amendment:
                 still = 0 if kept is None else self._still(effect.snapshot, kept, given, leg.sold.share(earning=True), leg.bill)
                 self._take_points(account, plan, effect, given - still - (given - effect.points) - _expired([effect]))
 
-    def _take(self, account: Account, plan: Plan, effects: Sequence[Effect], share: Fraction) -> None:
+    def _take(self, account: Account, plan: Plan, effects: Sequence[Effect], earned: int, share: Fraction) -> None:
+        """Of all that the bill earned, what its share says, less what is gone already."""
+        left = target(earned, share) - sum(_given(effect) - effect.points for effect in effects) - _expired(effects)
         for effect in effects:
-            given = int((effect.snapshot or {})["points"])
-            aim = target(given, share)
-            self._take_points(account, plan, effect, aim - (given - effect.points) - _expired([effect]))
+            left -= self._take_points(account, plan, effect, left)
 
-    def _take_points(self, account: Account, plan: Plan, effect: Effect, points: int) -> None:
+    def _take_points(self, account: Account, plan: Plan, effect: Effect, points: int) -> int:
+        """-> how many."""
         points = min(max(points, 0), effect.standing)
         if points:
             plan.takes += account.taking_back([(effect, points)])
-            if effect.kind is Kind.EARN:
-                self.case.earned -= points if not self.case.sells else 0
+            if effect.kind is not Kind.BONUS and not self.case.sells:
+                self.case.earned -= points
+        return points
 
     def _kept(self, leg: Leg) -> Purchase | None:
         """The purchase without what came back; None: nothing is left of it."""
@@ -429,6 +437,8 @@ class Amendment:
         self.case.earned -= sum(effect.standing for effect in effects if effect.kind is Kind.EARN)
         self.case.points -= sum(effect.standing for effect in effects if effect.kind in DEBITS)
         plan.undo(account.undoing(effects))
+        earned = sum(_given(effect) for effect in leg.effects if effect.kind is Kind.EARN)
+        self._take(account, plan, leg.issued, leg.bill.earned_points - earned, WHOLE)
 
     def _look_at_the_visit(self, leg: Leg) -> None:
         """A visit's point is taken back when every bill that supports the visit has come back whole."""
@@ -497,6 +507,11 @@ def reverse_deliveries(tenant: Tenant, bill_ids: Collection[int], *, but: Collec
 
 def _is_visit(effect: Effect) -> bool:
     return effect.kind is Kind.EARN and effect.credit and (effect.snapshot or {}).get("kind") == "visit_count"
+
+
+def _given(effect: Effect) -> int:
+    """What a credit gave at first."""
+    return sum(points for _, _, points in effect.parts)
 
 
 def _expired(effects: Iterable[Effect]) -> int:

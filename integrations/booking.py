@@ -14,7 +14,7 @@ from django.db import connection
 from integrations import wondersoft
 from integrations.amending import Amendment, Tools, operations_of, reverse_deliveries
 from integrations.documents import UNWRITABLE, CheckFailed, Document, check_sums, read_json
-from integrations.models import Bill, BillClass, BillLine, Delivery, DeliveryState, DiscrepancyKind
+from integrations.models import Bill, BillClass, BillIssue, BillLine, Delivery, DeliveryState, DiscrepancyKind
 from integrations.posting import Case, Desk, HoldRow, NaturalKey, Outcome, Plan, Shop, Taken, WaitingForParent, natural_period
 from loyalty import customers, ledger
 from loyalty.account import Account
@@ -460,6 +460,9 @@ class Batch:
             for line in case.document.lines
         ]  # fmt: skip
         parts = [(tenant_id, case.bill_id, *part) for case in booked for part in case.parts]
+        for case in booked:
+            if case.issues:
+                BillIssue.objects.filter(tenant=self.tenant, pk__in=case.issues).update(bill=case.bill_id)
         flagged = [(case.bill_id, ",".join(dict.fromkeys(case.flags))) for case in booked if case.flags]
         with connection.cursor() as cursor:
             insert(cursor, INSERT_BILLS, bills)

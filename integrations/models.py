@@ -209,6 +209,57 @@ class Delivery(models.Model):
         return self.receipt
 
 
+class BillIssue(models.Model):
+    """Points that an agent gave for a bill before it came: the bill posts only what it earns beyond them (CASES 79)."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False)
+    customer = TenantForeignKey(Customer, related_name="+")
+    store = TenantForeignKey(Store, related_name="+")
+    bill_no = models.CharField(max_length=120, db_collation="C")
+    points = models.BigIntegerField()
+    operation = models.BigIntegerField()
+    issued_at = models.DateTimeField(db_default=Now(), editable=False)
+    bill = TenantForeignKey(Bill, null=True, related_name="issues")
+
+    objects: ClassVar[Any] = ScopedManager(tenant="tenant")
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["tenant", "operation"], name="bill_issue_once")]
+        indexes: ClassVar = [
+            models.Index(fields=["tenant", "customer"], name="bill_issue_of_customer"),
+            models.Index(fields=["tenant", "bill"], condition=models.Q(bill__isnull=False), name="bill_issue_of_bill"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.points} for {self.bill_no}"
+
+
+class BillClaim(models.Model):
+    """A walk-in bill that a customer says is theirs. One person asks, another decides (CASES 41)."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False)
+    bill = TenantForeignKey(Bill, related_name="claims")
+    mobile = models.CharField(max_length=16, db_collation="C")
+    reason = models.CharField(max_length=500)
+    asked_by = models.CharField(max_length=254)
+    asked_at = models.DateTimeField(db_default=Now(), editable=False)
+    decided_by = models.CharField(max_length=254, blank=True)
+    decided_at = models.DateTimeField(null=True)
+    approved = models.BooleanField(null=True)
+
+    objects: ClassVar[Any] = ScopedManager(tenant="tenant")
+
+    class Meta:
+        ordering: ClassVar = ["-id"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["tenant", "bill"], condition=models.Q(decided_at=None), name="one_open_claim_a_bill"),
+            models.CheckConstraint(condition=~models.Q(decided_by=models.F("asked_by")), name="claim_by_two_people"),
+        ]
+
+    def __str__(self) -> str:
+        return f"claim of {self.bill}"
+
+
 class ReplayState(models.TextChoices):
     CHOSEN = "chosen", "chosen"
     TRYING = "trying", "dry run under way"
@@ -282,6 +333,7 @@ class DiscrepancyKind(models.TextChoices):
     HOLD_TAKEN = "hold_taken", "another bill had completed this redemption"
     DEBT = "debt", "points that were not there are owed"
     SHORT = "short", "a return could not take all its points back"
+    ISSUED_MORE = "issued_more", "more points were issued for the bill than it earned"
     NEAR_DUPLICATE = "near_duplicate", "the same sale seems to be booked under another number"
 
 

@@ -11,12 +11,14 @@ from datetime import date, datetime
 from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
+from django.db.models import Q
+
 from integrations.documents import CheckFailed, Document, Spend
-from integrations.models import DeliveryState, DiscrepancyKind
-from loyalty import ledger, netting
+from integrations.models import BillIssue, DeliveryState, DiscrepancyKind
+from loyalty import customers, ledger, netting
 from loyalty.account import Account
 from loyalty.campaigns import CampaignBook, Evaluated, History
-from loyalty.earning import Purchase, PurchaseLine, Rule, earned
+from loyalty.earning import Earned, Purchase, PurchaseLine, Rule, earned
 from loyalty.ledger import Book, Operation
 from loyalty.money import minor_digits, worth
 from loyalty.netting import Grant, Return, Settled, Take
@@ -102,6 +104,8 @@ class Case:
     earned: int = 0
     earning_lines: frozenset[int] | None = None
     parts: list[tuple[int, int | None, Decimal, Decimal]] = field(default_factory=list)
+    #: What an agent had issued for it.
+    issues: list[int] = field(default_factory=list)
 
     @property
     def decided(self) -> dict[str, Any]:
@@ -229,6 +233,13 @@ class Desk:
         campaigns.about(customer_ids, without_bills=without_bills)
         looking_back = customer_ids if shop.rules.looks_back or campaigns.campaigns else ()
         self.history = History(shop.tenant, looking_back, without_bills=without_bills)
+        self.issued: dict[tuple[int, str], list[BillIssue]] = defaultdict(list)
+        if customer_ids:
+            mine = Q(bill=None) | Q(bill__in=without_bills)
+            for row in BillIssue.objects.filter(
+                mine, tenant=shop.tenant, customer__in=customers.families(shop.tenant, customer_ids)
+            ):
+                self.issued[row.store_id, row.bill_no].append(row)
         self.by_reference = {row.reference: row for row in hold_rows}
         self.by_bill: dict[tuple[int | None, str], list[HoldRow]] = defaultdict(list)
         for row in self.by_reference.values():
@@ -298,9 +309,10 @@ class Desk:
         so_far = self.history.so_far(customer_id, on=on, store_id=store_id)
         result = earned(rule, purchase, so_far)
         terms = rule.terms(on)
-        if result.points:
-            plan.grants.append(Grant(Kind.EARN, result.points, terms, result.snapshot))
         case.earned = result.points
+        points = self._beyond_what_was_issued(case, result)
+        if points:
+            plan.grants.append(Grant(Kind.EARN, points, terms, result.snapshot))
         for judgement in self.campaigns.judge(purchase, customer_id=customer_id, so_far=so_far, earns=result.points):
             if judgement.awarded:
                 snapshot = {"bonus": judgement.campaign.name, "bonus_id": judgement.campaign.id, "points": judgement.points}
@@ -308,6 +320,21 @@ class Desk:
                 self.campaigns.awarded(customer_id, judgement.campaign.id)
             key = account.operation.key
             self.shop.evaluated.append(Evaluated(customer_id, case.bill_id, key, on, judgement))
+
+    def _beyond_what_was_issued(self, case: Case, result: Earned) -> int:
+        """An agent gave points for this bill before it came: only what it earns beyond them is posted; a surplus stays (CASES 79)."""
+        rows = self.issued.get((case.store.pk, case.document.bill_no), [])
+        if not rows:
+            return result.points
+        case.issues = [row.pk for row in rows]
+        issued = sum(row.points for row in rows)
+        points = max(result.points - issued, 0)
+        if issued > result.points:
+            surplus = f"{issued} points were issued for this bill before it came; it earned {result.points}. The rest stays."
+            self.shop.tell(case, DiscrepancyKind.ISSUED_MORE, points=issued - result.points, message=surplus)
+        result.snapshot.update(issued=issued, points=points)
+        result.snapshot.setdefault("cap", {"a": "issue", "limit": points, "had": issued, "uncapped": result.points})
+        return points
 
     # Redeeming
 

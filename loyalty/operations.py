@@ -68,16 +68,34 @@ def today_at(tenant: Tenant, store: Store | None, now: datetime) -> date:
     return now.astimezone(store.timezone_or(tenant) if store else tenant.zone).date()
 
 
-def issue(tenant: Tenant, customer_id: int, *, points: int, reason: str, actor: Actor, key: str, now: datetime) -> Posted:
+def issue(
+    tenant: Tenant,
+    customer_id: int,
+    *,
+    points: int,
+    reason: str,
+    actor: Actor,
+    key: str,
+    now: datetime,
+    about: tuple[object, ...] = (),
+    check: Callable[[], None] = lambda: None,
+) -> Posted:
     """Give points by hand, as a new lot under the default rule's validity. One key, one entry, however often sent (CASES 78).
+
+    `about`: what else tells one request from another; `check` may refuse, under the customer's lock, before anything is given.
 
     Raises: DomainError `points_invalid`, `reason_length`, `unknown_customer`, `no_rule`; KeyReused; CustomerMerged.
     """
     reason = checked_reason(reason)
     today = today_at(tenant, None, now)
     terms = RuleBook(tenant).rule(store_id=None, on=today).terms(today)
-    request = Request("issue", (points, reason), key, actor, reason, now, today)
-    return _act(tenant, customer_id, request, lambda account: account.issue(points, terms=terms, today=today))
+    request = Request("issue", (points, reason, *about), key, actor, reason, now, today)
+
+    def act(account: Account) -> None:
+        check()
+        account.issue(points, terms=terms, today=today)
+
+    return _act(tenant, customer_id, request, act)
 
 
 def adjust(

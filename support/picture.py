@@ -241,7 +241,9 @@ def why_earned(snapshot: dict[str, Any], tenant: Tenant) -> list[tuple[str, str]
         rows.append(("Points", f"one a visit; {visited} = {snapshot['points']}"))
     else:
         rows.append(("Points", _arithmetic(snapshot, tenant)))
-    if cap := snapshot.get("cap"):
+    if issued := snapshot.get("issued"):
+        rows.append(("Issued before", f"{issued} points had been given for this bill before it came: {snapshot['points']} more"))
+    if (cap := snapshot.get("cap")) and cap["a"] != "issue":
         rows.append(
             (
                 "Cap",

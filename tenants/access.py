@@ -28,6 +28,8 @@ class Act(StrEnum):
     RELEASE_HOLDS = "release_holds"
     ISSUE_POINTS = "issue_points"
     VIEW_INBOX = "view_inbox"
+    SETTLE_BILLS = "settle_bills"
+    REPLAY_BILLS = "replay_bills"
     VIEW_RULES = "view_rules"
     MANAGE_RULES = "manage_rules"
     VIEW_RUNS = "view_runs"
@@ -40,8 +42,8 @@ _LOOK = {Act.VIEW_CUSTOMERS, Act.VIEW_INBOX, Act.VIEW_RULES}
 #: The whole table of who may do what. The platform admin (superuser) may do everything in every tenant.
 ROLE_MAY: dict[str, frozenset[Act]] = {
     Role.AGENT: frozenset(_LOOK | {Act.RELEASE_HOLDS, Act.ISSUE_POINTS, Act.VIEW_MOBILES}),
-    Role.MERCHANT: frozenset(_LOOK | {Act.RELEASE_HOLDS, Act.ISSUE_POINTS, Act.VIEW_MOBILES, Act.MANAGE_RULES}),
-    Role.INTEGRATOR: frozenset(_LOOK | {Act.VIEW_RUNS, Act.MANAGE_STORES}),
+    Role.MERCHANT: frozenset(_LOOK | {Act.RELEASE_HOLDS, Act.ISSUE_POINTS, Act.VIEW_MOBILES, Act.MANAGE_RULES, Act.SETTLE_BILLS}),
+    Role.INTEGRATOR: frozenset(_LOOK | {Act.VIEW_RUNS, Act.MANAGE_STORES, Act.SETTLE_BILLS, Act.REPLAY_BILLS}),
     Role.AUDITOR: frozenset(_LOOK | {Act.VIEW_RUNS, Act.VIEW_AUDIT}),
     Role.ADMIN: frozenset(Act),
 }

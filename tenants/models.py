@@ -71,6 +71,7 @@ class Tenant(models.Model):
     lenient_numbers = models.BooleanField(
         default=False, help_text="Read 1,23,456.50 and empty amounts on bills; each such reading is flagged on the bill."
     )
+    claim_days = models.PositiveIntegerField(default=30, help_text="How long a walk-in bill can be claimed by a customer.")
     bonus_reevaluated = models.BooleanField(
         default=True,
         help_text="After a return a bonus is judged again on what is kept: all of it stays, or none. Off: taken back in proportion.",

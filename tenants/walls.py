@@ -27,6 +27,7 @@ APPEND_ONLY = ("loyalty_entry", "loyalty_entrylot", "loyalty_bonusevaluation", "
 
 #: The web role may change rows, but never remove one.
 KEPT = (
+    "integrations_billissue", "integrations_billclaim", "integrations_replay", "integrations_replayrow",
     "integrations_delivery", "integrations_bill", "integrations_billline", "integrations_discrepancy", "integrations_incident",
     "integrations_returnedpart",
     "loyalty_customer", "loyalty_balance", "loyalty_lot", "loyalty_hold",

@@ -33,6 +33,7 @@ STATUS: dict[str, int] = {
     "key_reused": 409,
     "in_progress": 409,
     "customer_merged": 409,
+    "bill_already_booked": 409,
     "owner_changed": 409,
     "too_large": 413,
     "length_required": 411,

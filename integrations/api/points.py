@@ -6,12 +6,14 @@ from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from integrations.api.forms import Body, Mobile, Reason, SignedPoints, key_of, read_body
+from integrations import issuing
+from integrations.api.forms import Body, Mobile, Reason, SignedPoints, key_of, read_body, store_of
 from integrations.api.view import View
 from integrations.documents import Code, ShortCode
 from loyalty import customers, operations
 from loyalty.operations import Posted
 from tenants.errors import DomainError
+from tenants.models import Store
 
 DEBT_SCOPE = "support:debt"
 
@@ -71,16 +73,29 @@ class Issues(View):
         tenant = self.access.tenant
         key = key_of(request.headers)
         body = read_body(IssueRequest, request.data)
-        if body.bill_no is not None:
+        now = timezone.now()
+        store = self._store(body)
+        customer_id = customers.find_or_stub(tenant, body.mobile, now=now)
+        wanted: dict[str, Any] = {
+            "points": body.points,
+            "reason": body.reason,
+            "actor": self.access.actor,
+            "key": key,
+            "now": now,
+        }
+        if store is None:
+            return _answer(operations.issue(tenant, customer_id, **wanted))
+        return _answer(issuing.issue_for_bill(tenant, customer_id, bill_no=str(body.bill_no), store=store, **wanted))
+
+    def _store(self, body: IssueRequest) -> Store | None:
+        """The store of the bill that the points are for, if they are."""
+        if body.bill_no is None:
+            return None
+        if body.store_code is None:
             raise DomainError(
-                "not_available_yet", "Issuing against a bill is not available in this version. Leave bill_no out.", path="bill_no"
+                "required_field", "The field store_code is missing: bill_no is a number of a store. Send it.", path="store_code"
             )
-        customer_id = customers.find_or_stub(tenant, body.mobile, now=timezone.now())
-        return _answer(
-            operations.issue(
-                tenant, customer_id, points=body.points, reason=body.reason, actor=self.access.actor, key=key, now=timezone.now()
-            )
-        )
+        return store_of(self.access.tenant, body.store_code)
 
 
 def _answer(posted: Posted) -> Response:

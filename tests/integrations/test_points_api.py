@@ -109,8 +109,14 @@ def test_a_call_without_a_key_is_refused(desk: ApiClient) -> None:
     assert issue(desk, "k" * 256).code == "bad_value"
 
 
-def test_issuing_against_a_bill_is_refused_until_it_exists(desk: ApiClient) -> None:
-    assert issue(desk, bill_no="A1", store_code="K1").code == "not_available_yet"
+@pytest.mark.case(79)
+def test_points_are_issued_for_a_bill_until_it_is_booked(desk: ApiClient, kulfi: Tenant) -> None:
+    assert issue(desk, bill_no="A1").code == "required_field"
+    assert issue(desk, bill_no="A1", store_code="nowhere").code == "store_unknown"
+    assert issue(desk, bill_no="A1", store_code="K1").status == 201
+    builders.deliver(kulfi, builders.bill("A1"))
+    refused = issue(desk, "k2", bill_no="A1", store_code="K1")
+    assert (refused.status, refused.code) == (409, "bill_already_booked")
 
 
 def test_a_till_may_not_give_points(till: ApiClient) -> None:

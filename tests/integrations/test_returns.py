@@ -12,13 +12,15 @@ from hypothesis import strategies as st
 
 from integrations import inbox
 from integrations.documents import CheckFailed, Line
+from integrations.issuing import issue_for_bill
 from integrations.models import Bill, Delivery, Discrepancy, ReturnedPart, Source
 from integrations.returns import Part, Sold, SoldLine, target, target_by_lines, understand
 from loyalty import programmes, sweeps
 from loyalty.bonus import Operator, Subject
 from loyalty.models import Bonus, BonusCondition, Customer, Entry, Hold, Programme, ProgrammeVersion
 from tenants.actors import SYSTEM
-from tenants.models import Tenant
+from tenants.errors import DomainError
+from tenants.models import Store, Tenant
 from tests import builders
 from tests.builders import MEERA, balance, bill, deliver, discounted, paid_with_points
 
@@ -642,3 +644,34 @@ def test_the_same_sale_under_another_number_is_booked_and_told(kulfi: Tenant) ->
     assert set(told) == {second.bill_id, third.bill_id}
     assert "as bill A1 of store K1" in told[second.bill_id].message
     assert Bill.objects.get(bill_no="A2").flags == ["near_duplicate"]
+
+
+# Points issued for a bill before it came
+
+
+@pytest.mark.case(79)
+@pytest.mark.parametrize(("issued", "after"), [(4, 10), (10, 10), (15, 15)])
+def test_a_bill_posts_what_it_earns_beyond_what_was_issued_for_it(kulfi: Tenant, issued: int, after: int) -> None:
+    meera = builders.customer(kulfi)
+    store = Store.objects.get(code="K1")
+    given: dict[str, Any] = {
+        "bill_no": "A1",
+        "store": store,
+        "reason": "the bill is late",
+        "actor": SYSTEM,
+        "now": timezone.now(),
+    }
+    issue_for_bill(kulfi, meera.pk, points=issued, key="k", **given)
+    document = bill("A1")
+    deliver(kulfi, document)
+    assert (balance(meera), Bill.objects.get().earned_points) == ((0, after, 0, 0), 10)
+    assert [row.points for row in Discrepancy.objects.all()] == ([issued - 10] if issued > 10 else [])
+    with pytest.raises(DomainError, match="is booked: it earned 10 points"):
+        issue_for_bill(kulfi, meera.pk, points=1, key="k2", **given)
+    assert issue_for_bill(kulfi, meera.pk, points=issued, key="k", **given).repeated
+    deliver(kulfi, bill("A1", net="1200.00", version=2, bill_date=document["bill_date"]))
+    assert balance(meera) == (0, max(issued, 12), 0, 0)
+    deliver(kulfi, returned("R1", "A1", "600.00"))
+    assert balance(meera) == (0, max(issued, 12) - 6, 0, 0)
+    deliver(kulfi, cancelled("C1", "A1"))
+    assert balance(meera) == (0, max(issued - 12, 0), 0, 0)

@@ -1,0 +1,207 @@
+"""What a person decides about a delivery: try it again, accept it as a correction, say which bill it is about, discard it.
+
+The body stays as it was sent. A decision is written into the delivery, and its next try follows it.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from django.db import connection, transaction
+from django_scopes import scope
+
+from integrations import inbox
+from integrations.booking import Batch
+from integrations.documents import read_json
+from integrations.models import Bill, BillClaim, BillClass, Delivery, DeliveryState
+from integrations.posting import Shop, Taken
+from loyalty import customers
+from loyalty.ledger import checked_reason
+from tenants import audit
+from tenants.actors import Actor
+from tenants.errors import DomainError
+from tenants.models import Tenant
+
+
+class Decision(StrEnum):
+    RETRY = "retry"
+    CORRECT = "correct"
+    LINK = "link"
+    ACCEPT_DATE = "accept_date"
+    DISCARD = "discard"
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """How a decision is said, and when it is offered."""
+
+    label: str
+    explains: str
+    states: frozenset[str]
+    checks: frozenset[str] = frozenset()
+    types: frozenset[str] = frozenset()
+
+    def fits(self, delivery: Delivery, bill_type: str) -> bool:
+        return (
+            delivery.state in self.states
+            and (not self.checks or delivery.check_name in self.checks)
+            and (not self.types or bill_type in self.types)
+        )
+
+
+_STUCK = frozenset({DeliveryState.QUARANTINED.value, DeliveryState.WAITING_PARENT.value})
+MOVES: dict[Decision, Move] = {
+    Decision.RETRY: Move(
+        "Try again", "The same body is checked and booked again, by the stores, aliases and settings as they are now.", _STUCK
+    ),
+    Decision.CORRECT: Move(
+        "Accept as correction",
+        "The booked bill is reversed by link and this one is booked in its place, with the returns that follow it. Nothing is deleted.",
+        frozenset({DeliveryState.CONFLICT.value}),
+    ),
+    Decision.LINK: Move(
+        "Say which bill it is about", "It is booked as a return or cancellation of the bill you name.", _STUCK,
+        types=frozenset({"RETURN", "CANCEL", "EXCHANGE"}),
+    ),
+    Decision.ACCEPT_DATE: Move(
+        "Accept the date", "It is booked with its own date, though that lies outside of what is accepted by itself.", _STUCK,
+        checks=frozenset({"date_window"}),
+    ),
+    Decision.DISCARD: Move(
+        "Discard", "It is never booked, also when it is sent again. It stays in the inbox with your reason.",
+        _STUCK | {DeliveryState.CONFLICT.value},
+    ),
+}  # fmt: skip
+
+
+def offered(delivery: Delivery, bill_type: str) -> list[Decision]:
+    """What can be decided about it as it stands."""
+    return [decision for decision, move in MOVES.items() if move.fits(delivery, bill_type)]
+
+
+def decide(
+    tenant: Tenant, delivery_id: int, decision: Decision, *, reason: str, actor: Actor, now: datetime, original: int | None = None
+) -> Delivery:
+    """Write the decision; the inbox books it on its next round. `original`: of LINK, the id of the bill.
+
+    Raises: DomainError `decision_unfit` (somebody was faster, or it does not fit), `bill_unknown`, `reason_length`.
+    """
+    reason = checked_reason(reason)
+    with transaction.atomic():
+        row: Delivery = Delivery.objects.select_for_update().get(tenant=tenant, pk=delivery_id)
+        before = row.state
+        if decision not in offered(row, bill_type_of(row)):
+            raise DomainError(
+                "decision_unfit", f"This delivery is {row.get_state_display()} now; that cannot be decided about it. Reload the page.",
+                state=row.state,
+            )  # fmt: skip
+        chosen: dict[str, Any] = {Decision.CORRECT: {"correction": True}, Decision.ACCEPT_DATE: {"any_date": True}}.get(
+            decision, {}
+        )
+        if decision is Decision.LINK:
+            chosen = {"original": _original(tenant, original)}
+        row.decided = {**row.decided, **chosen}
+        if decision is Decision.DISCARD:
+            row.state, row.message = DeliveryState.DISCARDED, f"Discarded by {actor.name}: {reason}"[:500]
+        else:
+            row.state, row.next_try_at, row.attempts = DeliveryState.RECEIVED, None, 0
+        row.save(update_fields=["decided", "state", "message", "next_try_at", "attempts"])
+        audit.record(
+            tenant, actor=actor, action=f"{decision.value}_delivery", target=row, reason=reason, before={"state": before},
+            after={"state": row.state, **chosen},
+        )  # fmt: skip
+    return row
+
+
+def _original(tenant: Tenant, bill_id: int | None) -> int:
+    bill = Bill.objects.filter(tenant=tenant, pk=bill_id or 0, bill_class__in=[BillClass.SALE, BillClass.RETURN]).first()
+    if bill is None:
+        raise DomainError("bill_unknown", "There is no such booked bill. Choose one of the list, or look it up by its number.")
+    return int(bill.pk)
+
+
+def bill_type_of(delivery: Delivery) -> str:
+    """SALE, RETURN, EXCHANGE or CANCEL, as the body says; empty where it cannot be read."""
+    try:
+        return str(read_json(bytes(delivery.body)).get("bill_type", ""))
+    except DomainError:
+        return ""
+
+
+# Walk-ins claimed later
+
+
+def ask_claim(tenant: Tenant, bill_id: int, mobile: str, *, reason: str, actor: Actor, now: datetime) -> BillClaim:
+    """A customer says that a walk-in bill is theirs. Somebody else decides (CASES 41).
+
+    Raises: DomainError `claim_owned` (the bill has a customer), `claim_late`, `claim_asked`, `bill_unknown`, `mobile_invalid`,
+    `reason_length`.
+    """
+    reason = checked_reason(reason)
+    number = customers.normalised_mobile(mobile, region=tenant.region)
+    with transaction.atomic():
+        bill = _claimable(tenant, bill_id, now=now)
+        if BillClaim.objects.filter(tenant=tenant, bill=bill, decided_at=None).exists():
+            raise DomainError("claim_asked", "This was asked already and waits for a decision. Decide that one.")
+        claim: BillClaim = BillClaim.objects.create(tenant=tenant, bill=bill, mobile=number, reason=reason, asked_by=actor.name)
+        audit.record(tenant, actor=actor, action="ask_claim", target=claim, reason=reason, after={"bill": bill.bill_no})
+    return claim
+
+
+def _claimable(tenant: Tenant, bill_id: int, *, now: datetime) -> Bill:
+    bill: Bill | None = Bill.objects.select_for_update(of=["self"]).filter(
+        tenant=tenant, pk=bill_id, superseded_at=None, bill_type="SALE"
+    ).first()  # fmt: skip
+    if bill is None:
+        raise DomainError("bill_unknown", "There is no such booked sale. Look it up by its number.")
+    if bill.customer_id is not None:
+        raise DomainError("claim_owned", f"Bill {bill.bill_no} belongs to a customer already. Nothing was changed.")
+    if bill.billed_at < now - timedelta(days=tenant.claim_days):
+        raise DomainError(
+            "claim_late", f"Bill {bill.bill_no} is older than {tenant.claim_days} days; such bills are not claimed. Issue points by hand.",
+            days=tenant.claim_days,
+        )  # fmt: skip
+    return bill
+
+
+def decide_claim(tenant: Tenant, claim_id: int, *, approve: bool, actor: Actor, now: datetime) -> BillClaim:
+    """Approve or refuse. Approved, the bill is booked anew for the customer: it earns by the rule of its own day, once.
+
+    Raises: DomainError `claim_unknown`, `claim_decided`, `own_request` (CASES 80), `claim_owned`, `claim_late`, `claim_refused` (the bill
+    cannot be booked for them).
+    """
+    with scope(tenant=tenant), transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute(inbox.WAIT_FOR_TENANT, [tenant.pk % 2**31])
+        claim: BillClaim | None = BillClaim.objects.select_for_update().filter(tenant=tenant, pk=claim_id).first()
+        if claim is None:
+            raise DomainError("claim_unknown", "There is no such claim. Choose it from the list.", claim=claim_id)
+        if claim.decided_at is not None:
+            raise DomainError("claim_decided", f"{claim.decided_by} has decided this already. Nothing was changed.")
+        if claim.asked_by == actor.name:
+            raise DomainError("own_request", "You asked for this yourself. Somebody else has to decide.")
+        if approve:
+            _book_for(tenant, claim, actor=actor, now=now)
+        claim.decided_by, claim.decided_at, claim.approved = actor.name, now, approve
+        claim.save()
+        audit.record(
+            tenant, actor=actor, action="approve_claim" if approve else "refuse_claim", target=claim, reason=claim.reason,
+            after={"bill": claim.bill.bill_no},
+        )  # fmt: skip
+    return claim
+
+
+def _book_for(tenant: Tenant, claim: BillClaim, *, actor: Actor, now: datetime) -> None:
+    bill = _claimable(tenant, claim.bill_id, now=now)
+    delivery: Delivery = Delivery.objects.select_for_update().get(tenant=tenant, bill=bill, state=DeliveryState.APPLIED)
+    owner = customers.find_or_stub(tenant, claim.mobile, now=now)
+    chosen: dict[str, Any] = {"customer": owner}
+    shop = Shop(tenant, now=now, actor=actor, reason=f"Claimed: {claim.reason}"[:500])
+    outcomes = Batch(shop).run([Taken(delivery.pk, bytes(delivery.body), {**delivery.decided, **chosen, "anew": True})])
+    mine = next(each for each in outcomes if each.id == delivery.pk)
+    if mine.state is not DeliveryState.APPLIED:
+        raise DomainError("claim_refused", f"The bill cannot be booked for this customer: {mine.message}", check=mine.check)
+    with connection.cursor() as cursor:
+        inbox.settle(cursor, tenant, outcomes, now=now)
+    Delivery.objects.filter(pk=delivery.pk).update(decided={**delivery.decided, **chosen}, mobile=claim.mobile)
