@@ -185,6 +185,7 @@ class Batch:
             raise CheckFailed(
                 "required_field", "The bill redeems points but names no customer. Send customer.mobile.", path="customer.mobile"
             )
+        outcome.store_id = store.pk
         return Case(
             outcome, summed, store, billed_at, business_date, self._natural_key(document, store, business_date), fingerprint, mobile,
             [*flags, *(flag for flag in summed.flags if flag not in flags)], taken,

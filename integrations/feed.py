@@ -135,6 +135,16 @@ def present_epoch() -> FeedEpoch | None:
         return FeedEpoch.objects.filter(stream="entries", system=_system(cursor)).first()
 
 
+def has_sent(epoch: FeedEpoch, entry_id: int) -> bool:
+    """Whether this entry is in ClickHouse."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT (xid, id) <= (%s::text::xid8, %s) FROM loyalty_entry WHERE id = %s", [epoch.xid, epoch.row_id, entry_id]
+        )
+        (by_transaction,) = cursor.fetchone()
+    return bool(by_transaction) or entry_id <= epoch.resynced_id
+
+
 def lag() -> Lag:
     """How far behind the dashboards are, without asking ClickHouse."""
     epoch = present_epoch()

@@ -16,6 +16,7 @@ import structlog
 from django.db import OperationalError, connection, transaction
 from django_scopes import scope
 
+from integrations import missing
 from integrations.booking import book_batch
 from integrations.documents import UNWRITABLE, MalformedJSON, read_json
 from integrations.models import DeliveryState, Source
@@ -221,6 +222,8 @@ def settle(cursor: Any, tenant: Tenant, outcomes: Sequence[Outcome], *, now: dat
     landed = sorted({outcome.bill_no for outcome in outcomes if outcome.state is DeliveryState.APPLIED})
     if landed:
         cursor.execute(RESUME, [tenant.pk, landed])
+        come = {(each.store_id, each.bill_no) for each in outcomes if each.state is DeliveryState.APPLIED and each.store_id}
+        missing.arrived(tenant, sorted(come), now=now)
 
 
 def _row(outcome: Outcome) -> tuple[Any, ...]:

@@ -56,6 +56,7 @@ class Outcome:
     store_code: str = ""
     mobile: str = ""
     waits_for: str = ""
+    store_id: int = 0
 
     def refuse(self, refusal: DomainError) -> None:
         self.state = DeliveryState.QUARANTINED

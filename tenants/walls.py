@@ -27,7 +27,8 @@ APPEND_ONLY = ("loyalty_entry", "loyalty_entrylot", "loyalty_bonusevaluation", "
 
 #: The web role may change rows, but never remove one.
 KEPT = (
-    "integrations_billissue", "integrations_billclaim", "integrations_replay", "integrations_replayrow",
+    "integrations_billissue", "integrations_billclaim", "integrations_replay", "integrations_replayrow", "integrations_dayend",
+    "integrations_erporder", "integrations_crmbalance", "integrations_repushrequest", "integrations_repushline", "integrations_poschange",
     "integrations_delivery", "integrations_bill", "integrations_billline", "integrations_discrepancy", "integrations_incident",
     "integrations_returnedpart",
     "loyalty_customer", "loyalty_balance", "loyalty_lot", "loyalty_hold",

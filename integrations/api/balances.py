@@ -91,21 +91,24 @@ class CustomerEntries(View):
                 "pk", "bill_no"
             )
         )
-        results = [_entry(entry, numbers) for entry in page]
+        results = [shown_entry(entry, numbers) for entry in page]
         return Response({"results": results, "next": pages.get_next_link(), "previous": pages.get_previous_link()})
 
 
 def entries_of(tenant_id: int, customer_id: int) -> QuerySet[Entry]:
+    return _with_lots(tenant_id, Entry.objects.filter(tenant_id=tenant_id, customer_id=customer_id))
+
+
+def entries_of_bill(tenant_id: int, bill_id: int) -> QuerySet[Entry]:
+    return _with_lots(tenant_id, Entry.objects.filter(tenant_id=tenant_id, bill_id=bill_id).order_by("id"))
+
+
+def _with_lots(tenant_id: int, entries: QuerySet[Entry]) -> QuerySet[Entry]:
     movements = EntryLot.objects.filter(tenant_id=tenant_id).select_related("lot").order_by("id")
-    entries: QuerySet[Entry] = (
-        Entry.objects.filter(tenant_id=tenant_id, customer_id=customer_id)
-        .select_related("store", "hold")
-        .prefetch_related(Prefetch("movements", movements))
-    )
-    return entries
+    return entries.select_related("store", "hold").prefetch_related(Prefetch("movements", movements))
 
 
-def _entry(entry: Entry, numbers: dict[int, str]) -> dict[str, Any]:
+def shown_entry(entry: Entry, numbers: dict[int, str]) -> dict[str, Any]:
     return {
         "id": entry.pk,
         "operation": entry.operation,

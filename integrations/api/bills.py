@@ -1,5 +1,6 @@
 """Bills come in: kept first, then booked by the worker. What became of one is asked by its receipt."""
 
+from datetime import date, datetime
 from typing import Any
 
 from django.db import transaction
@@ -10,10 +11,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from integrations import bell, inbox
+from integrations.api.balances import entries_of_bill, shown_entry
+from integrations.api.forms import iso, store_of
 from integrations.api.http import error, status_of
 from integrations.api.view import View
 from integrations.documents import UNWRITABLE, MalformedJSON, read_batch
-from integrations.models import Delivery, DeliveryState, Source
+from integrations.models import Bill, Delivery, DeliveryState, Source
+from integrations.trace import stopped_at, trace
 from loyalty.models import Entry
 from tenants.errors import DomainError
 
@@ -124,6 +128,49 @@ class OneDelivery(View):
         if found is None:
             raise Http404
         return Response(_shown(found))
+
+
+class OneBill(View):
+    """A booked bill by its number: what it says, where it has been, what it did. Without a date the newest of that number."""
+
+    scopes = {"GET": ("pos", "read", "support")}
+
+    def get(self, request: Request, bill_no: str) -> Response:
+        tenant = self.access.tenant
+        rows = Bill.objects.filter(tenant=tenant, bill_no=bill_no, superseded_at=None).select_related(
+            "store", "customer", "parent"
+        )
+        if code := request.query_params.get("store_code"):
+            rows = rows.filter(store=store_of(tenant, code))
+        if day := request.query_params.get("bill_date"):
+            rows = rows.filter(business_date=_day(day))
+        bill = rows.order_by("-billed_at", "-id").first() if bill_no.isprintable() else None
+        if bill is None:
+            raise Http404
+        entries, stops = entries_of_bill(tenant.pk, bill.pk), trace(bill)
+        return Response(
+            {
+                "bill_no": bill.bill_no, "bill_type": bill.bill_type, "version": bill.version, "store_code": bill.store.code,
+                "bill_date": iso(bill.billed_at), "business_date": bill.business_date.isoformat(),
+                "mobile": bill.customer.mobile if bill.customer else None, "net_amount": f"{bill.net_amount:.2f}",
+                "payable_amount": f"{bill.payable_amount:.2f}", "mode": bill.mode or None, "earned_points": bill.earned_points,
+                "redeemed_points": bill.redeemed_points, "flags": bill.flags,
+                "original": bill.parent.bill_no if bill.parent else None, "cancelled": bill.cancelled_by_id is not None,
+                "trace": [
+                    {"stop": stop.name, "at": iso(stop.at) if stop.at else None, "lag_seconds": stop.lag_seconds, "note": stop.note}
+                    for stop in stops
+                ],
+                "stopped_at": stopped_at(stops) or None,
+                "entries": [shown_entry(entry, {bill.pk: bill.bill_no}) for entry in entries],
+            }
+        )  # fmt: skip
+
+
+def _day(text: str) -> date:
+    try:
+        return datetime.fromisoformat(text).date()
+    except ValueError:
+        raise DomainError("bad_value", "bill_date is not a date such as 2025-03-31.", path="bill_date") from None
 
 
 def _shown(delivery: Delivery) -> dict[str, Any]:

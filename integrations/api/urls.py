@@ -1,15 +1,20 @@
 from django.urls import path, re_path
 
 from integrations.api.balances import CustomerBalance, CustomerEntries
-from integrations.api.bills import Bills, BillsBatch, OneDelivery
+from integrations.api.bills import Bills, BillsBatch, OneBill, OneDelivery
 from integrations.api.holds import Holds, OneHold, ReleaseHold
 from integrations.api.http import nothing_here
 from integrations.api.points import Adjustments, Issues
+from integrations.api.witnesses import CrmBalances, DayEnds, ErpOrders
 
 app_name = "api"
 urlpatterns = [
     path("bills", Bills.as_view(), name="bills"),
     path("bills/batch", BillsBatch.as_view(), name="bills-batch"),
+    path("bills/<path:bill_no>", OneBill.as_view(), name="bill"),
+    path("day-ends", DayEnds.as_view(), name="day-ends"),
+    path("erp/orders", ErpOrders.as_view(), name="erp-orders"),
+    path("crm/balances", CrmBalances.as_view(), name="crm-balances"),
     path("deliveries/<str:receipt>", OneDelivery.as_view(), name="delivery"),
     path("holds", Holds.as_view(), name="holds"),
     path("holds/<str:reference>", OneHold.as_view(), name="hold"),
