@@ -62,8 +62,15 @@ UNFOLD: dict[str, Any] = {
                 "items": [
                     _page("Inbox", "inbox", "integrations_delivery_changelist", "view_inbox"),
                     _page("Bills", "receipt_long", "integrations_bill_changelist", "view_inbox"),
+                    _page("Missing bills", "troubleshoot", "missing_bills", "view_inbox"),
+                    _page("Replays", "replay", "integrations_replay_changelist", "view_inbox"),
+                    _page("Claims", "how_to_reg", "integrations_billclaim_changelist", "view_inbox"),
                     _page("Incidents", "crisis_alert", "integrations_incident_changelist", "view_inbox"),
                     _page("Discrepancies", "rule", "integrations_discrepancy_changelist", "view_inbox"),
+                    _page("Day-ends", "event_available", "integrations_dayend_changelist", "view_inbox"),
+                    _page("ERP orders", "shopping_cart", "integrations_erporder_changelist", "view_inbox"),
+                    _page("CRM balances", "contacts", "integrations_crmbalance_changelist", "view_inbox"),
+                    _page("POS changes", "build", "integrations_poschange_changelist", "view_inbox"),
                 ],
             },
             {

@@ -1,24 +1,48 @@
 """The inbox, bills, and what needs a person."""
 
 import json
-import re
 from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest
-from django.utils.html import format_html
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from import_export.admin import ImportExportModelAdmin
+from import_export.fields import Field
+from import_export.widgets import ForeignKeyWidget
+from unfold.contrib.import_export.forms import ExportForm, ImportForm
 from unfold.decorators import display
 
-from integrations.documents import MalformedJSON, read_json
-from integrations.models import Bill, BillLine, Delivery, DeliveryState, Discrepancy, Incident, ParityRun
+from integrations.models import (
+    Bill,
+    BillClaim,
+    BillLine,
+    CrmBalance,
+    DayEnd,
+    Delivery,
+    DeliveryState,
+    Discrepancy,
+    ErpOrder,
+    Incident,
+    ParityRun,
+    PosChange,
+    Replay,
+    RepushRequest,
+    ReturnedPart,
+)
+from loyalty.customers import normalised_mobile
 from loyalty.models import mask_mobile
+from tenants import stores
 from tenants.access import Act
-from tenants.admin_base import HouseAdmin, ReadOnlyAdmin, ReadOnlyInline, access_of
+from tenants.actors import Actor
+from tenants.admin_base import HouseAdmin, ReadOnlyAdmin, ReadOnlyInline, TenantAdmin, TenantResource, access_of, may
+from tenants.models import Store, Tenant
 
-#: Numbers as long as a mobile's: all but their last three digits are hidden.
-LONG_DIGITS = re.compile(r"\+?[0-9]{7,}([0-9]{3})(?![0-9.])")
 STATE_LABELS = {
     "applied": "success", "received": "info", "duplicate": "info", "conflict": "danger", "quarantined": "warning", "waiting": "warning",
 }  # fmt: skip
@@ -26,15 +50,13 @@ STATE_LABELS = {
 
 @admin.register(Delivery)
 class DeliveryAdmin(ReadOnlyAdmin):
+    """The list; one delivery has a page of its own."""
+
     view_act = Act.VIEW_INBOX
     list_display = ("receipt", "labelled_state", "bill_no", "store_code", "check_name", "message", "received_at", "attempts")
     list_filter = ("state", "source", "check_name")
     search_fields = ("receipt__exact", "bill_no__exact")
     search_help_text = "Receipt or bill number, whole"
-    fields = (
-        "receipt", "state", "check_name", "message", "shown_details", "bill", "bill_no", "store_code", "masked", "source", "sender",
-        "repush", "received_at", "processed_at", "attempts", "raw",
-    )  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Delivery]:
         rows: QuerySet[Delivery] = super().get_queryset(request)
@@ -44,24 +66,16 @@ class DeliveryAdmin(ReadOnlyAdmin):
     def labelled_state(self, row: Delivery) -> str:
         return "waiting" if row.state == DeliveryState.WAITING_PARENT else row.state
 
-    @admin.display(description="Mobile")
-    def masked(self, row: Delivery) -> str:
-        return mask_mobile(row.mobile) if row.mobile else "–"
+    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        return _page_of(self, request, object_id, "admin:delivery")
 
-    @admin.display(description="Details of the check")
-    def shown_details(self, row: Delivery) -> SafeString:
-        return format_html('<pre class="pd-raw">{}</pre>', json.dumps(row.details, indent=2, ensure_ascii=False))
 
-    @admin.display(description="As it was sent")
-    def raw(self, row: Delivery) -> SafeString:
-        """The body, its mobile masked: the inbox is for documents, Customer 360 for people."""
-        body = bytes(row.body)
-        try:
-            document = read_json(body)
-            text = json.dumps(document, indent=2, ensure_ascii=True, default=str)[:20_000]
-        except (MalformedJSON, RecursionError):
-            return format_html('<pre class="pd-raw">{}</pre>', f"{len(body)} bytes that are not a bill")
-        return format_html('<pre class="pd-raw">{}</pre>', LONG_DIGITS.sub(r"•••••\1", text))
+def _page_of(admin_page: TenantAdmin, request: HttpRequest, object_id: str, name: str) -> HttpResponse:
+    """A row that has a page of its own. Raises: Http404."""
+    row = admin_page.get_object(request, object_id)
+    if row is None:
+        raise Http404("No such row.")
+    return redirect(name, row.pk)
 
 
 class LineInline(ReadOnlyInline):
@@ -70,6 +84,14 @@ class LineInline(ReadOnlyInline):
     fields = readonly_fields = (
         "line_no", "item_code", "department", "qty", "value", "discount", "amount", "tax_amount", "loyalty_discount", "loyalty_points",
     )  # fmt: skip
+
+
+class PartInline(ReadOnlyInline):
+    model = ReturnedPart
+    fk_name = "original"
+    view_act = Act.VIEW_INBOX
+    fields = readonly_fields = ("bill", "line_no", "qty", "amount")
+    verbose_name_plural = "came back"
 
 
 @admin.register(Bill)
@@ -86,12 +108,29 @@ class BillAdmin(ReadOnlyAdmin):
         "shown_flags",
     )
     list_select_related = ("store", "customer")
-    list_filter = ("store", "mode")
+    list_filter = ("bill_class", "store", "mode")
     search_fields = ("bill_no__exact",)
     search_help_text = "Bill number, whole"
     date_hierarchy = "business_date"
     exclude = ("fingerprint", "period", "till")
-    inlines = (LineInline,)
+    readonly_fields = ("where",)
+    inlines = (LineInline, PartInline)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Bill]:
+        """Bills as they stand; a row that was replaced is reached from its delivery."""
+        rows: QuerySet[Bill] = super().get_queryset(request)
+        live = request.resolver_match is None or not str(request.resolver_match.url_name).endswith("_changelist")
+        return rows if live else rows.filter(superseded_at=None)
+
+    @admin.display(description="Where it came from, what can be done")
+    def where(self, row: Bill) -> SafeString:
+        links = [
+            (reverse("admin:delivery", args=[pk]), f"delivery {receipt} ({state})")
+            for pk, receipt, state in row.deliveries.order_by("id").values_list("pk", "receipt", "state")
+        ]
+        if row.customer_id is None and row.bill_type == "SALE" and row.superseded_at is None:
+            links.append((reverse("admin:claim_bill", args=[row.pk]), "a customer claims it"))
+        return format_html_join(" · ", '<a class="pd-link" href="{}">{}</a>', links)
 
     @admin.display(description="Flags")
     def shown_flags(self, row: Bill) -> str:
@@ -112,6 +151,189 @@ class IncidentAdmin(ReadOnlyAdmin):
     list_display = ("message", "store", "bills", "points", "opened_at", "last_at", "closed_at")
     list_select_related = ("store",)
     list_filter = ("kind",)
+
+
+@admin.register(Replay)
+class ReplayAdmin(ReadOnlyAdmin):
+    """The list; a replay has pages of its own."""
+
+    view_act = Act.VIEW_INBOX
+    list_display = ("id", "reason", "labelled_state", "total", "done", "actor_name", "created_at", "finished_at")
+    list_filter = ("state",)
+
+    @display(description="State", label={"done": "success", "running": "info", "tried": "info", "cancelled": "warning"})
+    def labelled_state(self, row: Replay) -> str:
+        return row.state
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return may(request, Act.REPLAY_BILLS)
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        return redirect("admin:new_replay")
+
+    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        return _page_of(self, request, object_id, "admin:replay")
+
+
+@admin.register(BillClaim)
+class BillClaimAdmin(ReadOnlyAdmin):
+    """Walk-in bills that customers say are theirs: one person asks, another decides."""
+
+    view_act = Act.VIEW_INBOX
+    list_display = ("bill", "masked", "reason", "asked_by", "asked_at", "verdict", "decided_by")
+    list_select_related = ("bill",)
+    list_filter = ("approved",)
+    fields = readonly_fields = ("bill", "masked", "reason", "asked_by", "asked_at", "verdict", "decided_by", "decided_at")
+
+    @admin.display(description="Mobile")
+    def masked(self, row: BillClaim) -> str:
+        return mask_mobile(row.mobile)
+
+    @admin.display(description="Decision")
+    def verdict(self, row: BillClaim) -> str:
+        if row.decided_at is not None:
+            return "approved" if row.approved else "refused"
+        return render_to_string("support/settle_claim.html", {"claim": row})
+
+
+@admin.register(RepushRequest)
+class RepushRequestAdmin(ReadOnlyAdmin):
+    view_act = Act.VIEW_INBOX
+    list_display = ("id", "store", "asked_by", "asked_at", "mailed_to", "closed_at")
+    list_select_related = ("store",)
+
+    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        return _page_of(self, request, object_id, "admin:repush_request")
+
+
+class StoreCode(ForeignKeyWidget):
+    """A store by its code or an alias, of the importing tenant only."""
+
+    tenant: Tenant
+
+    def __init__(self) -> None:
+        super().__init__(Store, "code")
+
+    def clean(self, value: Any, row: Any = None, **kwargs: Any) -> Any:
+        store = stores.find(self.tenant, str(value).strip())
+        if store is None:
+            raise ValueError(f"No store has the code {value!r}. Add the store or an alias, then import again.")
+        return store
+
+
+class WitnessResource(TenantResource):
+    """What others say, by file: the same rows as by API, each with its own error."""
+
+    def __init__(self, *, tenant: Tenant, actor: Actor, **kwargs: Any) -> None:
+        super().__init__(tenant=tenant, actor=actor, **kwargs)
+        for field in self.fields.values():
+            if isinstance(field.widget, StoreCode):
+                field.widget.tenant = tenant
+
+    def before_save_instance(self, instance: Any, row: dict[str, Any], **kwargs: Any) -> None:
+        super().before_save_instance(instance, row, **kwargs)
+        now = timezone.now()
+        for name in ("settled_at", "seen_at"):
+            if hasattr(instance, name):
+                setattr(instance, name, now)
+
+    def before_import_row(self, row: dict[str, Any], **kwargs: Any) -> None:
+        super().before_import_row(row, **kwargs)
+        if row.get("mobile"):
+            row["mobile"] = normalised_mobile(str(row["mobile"]), region=self.tenant.region)
+
+
+class DayEndResource(WitnessResource):
+    store = Field("store", "store", StoreCode())
+
+    class Meta:
+        model = DayEnd
+        import_id_fields = ("store", "business_date")
+        fields = ("store", "business_date", "bills", "returns", "net_amount", "loyalty_amount", "first_bill_no", "last_bill_no")
+        use_transactions = True
+
+
+class ErpOrderResource(WitnessResource):
+    store = Field("store", "store", StoreCode())
+
+    class Meta:
+        model = ErpOrder
+        import_id_fields = ("order_no",)
+        fields = ("order_no", "store", "bill_no", "mobile", "amount", "state", "at")
+        use_transactions = True
+
+
+class CrmBalanceResource(WitnessResource):
+    class Meta:
+        model = CrmBalance
+        import_id_fields = ("mobile", "as_of", "written_by")
+        fields = ("mobile", "points", "as_of", "written_by")
+        use_transactions = True
+
+
+class WitnessAdmin(ReadOnlyAdmin, ImportExportModelAdmin):
+    """Looked at, imported and exported; never edited by hand."""
+
+    view_act = Act.VIEW_INBOX
+    import_form_class = ImportForm
+    export_form_class: Any = ExportForm
+    skip_admin_log: Any = True
+
+    def has_import_permission(self, request: HttpRequest) -> bool:
+        return may(request, Act.REPLAY_BILLS)
+
+    def has_export_permission(self, request: HttpRequest) -> bool:
+        return may(request, self.view_act)
+
+    def get_resource_kwargs(self, request: HttpRequest, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        access = access_of(request)
+        return {"tenant": access.tenant, "actor": access.actor}
+
+
+@admin.register(DayEnd)
+class DayEndAdmin(WitnessAdmin):
+    resource_classes: Any = (DayEndResource,)
+    list_display = ("business_date", "store", "bills", "returns", "net_amount", "loyalty_amount", "settled_at")
+    list_select_related = ("store",)
+    list_filter = ("store",)
+    date_hierarchy = "business_date"
+
+
+@admin.register(ErpOrder)
+class ErpOrderAdmin(WitnessAdmin):
+    resource_classes: Any = (ErpOrderResource,)
+    list_display = ("order_no", "store", "bill_no", "amount", "state", "at", "seen_at")
+    list_select_related = ("store",)
+    list_filter = ("state", "store")
+    search_fields = ("order_no__exact", "bill_no__exact")
+    exclude = ("mobile",)
+
+
+@admin.register(CrmBalance)
+class CrmBalanceAdmin(WitnessAdmin):
+    resource_classes: Any = (CrmBalanceResource,)
+    list_display = ("customer", "points", "as_of", "written_by", "seen_at")
+    list_select_related = ("customer",)
+    exclude = ("mobile",)
+
+
+@admin.register(PosChange)
+class PosChangeAdmin(TenantAdmin):
+    """What an integrator logs: an update, a deployment, a new setting at a till."""
+
+    view_act = Act.VIEW_INBOX
+    change_act = Act.REPLAY_BILLS
+    list_display = ("at", "store", "what", "logged_by")
+    list_select_related = ("store",)
+    list_filter = ("store",)
+    fields = ("store", "at", "what")
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        obj.logged_by = access_of(request).actor.name
+        super().save_model(request, obj, form, change)
 
 
 @admin.register(ParityRun)

@@ -26,6 +26,17 @@ def ring(tenant_id: int) -> None:
         log.warning("bell not heard", error=type(problem).__name__)
 
 
+def send(task: str, *arguments: int) -> None:
+    """Hand a task to a worker, now. Never raises: what is asked for stands in the database, and beat finds it there."""
+    if not redis_breaker.open():
+        return
+    try:
+        current_app.send_task(task, args=list(arguments), retry=False)
+    except (RedisError, BrokerError, OSError) as problem:
+        redis_breaker.trip()
+        log.warning("bell not heard", error=type(problem).__name__)
+
+
 def heard(tenant_id: int) -> None:
     """The worker is about to look: bills that come from now on ring again."""
     try:

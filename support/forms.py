@@ -1,11 +1,14 @@
 """The dialogs' forms. Reasons are trimmed here and checked again by the ledger."""
 
 import secrets
+from typing import Any
 
 from django import forms
 
+from integrations.replay import STATES
 from loyalty.ledger import REASON_MAX, REASON_MIN
 from loyalty.state import POINTS_MAX
+from tenants.models import Tenant
 
 
 class ReasonForm(forms.Form):
@@ -28,6 +31,60 @@ class ReasonForm(forms.Form):
     @staticmethod
     def new_token() -> str:
         return secrets.token_urlsafe(18)
+
+
+class LinkForm(ReasonForm):
+    original = forms.CharField(
+        max_length=120, label="Number of the bill", error_messages={"required": "Say which bill."},
+        help_text="Or choose one of the suggestions on the delivery's page.",
+    )  # fmt: skip
+    field_order = ("original", "reason")
+
+
+class ClaimForm(ReasonForm):
+    mobile = forms.CharField(max_length=60, label="The customer's mobile", error_messages={"required": "Say whose bill it is."})
+    field_order = ("mobile", "reason")
+
+
+class MailForm(forms.Form):
+    to = forms.EmailField(label="The vendor's e-mail", max_length=254)
+
+
+class ReplayForm(ReasonForm):
+    """Which deliveries; every filter narrows."""
+
+    states = forms.MultipleChoiceField(
+        label="In which state", choices=[(state.value, state.label) for state in STATES], widget=forms.CheckboxSelectMultiple,
+        error_messages={"required": "Choose at least one state."},
+    )  # fmt: skip
+    repush = forms.CharField(required=False, max_length=120, label="Re-push label")
+    check = forms.CharField(required=False, max_length=40, label="Failed check, such as split_missing")
+    store = forms.CharField(required=False, max_length=64, label="Store code")
+    incident = forms.CharField(required=False, max_length=18, label="Incident number")
+    billed_from = forms.DateField(required=False, label="Business date from", widget=forms.DateInput(attrs={"type": "date"}))
+    billed_until = forms.DateField(required=False, label="until", widget=forms.DateInput(attrs={"type": "date"}))
+    per_second = forms.IntegerField(
+        required=False,
+        min_value=0,
+        max_value=100_000,
+        initial=500,
+        label="Bills a second at most",
+        help_text="0: as fast as it goes.",
+    )
+    field_order = ("states", "repush", "check", "store", "incident", "billed_from", "billed_until", "per_second", "reason")
+
+    def clean_incident(self) -> str:
+        value = str(self.cleaned_data["incident"]).strip()
+        if value and not value.isdecimal():
+            raise forms.ValidationError("An incident has a number.")
+        return value
+
+    def filters(self, tenant: Tenant) -> dict[str, Any]:
+        """For `replay.choose`."""
+        names = ("repush", "check", "store", "incident")
+        chosen = {name: self.cleaned_data[name].strip() for name in names if self.cleaned_data[name].strip()}
+        days = {name: day.isoformat() for name in ("billed_from", "billed_until") if (day := self.cleaned_data[name])}
+        return {"states": self.cleaned_data["states"], **chosen, **days}
 
 
 class IssueForm(ReasonForm):

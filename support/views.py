@@ -31,7 +31,7 @@ from tenants.middleware import CHOSEN_TENANT
 TABS = {"timeline": "Timeline", "holds": "Blocked points", "bills": "Bills", "lots": "Lots and expiry", "bonuses": "Bonuses"}
 
 
-def _render(request: HttpRequest, template: str, *, title: str, **context: Any) -> TemplateResponse:
+def render(request: HttpRequest, template: str, *, title: str, **context: Any) -> TemplateResponse:
     site: Any = request.desk_site  # type: ignore[attr-defined]
     return TemplateResponse(request, template, {**site.each_context(request), "title": title, **context})
 
@@ -43,7 +43,7 @@ def start(request: HttpRequest) -> HttpResponse:
     holds = Hold.objects.filter(tenant=tenant, state=HoldState.ACTIVE.value).select_related("customer", "store").order_by("at")
     states = (DeliveryState.RECEIVED, DeliveryState.QUARANTINED, DeliveryState.CONFLICT, DeliveryState.WAITING_PARENT)
     waiting = {state.label: Delivery.objects.filter(tenant=tenant, state=state).count() for state in states}
-    return _render(
+    return render(
         request,
         "support/start.html",
         title="Start",
@@ -76,7 +76,7 @@ def search(request: HttpRequest) -> HttpResponse:
     hits = find.find(access.tenant, words)
     if len(hits) == 1:  # several: a person chooses, or the wrong one gets the points
         return redirect("admin:customer360", hits[0].customer.pk)
-    return _render(request, "support/search.html", title="Search", words=words, hits=hits)
+    return render(request, "support/search.html", title="Search", words=words, hits=hits)
 
 
 @require_GET
@@ -118,7 +118,7 @@ def customer360(request: HttpRequest, pk: int) -> HttpResponse:
             context["lots"] = picture.lots_of(seen)
         case "bonuses":
             context["evaluations"] = picture.evaluations_of(seen)
-    return _render(
+    return render(
         request,
         "support/customer360.html",
         title=customer.name or customer.masked_mobile,
@@ -218,7 +218,7 @@ def simulator(request: HttpRequest) -> HttpResponse:
             context["why"].append(("Validity", _validity(result.terms)))
             context["concerned"] = [each for each in result.bonuses if each.campaign.concerns(result.purchase)]
             context["others"] = [each for each in result.bonuses if not each.campaign.concerns(result.purchase)]
-    return _render(request, "support/simulator.html", title="Simulator", form=form, **context)
+    return render(request, "support/simulator.html", title="Simulator", form=form, **context)
 
 
 def _validity(terms: Terms) -> str:
@@ -259,7 +259,7 @@ def issue(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _dialog(request: HttpRequest, template: str, *, title: str, form: ReasonForm, **context: Any) -> HttpResponse:
     status = 422 if form.is_bound else 200
-    response = _render(request, template, title=title, form=form, **context)
+    response = render(request, template, title=title, form=form, **context)
     response.status_code = status
     return response
 

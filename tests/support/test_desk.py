@@ -287,7 +287,9 @@ def test_start_page_lists_the_oldest_blocked_points(as_bob: Client, meera: Custo
 
 LISTS = [
     "loyalty_customer", "loyalty_hold", "integrations_delivery", "integrations_bill", "integrations_discrepancy", "integrations_incident",
-    "tenants_store", "tenants_auditevent", "tenants_scheduledrun", "integrations_parityrun",
+    "tenants_store", "tenants_auditevent", "tenants_scheduledrun", "integrations_parityrun", "integrations_replay",
+    "integrations_billclaim", "integrations_repushrequest", "integrations_dayend", "integrations_erporder", "integrations_crmbalance",
+    "integrations_poschange",
 ]  # fmt: skip
 
 
@@ -299,7 +301,7 @@ def test_every_list_opens_with_rows(as_alice: Client, kulfi: Tenant, meera: Cust
 
 def test_a_delivery_shows_the_failed_check_and_the_raw_body_masked(as_alice: Client, kulfi: Tenant) -> None:
     (delivery,) = builders.deliver(kulfi, builders.bill("Q1", net_amount="950.00"))
-    text = as_alice.get(reverse("admin:integrations_delivery_change", args=[delivery.pk])).content.decode()
+    text = as_alice.get(reverse("admin:integrations_delivery_change", args=[delivery.pk]), follow=True).content.decode()
     assert "sum_of_amounts" in text
     assert "950.00" in text
     assert "9840012345" not in text

@@ -6,14 +6,20 @@ A new address without a row here fails the first test.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from django.utils import timezone
 from django_scopes import scope
 
-from integrations.models import Bill, Delivery, Discrepancy, Incident, ParityRun
+from integrations.decisions import ask_claim
+from integrations.missing import Missing, ask
+from integrations.models import Bill, CrmBalance, Delivery, Discrepancy, ErpOrder, Incident, MissingKind, ParityRun, PosChange
+from integrations.replay import choose
+from integrations.witnesses import DayTotals, settle_day
 from loyalty.models import BonusEvaluation, Cohort, Hold, Programme, ProgrammeVersion, StoreProgramme
 from loyalty.programmes import create_bonus
 from tenants import staff
@@ -43,15 +49,28 @@ PAGES: dict[str, dict[str, str]] = {
     "admin:tenants_store_process_import": {}, "admin:loyalty_programmeversion_changelist": {}, "admin:loyalty_bonus_changelist": {},
     "admin:loyalty_bonusevaluation_changelist": {}, "admin:loyalty_cohort_changelist": {},
     "admin:loyalty_storeprogramme_changelist": {}, "admin:simulator": {"bill_no": "CANARY-1"},
+    "admin:integrations_replay_changelist": {}, "admin:integrations_billclaim_changelist": {},
+    "admin:integrations_repushrequest_changelist": {}, "admin:integrations_dayend_changelist": {},
+    "admin:integrations_erporder_changelist": {}, "admin:integrations_crmbalance_changelist": {},
+    "admin:integrations_poschange_changelist": {}, "admin:new_replay": {}, "admin:missing_bills": {}, "admin:ask_missing": {},
+    **{
+        f"admin:integrations_{model}_{page}": {}
+        for model in ("dayend", "erporder", "crmbalance")
+        for page in ("import", "export", "process_import")
+    },
 }  # fmt: skip
 #: Our pages with an id of a customer or hold.
 OURS = {
     "admin:customer360": "customer", "admin:customer_dashboard": "customer", "admin:reveal_mobile": "customer",
-    "admin:issue_points": "customer", "admin:unblock": "hold",
+    "admin:issue_points": "customer", "admin:unblock": "hold", "admin:delivery": "delivery", "admin:ask_vendor": "delivery",
+    "admin:decide_delivery": "delivery", "admin:claim_bill": "bill", "admin:settle_claim": "billclaim", "admin:replay": "replay",
+    "admin:act_on_replay": "replay", "admin:repush_request": "repushrequest", "admin:repush_csv": "repushrequest",
 }  # fmt: skip
+#: What stands behind the id.
+SUFFIXES = {"admin:decide_delivery": ["retry"], "admin:act_on_replay": ["try"]}
 API = {
     "api:bills", "api:bills-batch", "api:delivery", "api:holds", "api:hold", "api:hold-release", "api:balance", "api:entries",
-    "api:adjustments", "api:issues",
+    "api:adjustments", "api:issues", "api:bill", "api:day-ends", "api:erp-orders", "api:crm-balances",
 }  # fmt: skip
 MODELS = {
     "loyalty_customer": "customer", "loyalty_hold": "hold", "loyalty_programme": "programme", "integrations_delivery": "delivery",
@@ -59,7 +78,9 @@ MODELS = {
     "integrations_parityrun": "parityrun", "tenants_store": "store", "tenants_membership": "membership", "tenants_apikey": "apikey",
     "tenants_auditevent": "auditevent", "tenants_scheduledrun": "scheduledrun", "loyalty_programmeversion": "programmeversion",
     "loyalty_bonus": "bonus", "loyalty_bonusevaluation": "bonusevaluation", "loyalty_cohort": "cohort",
-    "loyalty_storeprogramme": "storeprogramme",
+    "loyalty_storeprogramme": "storeprogramme", "integrations_replay": "replay", "integrations_billclaim": "billclaim",
+    "integrations_repushrequest": "repushrequest", "integrations_dayend": "dayend", "integrations_erporder": "erporder",
+    "integrations_crmbalance": "crmbalance", "integrations_poschange": "poschange",
 }  # fmt: skip
 ID_PAGES = ("change", "delete", "history")
 
@@ -122,8 +143,34 @@ def theirs(kulfi: Tenant, liberty: Tenant) -> Theirs:
                 "storeprogramme": StoreProgramme.objects.create(
                     tenant=liberty, store=Store.objects.filter(tenant=liberty).first(), programme=Programme.objects.get()
                 ),
+                **_witnesses(liberty, customer.pk),
             }
         )  # fmt: skip
+
+
+def _witnesses(liberty: Tenant, customer_id: int) -> dict[str, Any]:
+    """What is known of their bills beside the bills."""
+    now, store = timezone.now(), Store.objects.filter(tenant=liberty).first()
+    assert store is not None
+    builders.deliver(liberty, builders.bill("CANARY-3", mobile=None))
+    walk_in = Bill.objects.get(bill_no="CANARY-3")
+    replay = choose(liberty, filters={"all": True}, reason=CANARY, actor=SYSTEM)
+    lost = Missing(MissingKind.GAP, store.pk, "CANARY-9", now.date(), why=CANARY)
+    return {
+        "replay": replay,
+        "billclaim": ask_claim(liberty, walk_in.pk, MOBILE, reason=CANARY, actor=SYSTEM, now=now),
+        "repushrequest": ask(liberty, store, [lost], note=CANARY, actor=SYSTEM),
+        "dayend": settle_day(
+            liberty, DayTotals(store.code, now.date() - timedelta(days=1), 1, 0, Decimal(1), Decimal(0), CANARY), now=now
+        ),
+        "erporder": ErpOrder.objects.create(
+            tenant=liberty, order_no=CANARY, store=store, mobile=MOBILE, amount=1, state="confirmed", at=now, seen_at=now
+        ),
+        "crmbalance": CrmBalance.objects.create(
+            tenant=liberty, customer_id=customer_id, mobile=MOBILE, points=1, as_of=now, written_by=CANARY
+        ),
+        "poschange": PosChange.objects.create(tenant=liberty, store=store, at=now, what=CANARY, logged_by=CANARY),
+    }
 
 
 def clean(response: Any) -> None:
@@ -162,11 +209,11 @@ def test_no_admin_page_opens_another_tenants_row(as_alice: Client, theirs: Their
 @pytest.mark.parametrize("name", sorted(OURS))
 @pytest.mark.parametrize("method", ["get", "post"])
 def test_no_page_of_the_desk_opens_another_tenants_customer_or_hold(
-    as_bob: Client, theirs: Theirs, name: str, method: str
+    as_alice: Client, theirs: Theirs, name: str, method: str
 ) -> None:
     row = theirs.rows[OURS[name]]
     body = {"reason": "because", "points": "5", "token": "t" * 20}
-    response = getattr(as_bob, method)(reverse(name, args=[row.pk]), body)
+    response = getattr(as_alice, method)(reverse(name, args=[row.pk, *SUFFIXES.get(name, [])]), body)
     assert response.status_code in (404, 405)
     clean(response)
     row.refresh_from_db()
@@ -174,7 +221,14 @@ def test_no_page_of_the_desk_opens_another_tenants_customer_or_hold(
 
 
 @pytest.mark.parametrize(
-    "path", [f"/customers/{MOBILE}/balance", f"/customers/{MOBILE}/entries", "/holds/SB-CANARY", "/deliveries/{receipt}"]
+    "path",
+    [
+        f"/customers/{MOBILE}/balance",
+        f"/customers/{MOBILE}/entries",
+        "/holds/SB-CANARY",
+        "/deliveries/{receipt}",
+        "/bills/CANARY-1",
+    ],
 )
 def test_no_call_reads_another_tenants_things(till: ApiClient, theirs: Theirs, path: str) -> None:
     answer = till.get(path.format(receipt=theirs.rows["delivery"].receipt))

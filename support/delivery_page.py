@@ -1,0 +1,139 @@
+"""One delivery on one screen: what came, what was understood, what failed with both figures, and what can be decided about it."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from integrations import wondersoft
+from integrations.decisions import MOVES, Decision, Move, bill_type_of, offered
+from integrations.documents import Document, hide_numbers, read_json
+from integrations.models import Bill, Delivery, DeliveryState, Discrepancy
+from integrations.trace import Stop, trace
+from loyalty.models import mask_mobile
+from loyalty.money import minor_digits
+from tenants.errors import DomainError
+from tenants.models import Tenant
+
+#: Fields of a bill in the order in which people read it; the rest follows.
+ORDER = (
+    "bill_type", "bill_no", "version", "bill_date", "store_code", "till_code", "cashier", "customer", "original", "return_type",
+    "gross_amount", "discount_amount", "net_amount", "tax_amount", "round_off", "payable_amount", "redemption", "items", "tenders",
+)  # fmt: skip
+RAW_MAX = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One field of two documents, as text; `same`: nothing to look at."""
+
+    path: str
+    booked: str
+    sent: str
+
+    @property
+    def same(self) -> bool:
+        return self.booked == self.sent
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What the template shows."""
+
+    delivery: Delivery
+    bill_type: str
+    understood: Document | None
+    raw: str
+    moves: list[tuple[Decision, Move]]
+    masked: str
+    figures: tuple[str, str] | None = None
+    path: str = ""
+    differences: list[Difference] = field(default_factory=list)
+    booked: Bill | None = None
+    suggestions: list[Mapping[str, Any]] = field(default_factory=list)
+    stops: list[Stop] = field(default_factory=list)
+    discrepancies: list[Discrepancy] = field(default_factory=list)
+    repeats: int = 0
+    for_vendor: str = ""
+
+
+def load(tenant: Tenant, delivery: Delivery) -> Page:
+    body = bytes(delivery.body)
+    booked: Bill | None = delivery.bill
+    is_conflict = delivery.state == DeliveryState.CONFLICT
+    details = delivery.details
+    figures = (str(details["expected"]), str(details["found"])) if {"expected", "found"} <= details.keys() else None
+    return Page(
+        delivery=delivery,
+        bill_type=bill_type_of(delivery),
+        understood=_understood(tenant, body),
+        raw=shown_body(body),
+        moves=[(decision, MOVES[decision]) for decision in offered(delivery, bill_type_of(delivery))],
+        masked=mask_mobile(delivery.mobile) if delivery.mobile else "",
+        figures=figures,
+        path=str(details.get("path", "")),
+        differences=_differences(booked, body) if is_conflict and booked else [],
+        booked=booked,
+        suggestions=list(details.get("suggestions", [])),
+        stops=trace(booked) if booked and delivery.state == DeliveryState.APPLIED else [],
+        discrepancies=list(booked.discrepancies.all()) if booked and delivery.state == DeliveryState.APPLIED else [],
+        repeats=Delivery.objects.filter(tenant=tenant, first=delivery).count(),
+        for_vendor=_for_vendor(tenant, delivery, figures),
+    )
+
+
+def _understood(tenant: Tenant, body: bytes) -> Document | None:
+    try:
+        return wondersoft.document(read_json(body), minor_digits=minor_digits(tenant.currency), lenient=tenant.lenient_numbers)
+    except DomainError:
+        return None
+
+
+def shown_body(body: bytes) -> str:
+    """The body as text, its long numbers hidden."""
+    try:
+        text = json.dumps(read_json(body), indent=2, ensure_ascii=False, default=str)
+    except (DomainError, RecursionError):
+        return f"{len(body)} bytes that are not a bill"
+    more = f"\n… {len(text) - RAW_MAX:,} more characters" if len(text) > RAW_MAX else ""
+    return hide_numbers(text[:RAW_MAX]) + more
+
+
+def _differences(booked: Bill, body: bytes) -> list[Difference]:
+    """Both documents field by field, those that differ first."""
+    first = Delivery.objects.filter(tenant=booked.tenant_id, bill=booked, state=DeliveryState.APPLIED).first()
+    try:
+        before = dict(_flat(read_json(bytes(first.body)))) if first else {}
+        after = dict(_flat(read_json(body)))
+    except DomainError:
+        return []
+    rows = [Difference(path, before.get(path, "–"), after.get(path, "–")) for path in dict.fromkeys([*before, *after])]
+    return sorted(rows, key=lambda row: row.same)
+
+
+def _flat(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict):
+        known = [name for name in ORDER if name in value] if not path else []
+        for name in [*known, *(name for name in value if name not in known)]:
+            yield from _flat(value[name], f"{path}.{name}" if path else name)
+    elif isinstance(value, list):
+        for place, each in enumerate(value, start=1):
+            yield from _flat(each, f"{path} {place}")
+    else:
+        text = f"{value.normalize():f}" if isinstance(value, Decimal) else "" if value is None else str(value)
+        yield path, hide_numbers(text) if "mobile" in path else text
+
+
+def _for_vendor(tenant: Tenant, delivery: Delivery, figures: tuple[str, str] | None) -> str:
+    """What to write to the POS vendor about it."""
+    if delivery.state not in (DeliveryState.QUARANTINED, DeliveryState.CONFLICT):
+        return ""
+    lines = [
+        f"Bill {delivery.bill_no or '(no number)'} of store {delivery.store_code or '(no store)'} cannot be booked.",
+        f"Received {delivery.received_at.astimezone(tenant.zone):%d %b %Y %H:%M}, receipt {delivery.receipt}.",
+        f"Check: {delivery.check_name}. {delivery.message}",
+    ]
+    if figures:
+        lines.append(f"At {delivery.details.get('path', '')}: expected {figures[0]}, found {figures[1]}.")
+    return "\n".join(lines)

@@ -1,0 +1,194 @@
+"""Bills at the desk: one delivery on one screen, decisions, replays, what is missing."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import tablib
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from integrations import inbox, replay
+from integrations.admin import CrmBalanceResource, DayEndResource, ErpOrderResource, WitnessResource
+from integrations.models import Bill, BillClaim, CrmBalance, DayEnd, Delivery, ErpOrder, PosChange, Replay, RepushRequest
+from integrations.tasks import work_on_replay
+from loyalty.models import Customer, Entry
+from tenants.access import walls_around
+from tenants.actors import SYSTEM
+from tenants.models import Store, Tenant
+from tests import builders
+from tests.builders import MEERA, balance, bill, deliver
+from tests.integrations.test_returns import returned
+
+WHY = {"reason": "after a look", "token": "t" * 20}
+
+
+def page(client: Client, name: str, *arguments: Any, **query: str) -> str:
+    response = client.get(reverse(f"admin:{name}", args=arguments), query, follow=True)
+    assert response.status_code == 200, response.status_code
+    return str(response.content.decode())
+
+
+def press(client: Client, name: str, *arguments: Any, **body: Any) -> str:
+    response = client.post(reverse(f"admin:{name}", args=arguments), body, follow=True)
+    return str(response.content.decode())
+
+
+@pytest.fixture
+def conflict(kulfi: Tenant) -> Delivery:
+    document = bill("A1")
+    return deliver(kulfi, document, document | {"net_amount": "1500.00", "items": [{"line_no": 1, "amount": "1500.00"}]})[1]
+
+
+@pytest.mark.case(24)
+def test_a_conflict_stands_side_by_side_and_is_accepted(as_alice: Client, kulfi: Tenant, conflict: Delivery) -> None:
+    text = page(as_alice, "delivery", conflict.pk)
+    for words in ("Side by side", "net_amount", "1500", "Accept as correction", "Discard", "For the vendor"):
+        assert words in text
+    assert "98400" not in text
+    assert "Give a reason" in press(as_alice, "decide_delivery", conflict.pk, "correct", reason=" ", token="t" * 20)
+    assert "in the inbox again" in press(as_alice, "decide_delivery", conflict.pk, "correct", **WHY)
+    inbox.drain(kulfi, now=timezone.now())
+    text = page(as_alice, "delivery", conflict.pk)
+    assert "Booked as" in text
+    assert "Where it has been" in text
+    assert balance(Customer.objects.get()) == (0, 15, 0, 0)
+
+
+def test_an_agent_looks_but_does_not_decide(as_bob: Client, kulfi: Tenant, conflict: Delivery) -> None:
+    text = page(as_bob, "delivery", conflict.pk)
+    assert "Accept as correction" not in text
+    for name, arguments in (("decide_delivery", [conflict.pk, "correct"]), ("new_replay", [])):
+        assert as_bob.post(reverse(f"admin:{name}", args=arguments), WHY).status_code == 403
+    conflict.refresh_from_db()
+    assert conflict.state == "conflict"
+
+
+def test_a_decision_that_came_too_late_says_so(as_alice: Client, kulfi: Tenant, conflict: Delivery) -> None:
+    press(as_alice, "decide_delivery", conflict.pk, "discard", **WHY)
+    assert "cannot be decided about it" in press(as_alice, "decide_delivery", conflict.pk, "correct", **WHY)
+    assert as_alice.get(reverse("admin:decide_delivery", args=[conflict.pk, "explode"])).status_code == 404
+
+
+@pytest.mark.case(32)
+def test_the_suggested_sale_is_one_press_away(as_alice: Client, kulfi: Tenant) -> None:
+    deliver(kulfi, bill("A1"))
+    (stuck,) = deliver(kulfi, returned("R1", "", "400.00", mobile=MEERA, original=None))
+    text = page(as_alice, "delivery", stuck.pk)
+    assert "It is probably about this bill" in text
+    sale = Bill.objects.get()
+    assert f"original=%23{sale.pk}" in text
+    assert f"#{sale.pk}" in page(as_alice, "decide_delivery", stuck.pk, "link", original=f"#{sale.pk}")
+    assert "There is no such booked bill" in press(as_alice, "decide_delivery", stuck.pk, "link", original="A9", **WHY)
+    press(as_alice, "decide_delivery", stuck.pk, "link", original="A1", **WHY)
+    inbox.drain(kulfi, now=timezone.now())
+    assert balance(Customer.objects.get()) == (0, 6, 0, 0)
+
+
+@pytest.mark.case(41, 80)
+def test_a_walk_in_is_claimed_at_the_desk_and_settled_by_another(as_bob: Client, as_alice: Client, kulfi: Tenant) -> None:
+    deliver(kulfi, bill("A1", mobile=None))
+    walk_in = Bill.objects.get()
+    assert "a customer claims it" in page(as_bob, "integrations_bill_change", walk_in.pk)
+    assert (
+        "Somebody else has to agree" in press(as_bob, "claim_bill", walk_in.pk, mobile="98400 12345", **WHY)
+        or BillClaim.objects.exists()
+    )
+    claim = BillClaim.objects.get()
+    assert "Approve" in page(as_alice, "integrations_billclaim_changelist")
+    assert "is booked for its customer" in press(as_alice, "settle_claim", claim.pk, approve="yes")
+    assert balance(Customer.objects.get(mobile=MEERA)) == (0, 10, 0, 0)
+    assert "has decided this already" in press(as_alice, "settle_claim", claim.pk, approve="no")
+
+
+@pytest.mark.case(38)
+def test_a_replay_from_the_count_to_the_report(as_alice: Client, kulfi: Tenant, conflict: Delivery) -> None:
+    assert "Choose at least one state" in press(as_alice, "new_replay", **WHY)
+    assert "No delivery fits" in press(as_alice, "new_replay", states=["waiting_parent"], **WHY)
+    text = press(as_alice, "new_replay", states=["conflict"], per_second="0", **WHY)
+    row = Replay.objects.get()
+    assert ("1 delivery" in text, "Try without effect" in text, "Run: book" in text) == (True, True, False)
+    press(as_alice, "act_on_replay", row.pk, "try")
+    work_on_replay(row.pk)
+    text = page(as_alice, "replay", row.pk)
+    assert ("What the dry run found" in text, "Run: book 1 again" in text) == (True, True)
+    assert Entry.objects.count() == 1
+    press(as_alice, "act_on_replay", row.pk, "run")
+    assert "hx-get" in page(as_alice, "replay", row.pk)
+    work_on_replay(row.pk)
+    row.refresh_from_db()
+    assert (row.state, row.counts) == ("done", {"applied": 1})
+    assert "1 of 1" in page(as_alice, "replay", row.pk)
+    assert "is done already" in press(as_alice, "act_on_replay", row.pk, "cancel")
+    assert "<html" not in as_alice.get(reverse("admin:replay", args=[row.pk]), headers={"HX-Request": "true"}).content.decode()
+    assert replay.work_on(row, now=timezone.now())
+
+
+def test_what_is_missing_is_asked_for_and_mailed(as_alice: Client, kulfi: Tenant, mailoutbox: list[Any]) -> None:
+    then = timezone.now() - timedelta(hours=3)
+    deliver(kulfi, bill("A1"), bill("A4"))
+    Bill.objects.update(posted_at=then)
+    Delivery.objects.update(received_at=then)
+    text = page(as_alice, "missing_bills", store="K1")
+    assert ("A2" in text, "A3" in text, "Make a request" in text) == (True, True, True)
+    text = press(as_alice, "ask_missing", store="K1")
+    row = RepushRequest.objects.get()
+    assert "0 of 2 have arrived" in text
+    assert "has been asked for" in press(as_alice, "ask_missing", store="K1")
+    assert "Enter a valid email" in press(as_alice, "repush_request", row.pk, to="nobody")
+    assert "Sent to pos@vendor.example" in press(as_alice, "repush_request", row.pk, to="pos@vendor.example")
+    assert len(mailoutbox) == 1
+    assert b"K1,A2" in as_alice.get(reverse("admin:repush_csv", args=[row.pk])).content
+    press(as_alice, "repush_request", row.pk, act="close", reason="found on paper")
+    assert "closed" in page(as_alice, "repush_request", row.pk)
+
+
+def test_a_bill_that_cannot_be_booked_goes_to_the_vendor(as_alice: Client, kulfi: Tenant) -> None:
+    broken, nowhere = deliver(kulfi, bill("Q1", net_amount="950.00"), bill("Q2", store="??"))
+    assert "0 of 1 have arrived" in press(as_alice, "ask_vendor", broken.pk)
+    assert "Its store is not known" in press(as_alice, "ask_vendor", nowhere.pk)
+    assert RepushRequest.objects.get().lines.get().kind == "broken"
+
+
+def test_nothing_missing_is_said_kindly(as_alice: Client, kulfi: Tenant) -> None:
+    text = page(as_alice, "missing_bills")
+    assert ("No bill is known to be missing" in text, "There is nothing to ask for" in text) == (True, True)
+
+
+def load(tenant: Tenant, resource: type[WitnessResource], text: str) -> Any:
+    """Import a CSV as the web role."""
+    with walls_around([tenant]):
+        return resource(tenant=tenant, actor=SYSTEM).import_data(tablib.Dataset().load(text, format="csv"), dry_run=False)
+
+
+def test_witnesses_come_by_file_too(kulfi: Tenant) -> None:
+    meera = builders.customer(kulfi)
+    days = "store,business_date,bills,returns,net_amount,loyalty_amount,first_bill_no,last_bill_no\n"
+    for count in (3, 4):
+        assert not load(kulfi, DayEndResource, f"{days}K1,2026-01-05,{count},0,900.00,0,,\n").has_errors()
+    assert (DayEnd.objects.get().store.code, DayEnd.objects.get().bills) == ("K1", 4)
+    assert not load(
+        kulfi, CrmBalanceResource, "mobile,points,as_of,written_by\n98400 12345,400,2026-01-05 10:00:00,nightly\n"
+    ).has_errors()
+    assert CrmBalance.objects.get().mobile == meera.mobile
+    orders = "order_no,store,bill_no,mobile,amount,state,at\n"
+    assert not load(kulfi, ErpOrderResource, f"{orders}O1,K1,A1,,540.00,confirmed,2026-01-05 10:00:00\n").has_errors()
+    assert ErpOrder.objects.get().store.code == "K1"
+
+
+def test_a_bad_row_of_a_file_is_told_and_nothing_of_it_is_kept(kulfi: Tenant) -> None:
+    result = load(
+        kulfi, DayEndResource, "store,business_date,bills,returns,net_amount,loyalty_amount\nXX,2026-01-06,3,0,900.00,0\n"
+    )
+    told = " ".join(str(error.error) for row in result.rows for error in row.errors) + str(result.invalid_rows)
+    assert "No store has the code" in told
+    assert not DayEnd.objects.exists()
+
+
+def test_a_pos_change_is_logged_by_whoever_saw_it(as_alice: Client, kulfi: Tenant) -> None:
+    store = Store.objects.get(code="K1")
+    body = {"store": str(store.pk), "at_0": "2026-11-20", "at_1": "10:00", "what": "Version 7 rolled out"}
+    as_alice.post(reverse("admin:integrations_poschange_add"), body)
+    row = PosChange.objects.get()
+    assert (row.what, row.store, row.logged_by) == ("Version 7 rolled out", store, "Alice")
