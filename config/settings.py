@@ -41,6 +41,8 @@ INSTALLED_APPS = [
     "rest_framework",
     "django_filters",
     "import_export",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
     "config.apps.ConfigConfig",
     "tenants",
     "loyalty",
@@ -173,10 +175,25 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = BATCH_BYTES_MAX + 1
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["integrations.api.http.KeyAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["integrations.api.http.HasScope"],
+    "DEFAULT_THROTTLE_CLASSES": ["integrations.api.http.KeyThrottle"],
+    "DEFAULT_SCHEMA_CLASS": "integrations.api.schema.Schema",
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["integrations.api.http.ExactJSONParser"],
     "EXCEPTION_HANDLER": "integrations.api.http.answer_error",
     "UNAUTHENTICATED_USER": None,
+}
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Pointdesk",
+    "DESCRIPTION": "Bills, redemptions and points. Errors have one shape, and the sentence says what to do.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.1",
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "APPEND_COMPONENTS": {"securitySchemes": {"key": {"type": "http", "scheme": "bearer"}}},
+    "SECURITY": [{"key": []}],
 }
 
 IMPORT_EXPORT_ESCAPE_FORMULAE_ON_EXPORT = True

@@ -59,6 +59,8 @@ class Access:
     scopes: frozenset[str]
     tenants: tuple[Tenant, ...]
     role: str = ""
+    #: Of an API key; 0 limits nothing.
+    calls_a_minute: int = 0
 
     def may(self, act: Act) -> bool:
         return act in self.acts
@@ -94,7 +96,9 @@ def of_key(key: str, *, now: datetime) -> Access | None:
     same = hmac.compare_digest(hash_secret(secret), row.secret_hash if row else "")
     if row is None or not same or not row.usable(now) or not row.tenant.is_active:
         return None
-    return Access(row.tenant, row.as_actor(), frozenset(), frozenset(row.scopes), (row.tenant,))
+    return Access(
+        row.tenant, row.as_actor(), frozenset(), frozenset(row.scopes), (row.tenant,), calls_a_minute=row.calls_a_minute
+    )
 
 
 def hash_secret(secret: str) -> str:

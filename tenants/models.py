@@ -71,6 +71,7 @@ class Tenant(models.Model):
     lenient_numbers = models.BooleanField(
         default=False, help_text="Read 1,23,456.50 and empty amounts on bills; each such reading is flagged on the bill."
     )
+    signatures_required = models.BooleanField(default=False, help_text="Deliveries of bills must be signed (Standard Webhooks).")
     claim_days = models.PositiveIntegerField(default=30, help_text="How long a walk-in bill can be claimed by a customer.")
     bonus_reevaluated = models.BooleanField(
         default=True,
@@ -236,6 +237,7 @@ class ApiKey(models.Model):
     secret_hash = models.CharField(max_length=64, editable=False)
     scopes = ArrayField(models.CharField(max_length=16, choices=Scope.choices))
     created_at = models.DateTimeField(auto_now_add=True)
+    calls_a_minute = models.PositiveIntegerField(default=6000, help_text="More are answered 429.")
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
 
@@ -251,6 +253,20 @@ class ApiKey(models.Model):
 
     def as_actor(self) -> Actor:
         return Actor(ActorKind.KEY, self.pk, self.name)
+
+
+class SigningSecret(models.Model):
+    """What a tenant's POS signs its deliveries with. Kept as it is: a signature is checked with the secret itself."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="signing_secrets")
+    secret = models.CharField(max_length=80, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField(null=True)
+
+    objects: ClassVar[Any] = ScopedManager(tenant="tenant")
+
+    def __str__(self) -> str:
+        return f"secret of {self.created_at:%Y-%m-%d %H:%M}"
 
 
 class AuditEvent(models.Model):

@@ -7,6 +7,7 @@ from django.db import transaction
 from django.db.models import Sum
 from django.http import Http404
 from django.utils import timezone
+from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -19,7 +20,10 @@ from integrations.documents import UNWRITABLE, MalformedJSON, read_batch
 from integrations.models import Bill, Delivery, DeliveryState, Source
 from integrations.trace import stopped_at, trace
 from loyalty.models import Entry
+from tenants import signing
+from tenants.counters import count
 from tenants.errors import DomainError
+from tenants.models import Tenant
 
 BILL_BYTES_MAX = 1 << 20
 BATCH_BYTES_MAX = 16 << 20
@@ -42,12 +46,20 @@ def _raw_body(request: Request, *, bytes_max: int, what: str) -> bytes:
     return body
 
 
+def check_signature(request: Request, tenant: Tenant, body: bytes) -> None:
+    """Where the tenant asks for it. Raises: AuthenticationFailed, counted; whatever is wrong, the answer is one."""
+    if tenant.signatures_required and not signing.is_signed(tenant, body, request.headers, now=timezone.now()):
+        count("bad_signature", tenant=tenant.slug, today=timezone.now().date())
+        raise AuthenticationFailed
+
+
 class Bills(View):
     scopes = {"POST": ("pos",)}
 
     def post(self, request: Request) -> Response:
         tenant = self.access.tenant
         body = _raw_body(request, bytes_max=BILL_BYTES_MAX, what="bill")
+        check_signature(request, tenant, body)
         try:
             received = inbox.receive(tenant, body, source=Source.API, sender=self.access.actor, now=timezone.now())
         except MalformedJSON as problem:
@@ -65,6 +77,7 @@ class BillsBatch(View):
     def post(self, request: Request) -> Response:
         tenant = self.access.tenant
         body = _raw_body(request, bytes_max=BATCH_BYTES_MAX, what="batch")
+        check_signature(request, tenant, body)
         try:
             envelope, bills = read_batch(body)
         except MalformedJSON as problem:

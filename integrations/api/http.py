@@ -1,24 +1,28 @@
 """The API's conventions, once: keys and scopes, exact JSON, one shape for every error (docs/api.md)."""
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
 import structlog
+from django.core.cache import cache
 from django.core.exceptions import RequestDataTooBig
 from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
+from redis.exceptions import RedisError
 from rest_framework import exceptions, status
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.parsers import JSONParser
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.throttling import BaseThrottle
 
 from integrations.documents import read_json
 from tenants.access import Access
-from tenants.counters import count
+from tenants.counters import count, redis_breaker
 from tenants.errors import DomainError
 
 log = structlog.get_logger("pointdesk.api")
@@ -69,6 +73,29 @@ class HasScope(BasePermission):
         return any(scope in access.scopes for scope in wanted[request.method or ""])
 
 
+class KeyThrottle(BaseThrottle):
+    """So many calls a minute for each key, counted in Redis. When Redis is away nobody is held up: a till must not wait for it."""
+
+    def __init__(self) -> None:
+        self._over = False
+
+    def allow_request(self, request: Request, view: Any) -> bool:
+        access: Any = request.user
+        limit = getattr(access, "calls_a_minute", 0)
+        if not limit or not redis_breaker.open():
+            return True
+        key = f"calls:{access.actor.id}:{int(time.time() // 60)}"
+        try:
+            cache.add(key, 0, 120)
+            self._over = cache.incr(key) > limit
+        except (RedisError, OSError, ValueError):
+            redis_breaker.trip()
+        return not self._over
+
+    def wait(self) -> float:
+        return 60 - time.time() % 60
+
+
 class ExactJSONParser(JSONParser):
     """Numbers from their text, no doubled names, no NaN; anything that is not an object is 400."""
 
@@ -114,6 +141,14 @@ def answer_error(problem: Exception, context: Mapping[str, Any]) -> Response | N
             return answer(problem.code, problem.sentence, status_of(problem), problem.details)
         case exceptions.AuthenticationFailed() | exceptions.NotAuthenticated():
             return answer("unauthorised", "The API key is missing or not valid. Send it as Authorization: Bearer <key>.", 401)
+        case exceptions.Throttled():
+            seconds = str(max(int(getattr(problem, "wait", None) or 1), 1))
+            return answer(
+                "throttled",
+                f"Too many calls with this key. Go on in {seconds} seconds, or send bills in batches.",
+                429,
+                retry=seconds,
+            )
         case exceptions.PermissionDenied():
             return answer(
                 "forbidden", "This API key lacks the scope for this call. Ask the tenant's admin for a key that has it.", 403

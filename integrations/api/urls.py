@@ -2,6 +2,7 @@ from django.urls import path, re_path
 
 from integrations.api.balances import CustomerBalance, CustomerEntries
 from integrations.api.bills import Bills, BillsBatch, OneBill, OneDelivery
+from integrations.api.calls import DocsPage, OpenSchema
 from integrations.api.holds import Holds, OneHold, ReleaseHold
 from integrations.api.http import nothing_here
 from integrations.api.points import Adjustments, Issues
@@ -23,5 +24,7 @@ urlpatterns = [
     path("issues", Issues.as_view(), name="issues"),
     path("customers/<str:mobile>/balance", CustomerBalance.as_view(), name="balance"),
     path("customers/<str:mobile>/entries", CustomerEntries.as_view(), name="entries"),
+    path("schema", OpenSchema.as_view(), name="schema"),
+    path("docs", DocsPage.as_view(), name="docs"),
     re_path(r"", nothing_here, name="nothing"),
 ]

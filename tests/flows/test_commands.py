@@ -60,7 +60,6 @@ def test_a_tenant_is_set_up_from_the_command_line_and_takes_a_bill() -> None:
         ["--pending-days", "99999"],
         ["--validity-days", "99999"],
         ["--earn-per", "NaN"],
-        ["--signatures"],
         ["--earn-per", "0"],
         ["--earn-per", "x"],
         ["--timezone", "Mars/Base"],

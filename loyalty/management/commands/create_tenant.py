@@ -4,10 +4,11 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 from django.db import transaction
+from django.utils import timezone
 from django_scopes import scope
 
 from loyalty.programmes import create_programme
-from tenants import staff
+from tenants import signing, staff
 from tenants.actors import SYSTEM
 from tenants.commands import JsonCommand
 from tenants.errors import DomainError
@@ -40,7 +41,6 @@ class Command(JsonCommand):
         parser.add_argument("--signatures", action="store_true")
 
     def work(self, **options: Any) -> dict[str, Any]:
-        _refuse_what_does_not_exist_yet(options)
         slug = options["slug"]
         with transaction.atomic():
             tenant = staff.create_tenant(
@@ -57,6 +57,12 @@ class Command(JsonCommand):
                 bill_scope=options["bill_scope"],
                 require_hold=options["require_hold"],
                 auto_stores=options["auto_stores"],
+                signatures_required=options["signatures"],
+            )
+            signed = (
+                {"signing_secret": signing.rotate(tenant, actor=SYSTEM, now=timezone.now()).secret}
+                if options["signatures"]
+                else {}
             )
             with scope(tenant=tenant):
                 create_programme(
@@ -69,14 +75,7 @@ class Command(JsonCommand):
                     pending_days=options["pending_days"],
                     kind=options["programme"],
                 )
-        return {"slug": tenant.slug, "name": tenant.name, "business_id": tenant.business_id}
-
-
-def _refuse_what_does_not_exist_yet(options: dict[str, Any]) -> None:
-    """An option whose verb is not built must not be accepted in silence."""
-    for name, wanted, usual in (("--signatures", options["signatures"], False),):
-        if wanted != usual:
-            raise DomainError("not_available_yet", f"{name} is not available in this version of Pointdesk. Leave it out.")
+        return {"slug": tenant.slug, "name": tenant.name, "business_id": tenant.business_id, **signed}
 
 
 def _amount(text: str, option: str) -> Decimal:
