@@ -16,10 +16,12 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Q
 
+from integrations import visits
 from integrations.documents import CheckFailed, Line, Original
 from integrations.models import Bill, BillClass, BillIssue, Delivery, DeliveryState, ReturnedPart
 from integrations.posting import Case, Desk, HoldRow, Plan, Shop, Taken, WaitingForParent, natural_period
-from integrations.returns import NOTHING, WHOLE, Part, Sold, SoldLine, target, target_by_lines, understand
+from integrations.returns import WHOLE, Part, Sold, SoldLine, target, target_by_lines, understand
+from integrations.visits import Visit
 from loyalty import bonus, customers, ledger
 from loyalty.account import Account, Effect
 from loyalty.campaigns import CampaignBook
@@ -46,9 +48,6 @@ class Leg:
     effects: list[Effect] = field(default_factory=list)
     #: What an agent had issued for the bill before it came.
     issued: list[Effect] = field(default_factory=list)
-    #: Bills that support the same visit, with what they earned.
-    others: list[Bill] = field(default_factory=list)
-    visit_over: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +57,7 @@ class Tools:
     holds_of: Callable[[Sequence[Case]], list[HoldRow]]
     write: Callable[[Sequence[Case]], None]
     delivery_of: Callable[[Bill], Taken | None]
-    again: Callable[[Taken], None]
+    again: Callable[[Taken, Bill], None]
 
 
 class Amendment:
@@ -68,6 +67,7 @@ class Amendment:
         self.shop, self.case, self.tools = shop, case, tools
         self.tenant = shop.tenant
         self.old: Bill | None = Bill.objects.get(tenant=self.tenant, pk=case.supersedes) if case.supersedes else None
+        self._cancelling: set[int] = set()
         self.children: list[Bill] = self._descendants(self.old) if self.old else []
 
     def book(self) -> None:
@@ -101,7 +101,9 @@ class Amendment:
         if document.bill_type == "SALE":
             return []
         if document.bill_type == "CANCEL":
-            return [Leg(self._parent(document.original))]
+            leg = Leg(self._parent(document.original))
+            self._cancelling = {leg.bill.pk}
+            return [leg]
         by_original: dict[str, list[Line]] = defaultdict(list)
         originals: dict[str, Original | None] = {}
         for line in document.returned:
@@ -109,7 +111,16 @@ class Amendment:
             named = original.model_dump_json() if original else ""
             originals[named] = original
             by_original[named].append(line)
-        legs = [Leg(self._parent(originals[named]), lines) for named, lines in by_original.items()]
+        by_bill: dict[int, Leg] = {}
+        for named, lines in by_original.items():
+            bill = self._parent(originals[named])
+            leg = by_bill.setdefault(bill.pk, Leg(bill))
+            leg.lines = [*leg.lines, *lines]
+        legs = list(by_bill.values())
+        if document.bill_type == "RETURN" and len(legs) > 1:
+            raise CheckFailed(
+                "bad_value", "A RETURN is about one bill; this one's lines name several. Send one for each of them.", path="items"
+            )
         for leg in legs:
             leg.sold = self._sold(leg.bill)
             self._understand(leg)
@@ -160,8 +171,8 @@ class Amendment:
         else:
             owner = self._named_customer()
             rows = rows.filter(customer__in=customers.families(self.tenant, [owner])) if owner else rows.none()
-        if self.tenant.bill_scope == BillScope.TILL and original.till_code:
-            rows = rows.filter(till=original.till_code)
+        if self.tenant.bill_scope == BillScope.TILL:
+            rows = self._of_till(rows, original)
         if original.bill_date is not None:
             zone = (store or self.case.store).timezone_or(self.tenant)
             moment = original.bill_date if original.bill_date.tzinfo else original.bill_date.replace(tzinfo=zone)
@@ -171,6 +182,18 @@ class Amendment:
         if store is None and len(found) != 1:
             return None
         return found[0] if found else None
+
+    def _of_till(self, rows: Any, original: Original) -> Any:
+        """The till it names, else its own; a number that only other tills have is nobody's where several have it."""
+        if original.till_code:
+            return rows.filter(till=original.till_code)
+        own = rows.filter(till=self.case.document.till_code)
+        if own.exists() or rows.values("till").distinct().count() < 2:
+            return own if own.exists() else rows
+        raise CheckFailed(
+            "parent_unnamed", f"Bill {original.bill_no} was sold at several tills. A person has to say which one is meant.",
+            path="original.till_code", suggestions=self._suggestions(),
+        )  # fmt: skip
 
     def _suggestions(self) -> list[dict[str, Any]]:
         """Sales of the customer, or at the store, that hold the returned items and have something left: the likeliest first."""
@@ -248,7 +271,7 @@ class Amendment:
             for line in bill.lines.all()
             if line.line_type == "SALE"
         ]
-        undone = [each.pk for each in (self.old, *self.children) if each is not None]
+        undone = {each.pk for each in (self.old, *self.children) if each is not None} | self._cancelling
         rows = ReturnedPart.objects.filter(tenant=self.tenant, original=bill, bill__superseded_at=None, bill__cancelled_by=None)
         parts = [Part(row.line_no, row.qty, row.amount) for row in rows.exclude(bill__in=undone)]
         return Sold(bill.bill_no, lines, self.shop.unit, parts)
@@ -274,11 +297,11 @@ class Amendment:
 
     def _post(self, legs: Sequence[Leg], owners: Collection[int]) -> None:
         case = self.case
-        for leg in legs:
-            self._look_at_the_visit(leg)
         before = [bill for bill in (*self.children, self.old) if bill is not None]
         undone = [bill for bill in before if bill.cancelled_by_id is None]
-        about = {bill.pk for leg in legs for bill in (leg.bill, *leg.others)} | {bill.pk for bill in before}
+        seen = self._visits(legs)
+        about = {leg.bill.pk for leg in legs} | {bill.pk for bill in before} | {pk for visit in seen for pk in visit.bills}
+        about |= visits.returns_of(self.tenant, seen) if seen else set()
         operations = operations_of(self.tenant.pk, about)
         issued = dict(BillIssue.objects.filter(tenant=self.tenant, bill__in=about).values_list("operation", "bill_id"))
         ignoring = [each for bill in undone if bill.bill_class != BillClass.CANCEL for each in operations.get(bill.pk, [])]
@@ -292,32 +315,69 @@ class Amendment:
                 pk: [effect for each in ids if each in book.operations for effect in book.operations[each].effects]
                 for pk, ids in operations.items()
             }
-            # A cancellation took what the returns had left: bill, returns and cancellation are nothing together.
-            gone = {effect.entry_id for bill in before if bill.cancelled_by_id for effect in of_bill.get(bill.pk, [])}
-            for bill in undone:
-                of_bill[bill.pk] = [effect for effect in of_bill.get(bill.pk, []) if effect.of_entry not in gone]
+            self._leave_what_is_nothing(of_bill)
             campaigns = CampaignBook(self.tenant, days=(case.business_date, case.business_date))
             asked = [case.customer_id] if case.sells and case.customer_id else []
             desk = Desk(self.shop, book, hold_rows, asked, campaigns, without_bills=[self.old.pk] if self.old else [])
-            self._undo_for_others(book, undone, of_bill)
+            self._undo_for_others(book, undone, of_bill, seen)
 
             def begin(account: Account, plan: Plan) -> None:
                 for bill in undone:
                     if self._is_of(bill, account):
-                        plan.undo(account.undoing(of_bill.get(bill.pk, [])))
+                        plan.undo(account.undoing(self._without_points_of(seen, of_bill.get(bill.pk, []))))
                 for leg in legs:
                     leg.effects = of_bill.get(leg.bill.pk, [])
                     leg.issued = [
                         effect for each, pk in issued.items() if pk == leg.bill.pk for effect in book.operations[each].effects
                     ]
-                    visit = [effect for bill in leg.others for effect in of_bill.get(bill.pk, []) if _is_visit(effect)]
                     if case.document.bill_type == "CANCEL":
-                        self._cancel(leg, account, plan, visit)
+                        self._cancel(leg, account, plan)
                     else:
-                        self._take_back(leg, account, plan, visit)
+                        self._take_back(leg, account, plan)
                         self._give_back(leg, account, plan)
+                self._settle_visits(account, plan, seen, of_bill)
 
             desk.post(case, begin=begin)
+
+    def _visits(self, legs: Sequence[Leg]) -> list[Visit]:
+        """The visits that the bills it is about belong to."""
+        if not self.shop.rules.has_visits:
+            return []
+        case = self.case
+        here = {leg.bill.pk: leg.sold for leg in legs if leg.sold is not None}
+        without = {each.pk for each in (self.old, *self.children) if each is not None}
+        without |= {leg.bill.pk for leg in legs} if case.document.bill_type == "CANCEL" else set()
+        touched = [*(leg.bill for leg in legs), *([self.old] if self.old else [])]
+        parents = [leg.bill.parent for leg in legs if leg.bill.parent is not None]  # of a return that is cancelled
+        sold = (case.customer_id, case.store.pk, case.business_date) if case.sells and case.customer_id else None
+        return visits.around(
+            self.tenant, [*touched, *parents], without=without, complete=lambda bill: (here.get(bill.pk) or self._sold(bill)).complete, sold=sold
+        )  # fmt: skip
+
+    @staticmethod
+    def _without_points_of(seen: Sequence[Visit], effects: Sequence[Effect]) -> list[Effect]:
+        """A visit's point is settled by its visit; but for the visit that the corrected bill itself is sold in, which earns it again."""
+        kept = {pk for visit in seen if not visit.own for pk in visit.bills}
+        return [effect for effect in effects if not (kept and visits.is_visit(effect))] if kept else list(effects)
+
+    def _settle_visits(self, account: Account, plan: Plan, seen: Sequence[Visit], of_bill: dict[int, list[Effect]]) -> None:
+        for visit in seen:
+            if visit.customer_id != account.customer_id:
+                continue
+            for effect in visits.out_of_place(visit, of_bill):
+                if effect.credit and self.case.document.bill_type in ("RETURN", "EXCHANGE"):
+                    self._take_points(account, plan, effect, effect.standing)
+                else:
+                    plan.undo(account.undoing([effect]))
+
+    def _leave_what_is_nothing(self, of_bill: dict[int, list[Effect]]) -> None:
+        """A cancellation took what the returns had left: bill, returns and cancellation are nothing together, and stay so."""
+        links = {effect.of_entry for effects in of_bill.values() for effect in effects if effect.of_entry}
+        bills = dict(Entry.objects.filter(tenant=self.tenant, pk__in=links).values_list("pk", "bill_id"))
+        cancelled = Bill.objects.filter(tenant=self.tenant, pk__in=set(bills.values()), cancelled_by__isnull=False)
+        gone = set(cancelled.values_list("pk", flat=True))
+        for pk, effects in of_bill.items():
+            of_bill[pk] = [effect for effect in effects if bills.get(effect.of_entry or 0) not in gone]
 
     @contextmanager
     def _owing_on_the_way(self, book: Book) -> Iterator[None]:
@@ -335,32 +395,34 @@ class Amendment:
     def _is_of(self, bill: Bill, account: Account) -> bool:
         return bool(bill.customer_id) and customers.survivor(self.tenant, int(bill.customer_id or 0)) == account.customer_id
 
-    def _undo_for_others(self, book: Book, undone: Sequence[Bill], of_bill: dict[int, list[Effect]]) -> None:
+    def _undo_for_others(
+        self, book: Book, undone: Sequence[Bill], of_bill: dict[int, list[Effect]], seen: Sequence[Visit]
+    ) -> None:  # fmt: skip
         """The corrected bill names another customer: the first one's part is undone in an operation of its own."""
         case = self.case
         for owner in book.customer_ids:
             effects = [
                 effect for bill in undone if self._is_of(bill, book[owner]) for effect in of_bill.get(bill.pk, [])
             ]  # fmt: skip
-            if owner == case.customer_id or not effects:
+            if owner == case.customer_id or not (effects or any(visit.customer_id == owner for visit in seen)):
                 continue
+            effects = self._without_points_of(seen, effects)
             operation = Operation(
                 self.shop.actor, self.shop.reason or f"Bill {case.document.bill_no} is another customer's"[: ledger.REASON_MAX],
-                f"bill-undone:{case.bill_id}", content_hash("bill-undone", case.bill_id), case.billed_at, case.business_date,
-                case.store.pk, case.bill_id,
+                f"bill-undone:{case.bill_id}:{owner}", content_hash("bill-undone", case.bill_id, owner), case.billed_at,
+                case.business_date, case.store.pk, self.old.pk if self.old else None,
             )  # fmt: skip
             plan = Plan()
             with book.operation(owner, operation) as account:
                 plan.undo(account.undoing(effects))
+                self._settle_visits(account, plan, seen, of_bill)
                 plan.settle(account, today=self.shop.today_at(case.store))
 
-    def _take_back(self, leg: Leg, account: Account, plan: Plan, visit: Sequence[Effect]) -> None:
+    def _take_back(self, leg: Leg, account: Account, plan: Plan) -> None:
         """Earned points, up to the target; bonuses that what is kept no longer deserves."""
         assert leg.sold is not None
         earned = [effect for effect in leg.effects if effect.kind is Kind.EARN and effect.credit]
-        if any(_is_visit(effect) for effect in (*earned, *visit)):
-            self._take(account, plan, [*earned, *visit], 1, WHOLE if leg.visit_over else NOTHING)
-        else:
+        if not any(visits.is_visit(effect) for effect in earned):
             self._take(account, plan, [*earned, *leg.issued], leg.bill.earned_points, leg.sold.share(earning=True))
         kept = self._kept(leg)
         for effect in leg.effects:
@@ -429,30 +491,15 @@ class Amendment:
             plan.returns += account.giving_back(debits, points)
             self.case.points -= points if not self.case.sells else 0
 
-    def _cancel(self, leg: Leg, account: Account, plan: Plan, visit: Sequence[Effect]) -> None:
-        """Everything that still stands; a visit's point stays while another bill supports the visit."""
+    def _cancel(self, leg: Leg, account: Account, plan: Plan) -> None:
+        """Everything that still stands, but for a visit's point, which its visit settles."""
         self._check_not_cancelled(leg.bill)
-        effects = [effect for effect in leg.effects if leg.visit_over or not _is_visit(effect)]
-        effects += visit if leg.visit_over else []
+        effects = [effect for effect in leg.effects if not visits.is_visit(effect)]
         self.case.earned -= sum(effect.standing for effect in effects if effect.kind is Kind.EARN)
         self.case.points -= sum(effect.standing for effect in effects if effect.kind in DEBITS)
         plan.undo(account.undoing(effects))
         earned = sum(_given(effect) for effect in leg.effects if effect.kind is Kind.EARN)
         self._take(account, plan, leg.issued, leg.bill.earned_points - earned, WHOLE)
-
-    def _look_at_the_visit(self, leg: Leg) -> None:
-        """A visit's point is taken back when every bill that supports the visit has come back whole."""
-        bill = leg.bill
-        if bill.customer_id is None or bill.bill_class != BillClass.SALE or not self.shop.rules.has_visits:
-            return
-        family = customers.families(self.tenant, [customers.survivor(self.tenant, bill.customer_id)])
-        same_visit = Bill.objects.filter(
-            tenant=self.tenant, customer__in=family, store=bill.store_id, business_date=bill.business_date, bill_class=BillClass.SALE,
-            superseded_at=None,
-        ).exclude(pk=bill.pk)  # fmt: skip
-        leg.others = list(same_visit)
-        standing = [each for each in leg.others if each.cancelled_by_id is None and not self._sold(each).complete]
-        leg.visit_over = not standing and (leg.sold is None or leg.sold.complete)
 
     # What is written
 
@@ -481,13 +528,25 @@ class Amendment:
             fresh = {row.pk: row for row in rows}
             found |= fresh
             level = list(fresh)
-        return sorted(found.values(), key=lambda row: row.pk, reverse=True)
+        return sorted(found.values(), key=self._first_of, reverse=True)
+
+    def _first_of(self, bill: Bill) -> int:
+        """When the bill first came, however often it was corrected since."""
+        rows = Bill.objects.filter(
+            tenant=self.tenant,
+            store=bill.store_id,
+            bill_no=bill.bill_no,
+            bill_class=bill.bill_class,
+            period=bill.period,
+            till=bill.till,
+        )
+        return int(rows.order_by("id").values_list("id", flat=True)[0])
 
     def _again(self) -> None:
         """Book the bills about this one anew, oldest first; each on its own, so that one that no longer fits stops nobody."""
         for child in reversed(self.children):
             if delivery := self.tools.delivery_of(child):
-                self.tools.again(delivery)
+                self.tools.again(delivery, child)
 
 
 def operations_of(tenant_id: int, bill_ids: Collection[int]) -> dict[int, list[int]]:
@@ -503,10 +562,6 @@ def reverse_deliveries(tenant: Tenant, bill_ids: Collection[int], *, but: Collec
     """The deliveries of superseded rows say so; but for those that the bills are booked anew from."""
     rows = Delivery.objects.filter(tenant=tenant, bill__in=bill_ids, state=DeliveryState.APPLIED).exclude(pk__in=but)
     rows.update(state=DeliveryState.REVERSED)
-
-
-def _is_visit(effect: Effect) -> bool:
-    return effect.kind is Kind.EARN and effect.credit and (effect.snapshot or {}).get("kind") == "visit_count"
 
 
 def _given(effect: Effect) -> int:

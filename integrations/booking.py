@@ -94,9 +94,9 @@ FIND_NEAR = """
          AND b.bill_class = 'sale' AND b.superseded_at IS NULL
     JOIN tenants_store s ON s.id = b.store_id ORDER BY k.place, b.id
 """
-#: Superseded rows that stand alone: live, not cancelled, and nothing is about them. -> id, customer.
+#: Superseded rows that stand alone: live, not cancelled, and nothing is about them. -> id, customer, store, day.
 FIND_SIMPLE = """
-    SELECT b.id, b.customer_id FROM integrations_bill b
+    SELECT b.id, b.customer_id, b.store_id, b.business_date FROM integrations_bill b
     WHERE b.tenant_id = %(tenant)s AND b.id = ANY(%(bills)s) AND b.bill_type = 'SALE' AND b.cancelled_by_id IS NULL
       AND NOT EXISTS (SELECT FROM integrations_bill c WHERE c.tenant_id = %(tenant)s AND c.parent_id = b.id AND c.superseded_at IS NULL)
       AND NOT EXISTS (
@@ -179,7 +179,7 @@ class Batch:
         if not taken.decided.get("any_date"):
             check_date_window(billed_at, tenant=self.tenant, now=self.now)
         business_date = billed_at.astimezone(store.timezone_or(self.tenant)).date()
-        fingerprint = document.content(billed_at=billed_at, mobile=mobile)
+        fingerprint = document.content(billed_at=billed_at, mobile=mobile, store_of=self._own_code)
         summed = check_sums(document, minor_digits=self.shop.digits)
         if summed.spend and summed.bill_type in ("SALE", "EXCHANGE") and not (mobile or taken.decided.get("customer")):
             raise CheckFailed(
@@ -204,6 +204,11 @@ class Batch:
                 found=code,
             )
         return store
+
+    def _own_code(self, code: str) -> str:
+        """A store's own code, whatever alias names it."""
+        store = self.shop.stores.get(code)
+        return store.code if store else code
 
     def _natural_key(self, document: Document, store: Store, business_date: date) -> NaturalKey:
         by_till = self.tenant.bill_scope == BillScope.TILL
@@ -240,7 +245,7 @@ class Batch:
                     case, bill_id=bill_id, same=fingerprint == case.fingerprint, version=version, first_id=first_id, before=before
                 ):
                     continue
-                case.supersedes = bill_id
+                case.supersedes, case.replaces, case.redeemed_before = bill_id, frozenset({bill_id}), points > 0
             first_here[case.key] = case
             fresh.append(case)
         return fresh
@@ -251,11 +256,13 @@ class Batch:
             return
         with connection.cursor() as cursor:
             cursor.execute(FIND_SIMPLE, {"tenant": self.tenant.pk, "bills": [case.supersedes for case in corrections]})
-            owners = dict(cursor.fetchall())
+            alone = {row[0]: row[1:] for row in cursor.fetchall()}
         known = customers.find(self.tenant, {case.mobile for case in corrections if case.mobile})
         for case in corrections:
-            owner = owners.get(case.supersedes)
-            case.simple = owner is not None and case.document.bill_type == "SALE" and known.get(case.mobile) == owner
+            owner, store_id, day = alone.get(case.supersedes, (None, None, None))
+            same_visit = not self.shop.rules.has_visits or (store_id, day) == (case.store.pk, case.business_date)
+            is_sale = case.document.bill_type == "SALE" and owner is not None
+            case.simple = is_sale and known.get(case.mobile) == owner and same_visit
 
     def _repeat(
         self, case: Case, *, bill_id: int, same: bool, version: int, first_id: int | None, before: dict[str, Any]
@@ -292,22 +299,26 @@ class Batch:
         outcome.details = {"differences": differences or [{"field": "items", "booked": "other lines", "sent": "these lines"}]}
         return True
 
-    def _owners(self, cases: Sequence[Case]) -> dict[str, str]:
-        """Whose a bill about an earlier one is, where it does not say: by the number of that bill. -> customer's key by bill number."""
+    def _owners(self, cases: Sequence[Case]) -> dict[str, set[str]]:
+        """Whose a bill about an earlier one may be, where it does not say: by the number of that bill. -> keys of customers, by the
+        number of a bill or of a mobile."""
         unnamed = [case for case in cases if not _is_plain(case)]
         if not unnamed:
             return {}
-        owners = {case.document.bill_no: case.mobile for case in cases if case.mobile}
         numbers = {number for case in unnamed for number in _originals(case)}
         with connection.cursor() as cursor:
             cursor.execute(FIND_OWNERS, [self.tenant.pk, list(numbers)])
-            ids = {number: customer_id for number, customer_id in cursor.fetchall() if customer_id}
+            booked = cursor.fetchall()
         known = customers.find(self.tenant, {case.mobile for case in cases if case.mobile})
-        return {
-            **{mobile: f"#{customer_id}" for mobile, customer_id in known.items()},
-            **{number: (f"#{known[mobile]}" if mobile in known else mobile) for number, mobile in owners.items()},
-            **{number: f"#{customer_id}" for number, customer_id in ids.items()},
-        }
+        owners: dict[str, set[str]] = defaultdict(set)
+        for case in cases:
+            if case.mobile:
+                person = f"#{known[case.mobile]}" if case.mobile in known else case.mobile
+                owners[case.mobile].add(person)
+                owners[case.document.bill_no].add(person)
+        for number, customer_id in booked:
+            owners[number] |= {f"#{customer_id}"} if customer_id else set()
+        return owners
 
     # Book
 
@@ -376,13 +387,14 @@ class Batch:
         mark, again = self.shop.mark(), set(self._again)
         for left in (2, 1, 0):
             try:
+                case.begin()
                 Amendment(self.shop, case, tools).book()
                 case.outcome.state, case.outcome.bill_id = DeliveryState.APPLIED, case.bill_id
-            except (CustomerMerged, OwnerChanged):
+            except (CustomerMerged, OwnerChanged) as moved:
                 self._forget(mark, again)
-                if not left:
-                    raise
-                continue
+                if left:
+                    continue
+                case.outcome.refuse(moved)
             except WaitingForParent as waiting:
                 case.outcome.wait(waiting)
             except DomainError as refusal:
@@ -401,14 +413,15 @@ class Batch:
         row = Delivery.objects.filter(tenant=self.tenant, bill=bill, state=DeliveryState.APPLIED).first()
         return Taken(row.pk, bytes(row.body), row.decided) if row else None
 
-    def _book_again(self, taken: Taken) -> None:
-        """A bill about a corrected one, after the correction."""
+    def _book_again(self, taken: Taken, before: Bill) -> None:
+        """A bill about a corrected one, after the correction; `before`: the row that it was."""
         outcome = self._again[taken.id] = Outcome(taken.id)
         case = self._read(taken, outcome)
         if case is None:
             return
         with connection.cursor() as cursor:
             (case.bill_id,) = take_ids(cursor, "integrations_bill_id_seq", 1)
+        case.replaces, case.redeemed_before = frozenset({before.pk}), before.redeemed_points > 0
         self._amend(case)
 
     def _find_holds(self, cases: Sequence[Case]) -> list[HoldRow]:
@@ -503,7 +516,7 @@ def _originals(case: Case) -> list[str]:
     return [original.bill_no for original in named if original is not None]
 
 
-def _next_together(cases: Sequence[Case], owners: dict[str, str]) -> tuple[list[Case], list[Case]]:
+def _next_together(cases: Sequence[Case], owners: dict[str, set[str]]) -> tuple[list[Case], list[Case]]:
     """The first case, and if it is a plain sale, all plain sales of customers for whom nothing else comes first. -> (these, the rest)."""
     if not _is_plain(cases[0]):
         return [cases[0]], list(cases[1:])
@@ -511,12 +524,12 @@ def _next_together(cases: Sequence[Case], owners: dict[str, str]) -> tuple[list[
     rest: list[Case] = []
     held_up: set[str] = set()
     for case in cases:
-        people = {owners.get(case.mobile, case.mobile)} if case.mobile else set()
+        people = owners.get(case.mobile, {case.mobile}) if case.mobile else set()
         if _is_plain(case) and not people & held_up:
             together.append(case)
             continue
         rest.append(case)
-        held_up |= people | {owners[number] for number in _originals(case) if number in owners}
+        held_up |= people.union(*(owners.get(number, set()) for number in _originals(case)))
     return together, rest
 
 

@@ -5,7 +5,7 @@ A failed check raises `CheckFailed` with the check's name, both figures and the 
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
@@ -361,14 +361,23 @@ class Document:
     def sold(self) -> tuple[Line, ...]:
         return tuple(line for line in self.lines if line.line_type == "SALE") if self.bill_type in ("SALE", "EXCHANGE") else ()
 
-    def content(self, *, billed_at: datetime, mobile: str) -> int:
+    def content(self, *, billed_at: datetime, mobile: str, store_of: Callable[[str], str] = str) -> int:
         """The fingerprint of what the bill says, with its time and number as resolved.
 
         Without bill_uid, names, cashier, references of tenders, version, unknown fields, and the store's code: the store
-        stands in the natural key, after its aliases.
+        stands in the natural key, after its aliases (`store_of`: a store's own code, of whatever code names it).
         """
+
+        def named(original: Original | None) -> tuple[Any, ...] | None:
+            if original is None:
+                return None
+            at = original.bill_date
+            at = at.replace(tzinfo=billed_at.tzinfo) if at and at.tzinfo is None else at
+            store = store_of(original.store_code) if original.store_code else None
+            return original.bill_no, store, at.timestamp() if at else None, original.till_code
+
         of_returns = [
-            (line.line_no, line.original_line_no, line.original.model_dump_json() if line.original else None)
+            (line.line_no, line.original_line_no, named(line.original))
             for line in sorted(self.lines, key=lambda line: line.line_no)
             if line.original_line_no is not None or line.original
         ]
@@ -382,7 +391,7 @@ class Document:
             ],
             sorted((mode, _same(amount)) for mode, amount in self.tenders),
             (self.spend.reference, self.spend.points, _same(self.spend.amount)) if self.spend else None,
-            self.original.model_dump_json() if self.original else None,
+            named(self.original),
             *([self.return_type, of_returns] if self.return_type or of_returns else []),
         )  # fmt: skip
 
@@ -417,8 +426,12 @@ def read_bill(raw: Mapping[str, Any], *, minor_digits: int, lenient: bool = Fals
                 raise CheckFailed(
                     "bad_value", f"{path}: {getattr(form, path)} is negative; the direction is in the type.", path=path
                 )
-    if form.bill_type == "RETURN" and (form.net_amount or 0) <= 0:
-        raise CheckFailed("bad_value", f"net_amount: {form.net_amount} is not above 0 on a RETURN.", path="net_amount")
+    # Goods that points had paid whole come back for nothing; an amount of nothing is a slip.
+    least = Decimal("0.0001") if form.return_type == "AMOUNT" else Decimal(0)
+    if form.bill_type == "RETURN" and (form.net_amount or Decimal(0)) < least:
+        raise CheckFailed(
+            "bad_value", f"net_amount: {form.net_amount} is not above 0 on a RETURN by amount, or below 0.", path="net_amount"
+        )
     document = _document(form)
     if max(document.gross, document.discount, abs(document.net), abs(document.tax), abs(document.payable)) >= AMOUNT_MAX:
         raise CheckFailed("bad_value", f"An amount of the bill is {AMOUNT_MAX} or more.", path="net_amount")
@@ -573,7 +586,7 @@ def _spend(form: Form, lines: tuple[Line, ...]) -> Spend | None:
 
 def _given_back(form: Form) -> Spend | None:
     """A tender of points on a return says how much of the redemption comes back, whatever the share of the goods."""
-    amounts = [tender.amount for tender in form.tenders or [] if tender.mode.upper() == LOYALTY_TENDER and tender.amount]
+    amounts = [tender.amount for tender in form.tenders or [] if tender.mode.upper() == LOYALTY_TENDER]
     return Spend(RedemptionMode.PAYMENT, "", None, sum(amounts, Decimal(0))) if amounts else None
 
 

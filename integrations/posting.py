@@ -96,6 +96,9 @@ class Case:
     taken: Taken
     bill_id: int = 0
     supersedes: int | None = None
+    #: Rows that this one stands in for, and whether one of them had redeemed points.
+    replaces: frozenset[int] = frozenset()
+    redeemed_before: bool = False
     #: The superseded row stands alone: nothing is about it, and its customer is the same.
     simple: bool = False
     parent_id: int | None = None
@@ -111,6 +114,13 @@ class Case:
     @property
     def decided(self) -> dict[str, Any]:
         return self.taken.decided
+
+    def begin(self) -> None:
+        """Forget what an attempt that was broken off had worked out."""
+        self.points = self.earned = 0
+        self.hold, self.earning_lines, self.parent_id = None, None, None
+        self.parts, self.issues = [], []
+        self.flags = [flag for flag in self.flags if flag not in DiscrepancyKind.values]
 
     @property
     def sells(self) -> bool:
@@ -353,7 +363,9 @@ class Desk:
                 more = f"{points} points were spent, {hold.points} had been blocked."
                 tell(case, DiscrepancyKind.MORE_THAN_HELD, points=points - hold.points, message=more)
         elif self._own(case, hold):
-            pass  # this very bill had completed it; now it redeems again, corrected
+            # This very bill had completed it; now it redeems again, corrected. Law 8: the hold's own lots are honoured, lapsed or not.
+            plan.returns += account.revived(hold)
+            spent = netting.Spend(points, on, hold, own=list(hold.parts), bill_id=case.bill_id)
         elif hold.state in (HoldState.RELEASED, HoldState.EXPIRED):
             revived, spent = account.late(hold, points, on=on, bill_id=case.bill_id)
             plan.returns += revived
@@ -366,7 +378,7 @@ class Desk:
 
     @staticmethod
     def _own(case: Case, hold: Hold) -> bool:
-        return case.supersedes is not None and case.supersedes in (hold.bill_id, hold.late_bill_id)
+        return bool(case.replaces & {hold.bill_id, hold.late_bill_id})
 
     def _note_hold(self, case: Case, account: Account) -> None:
         """An ended hold names the bill that came late, or the row that replaced its bill."""
@@ -374,7 +386,7 @@ class Desk:
         if hold is None:
             return
         if self._own(case, hold):
-            if hold.late_bill_id == case.supersedes:
+            if hold.late_bill_id in case.replaces:
                 account.change(hold, late_bill_id=case.bill_id, late_points=case.points)
             else:
                 account.change(hold, bill_id=case.bill_id)
@@ -405,6 +417,8 @@ class Desk:
             return next((hold for hold in named if hold.state is HoldState.ACTIVE), named[-1])
         if own := [hold for hold in account.holds if self._own(case, hold)]:
             return own[0]
+        if case.redeemed_before:
+            return None  # it redeemed without one; a hold of today is another redemption's
         equal = [
             hold
             for hold in active

@@ -94,8 +94,10 @@ class Sold:
 
     @property
     def complete(self) -> bool:
-        """Everything came back."""
-        return bool(self.parts) and self.left_of_all <= self.unit * max(len(self.lines), len(self.parts))
+        """Everything came back; each part may be off by a minor unit."""
+        if self.by_amount or not self.whole:
+            return bool(self.parts) and self.left_of_all <= self.unit * len(self.parts)
+        return all(self.line_share(line) == WHOLE for line in self.lines if line.amount)
 
     def kept(self) -> tuple[SoldLine, ...]:
         """The lines less what came back of them."""
@@ -180,8 +182,8 @@ def _everything(sold: Sold, *, amount: Decimal) -> list[Part]:
 
 def _amount(sold: Sold, *, amount: Decimal) -> list[Part]:
     left = sold.left_of_all
-    if amount > left + sold.tolerance:
-        raise _too_much(sold, path="net_amount", left=left, asked=amount)
+    if amount > left + sold.tolerance or left <= 0:
+        raise _too_much(sold, path="net_amount", left=max(left, Decimal(0)), asked=amount)
     return [Part(None, Decimal(0), min(amount, left))]
 
 

@@ -33,7 +33,7 @@ class Effect:
     """What an entry of an earlier operation did, as far as nothing has undone it yet.
 
     `points`: what was not undone of it; `credit`: whether it gave points. `parts` of a debit: where its points came from, last drawn
-    first; of a credit: the lots it gave to. `debt`: what could not be covered. `cleared`: what it let the customer off.
+    first; of a credit: the lots it gave to. `debt`: what could not be covered. `forgiven`: what it let the customer off, by debt.
     `expiry`: the lots whose date it moved, from when to when. `snapshot`: why a credit gave what it gave.
     `of_entry`: the entry that it undid itself, as a return does.
     """
@@ -45,7 +45,7 @@ class Effect:
     of_kind: Kind | None = None
     parts: tuple[tuple[Lot, Bucket, int], ...] = ()
     debt: Debt | None = None
-    cleared: int = 0
+    forgiven: tuple[tuple[Debt, int], ...] = ()
     hold: Hold | None = None
     expiry: tuple[tuple[Lot, date | None, date | None], ...] = field(default=())
     snapshot: dict[str, Any] | None = None
@@ -65,9 +65,12 @@ class Effect:
             expiry = tuple((by_id[each["lot"]], _date(each["from"]), _date(each["to"])) for each in moved)
             return cls(entry.id, kind, 0, expiry=expiry)
         if kind in (Kind.EARN, Kind.BONUS, Kind.ISSUE, Kind.RESTORE) or (kind is Kind.ADJUST and entry.lot is not None):
-            given = tuple((move.lot, move.bucket, move.delta) for move in entry.movements if move.lot and move.delta > 0)
+            # What a lot got back of its payment is no gift: the lot pays again when the debt stands again.
+            given = tuple(
+                (move.lot, move.bucket, move.delta) for move in entry.movements if move.lot and move.delta > 0 and not move.debt
+            )
             return cls(
-                entry.id, kind, sum(part[2] for part in given), credit=True, parts=given, cleared=_cleared(entry),
+                entry.id, kind, sum(part[2] for part in given), credit=True, parts=given, forgiven=_forgiven(entry),
                 snapshot=entry.snapshot, of_entry=entry.of_entry,
             )  # fmt: skip
         debits = (Kind.REDEEM, Kind.CAPTURE, Kind.EXPIRE, Kind.ROLLBACK, Kind.ADJUST, Kind.RESET)
@@ -78,10 +81,15 @@ class Effect:
                 if move.lot
             )
             return cls(
-                entry.id, kind, sum(part[2] for part in taken), parts=taken, cleared=_cleared(entry), hold=entry.hold,
+                entry.id, kind, sum(part[2] for part in taken), parts=taken, forgiven=_forgiven(entry), hold=entry.hold,
                 of_entry=entry.of_entry,
             )  # fmt: skip
         return None
+
+    @property
+    def cleared(self) -> int:
+        """What the customer was let off."""
+        return sum(points for _, points in self.forgiven)
 
     @property
     def standing(self) -> int:
@@ -90,7 +98,7 @@ class Effect:
         Not what was undone; of a credit, not what ran out unspent; of a debt, not what an agent let the customer off.
         """
         if self.debt is not None:
-            return min(self.points, self.debt.unpaid + sum(paid for _, paid in self.debt.payers))
+            return min(self.points, self.debt.unpaid + self.debt.coming + sum(paid for _, paid in self.debt.payers))
         if not self.credit:
             return self.points
         return max(0, self.points - sum(lot.expired for lot in dict.fromkeys(lot for lot, _, _ in self.parts)))
@@ -101,7 +109,7 @@ class Effect:
         if not self.credit and self.debt is None:
             self.parts = _split(self.parts, points)[1]
         if wholly:
-            self.cleared, self.expiry = 0, ()
+            self.forgiven, self.expiry = (), ()
 
 
 def effects_of(entries: Iterable[Entry], *, lots: Iterable[Lot]) -> list[Effect]:
@@ -295,9 +303,13 @@ class Account(State):
         """What a completion after the hold's end comes to: the undone expiry, and the redemption from the hold's own lots."""
         if hold.late_bill_id is not None:
             return [], Spend(points, on, hold, bill_id=bill_id)
+        return Account.revived(hold), Spend(points, on, hold, own=list(hold.parts), bill_id=bill_id)
+
+    @staticmethod
+    def revived(hold: Hold) -> list[Return]:
+        """What the hold's end had expired, undone whole, once."""
         lapsed = [(lot, Bucket.AVAILABLE, count) for lot, count in hold.lapsed]
-        revived = [Return(Kind.REVERSAL, of_kind=Kind.EXPIRE, parts=lapsed, hold=hold)] if lapsed else []
-        return revived, Spend(points, on, hold, own=list(hold.parts), bill_id=bill_id)
+        return [Return(Kind.REVERSAL, of_kind=Kind.EXPIRE, parts=lapsed, hold=hold)] if lapsed else []
 
     def redeem(self, points: int, *, on: date, today: date, hold: Hold | None = None) -> list[Entry]:
         """Spend available points for a sale that already happened, earliest expiry first.
@@ -350,9 +362,11 @@ class Account(State):
                 takes += self.taking_back([(effect, effect.standing)], missing=missing, kind=Kind.REVERSAL)
             else:
                 returns += self.giving_back([effect], effect.standing, kind=Kind.REVERSAL)
-            if effect.cleared:
-                takes.append(Take(Kind.REVERSAL, effect.cleared, of_kind=effect.kind, of_entry=effect.entry_id, missing=missing))
-                self.change(effect, cleared=0)
+            for debt, points in effect.forgiven:
+                takes.append(Take(Kind.REVERSAL, points, debt=debt, of_kind=effect.kind, of_entry=effect.entry_id))
+                self.change(debt, coming=debt.coming + points)
+            if effect.forgiven:
+                self.change(effect, forgiven=())
         return returns, takes
 
     def taking_back(
@@ -364,7 +378,7 @@ class Account(State):
             if not points:
                 continue
             _check_standing(effect.standing, points)
-            own = list(dict.fromkeys(lot for lot, _, _ in effect.parts))
+            own = [(lot, count) for lot, _, count in reversed(effect.parts)]
             of_kind = effect.kind if kind is Kind.REVERSAL else None
             takes.append(Take(kind, points, own, of_kind=of_kind, of_entry=effect.entry_id, missing=missing))
             self.change(effect, points=effect.points - points)
@@ -524,9 +538,9 @@ def _check_standing(standing: int, points: int) -> None:
         )  # fmt: skip
 
 
-def _cleared(entry: Entry) -> int:
-    """What the customer owed less, without points of theirs: forgiven, less the payments that came back."""
-    return -sum(move.delta for move in entry.movements if move.debt and (move.lot is None or move.delta > 0))
+def _forgiven(entry: Entry) -> tuple[tuple[Debt, int], ...]:
+    """What was lifted of debts without points for it."""
+    return tuple((move.debt, -move.delta) for move in entry.movements if move.debt and move.lot is None and move.delta < 0)
 
 
 def _iso(day: date | None) -> str | None:

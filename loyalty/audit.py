@@ -198,7 +198,7 @@ QUESTIONS: tuple[Question, ...] = (
         SELECT 'entry pays another amount of debts than its movements', e.id
         FROM loyalty_entry e LEFT JOIN (
             SELECT entry_id, sum(delta) AS paid FROM loyalty_entrylot
-            WHERE tenant_id = ANY(%(tenants)s) AND debt_id IS NOT NULL GROUP BY entry_id
+            WHERE tenant_id = ANY(%(tenants)s) AND debt_id IS NOT NULL AND NOT (bucket = 'owed' AND delta > 0) GROUP BY entry_id
         ) m ON m.entry_id = e.id
         WHERE e.tenant_id = ANY(%(tenants)s) AND coalesce(m.paid, 0)
               <> CASE WHEN e.kind = 'debt' OR e.kind = 'merge' AND e.of_entry_id IS NOT NULL THEN 0 ELSE e.owed END
@@ -341,6 +341,16 @@ QUESTIONS: tuple[Question, ...] = (
     ),
     Question(
         "7",
+        "owed again",
+        """
+        SELECT 'a debt is owed again by other points than its entry says', m.entry_id FROM loyalty_entrylot m
+        JOIN loyalty_entry e ON e.id = m.entry_id
+        WHERE m.tenant_id = ANY(%(tenants)s) AND m.bucket = 'owed' AND m.delta > 0
+        GROUP BY m.entry_id, e.kind, e.owed HAVING e.kind <> 'debt' OR e.owed <> sum(m.delta)
+        """,
+    ),
+    Question(
+        "7",
         "refilled",
         """
         SELECT 'a lot got back more than it had paid of a debt', min(m.id) FROM loyalty_entrylot m
@@ -359,7 +369,8 @@ QUESTIONS: tuple[Question, ...] = (
                         SELECT x.customer_id FROM loyalty_entry x WHERE x.of_entry_id = d.id AND x.kind = 'merge' AND x.owed > 0
                         ORDER BY x.id DESC LIMIT 1), d.customer_id) AS customer_id,
                     d.owed + coalesce((SELECT sum(m.delta) FROM loyalty_entrylot m WHERE m.debt_id = d.id), 0) AS unpaid
-                FROM loyalty_entry d WHERE d.tenant_id = ANY(%(tenants)s) AND d.owed > 0 AND d.kind = 'debt'
+                FROM loyalty_entry d WHERE d.tenant_id = ANY(%(tenants)s) AND d.owed > 0 AND d.kind = 'debt' AND NOT EXISTS (
+                    SELECT FROM loyalty_entrylot r WHERE r.entry_id = d.id AND r.bucket = 'owed' AND r.delta > 0)
             ) o GROUP BY o.customer_id HAVING sum(o.unpaid) <> 0
         ) d ON d.customer_id = b.customer_id
         WHERE coalesce(b.owed, 0) <> coalesce(d.unpaid, 0)
@@ -471,7 +482,7 @@ _CHECKED = ", ".join(f"count(*) FILTER (WHERE {check.condition}) AS check_{place
 
 #: What an entry changes of debts that were there before; a debt entry makes one, a merge carries one over.
 _PAYS = "CASE WHEN e.kind = 'debt' OR e.kind = 'merge' AND e.of_entry_id IS NOT NULL THEN 0 ELSE e.owed END"
-_PAID = "CASE WHEN debt_id IS NOT NULL THEN delta ELSE 0 END"
+_PAID = "CASE WHEN debt_id IS NOT NULL AND NOT (bucket = 'owed' AND delta > 0) THEN delta ELSE 0 END"
 _GRANTED = "CASE WHEN entry_id = lot_id AND delta > 0 AND debt_id IS NULL THEN delta ELSE 0 END"
 #: Entries that make a lot.
 _GRANTS = "e.kind IN ('earn', 'bonus', 'issue') OR e.kind = 'adjust' AND (e.pending > 0 OR e.available > 0 OR e.owed < 0)"

@@ -17,15 +17,22 @@ from loyalty.programmes import campaign_of
 from tenants.models import Tenant
 from tenants.setwise import insert, insert_sql
 
-#: What these customers earned, by day and store, less what was reversed of it whenever that was.
+#: What these customers earned, by day and store, less what was undone of it whenever that was; an undoing that was itself undone undid
+#: nothing. And with how many bills something of it stands.
 LOAD_EARNED = """
-    SELECT e.customer_id, coalesce(o.business_date, e.business_date), coalesce(o.store_id, e.store_id),
-           sum(e.pending + e.available - e.owed)::bigint,
-           count(*) FILTER (WHERE e.kind = 'earn') - count(DISTINCT e.of_entry_id) FILTER (WHERE e.kind = 'reversal')
-    FROM loyalty_entry e LEFT JOIN loyalty_entry o ON o.id = e.of_entry_id
-    WHERE e.tenant_id = %s AND e.customer_id = ANY(%s) AND (e.kind = 'earn' OR e.of_kind = 'earn')
-      AND coalesce(coalesce(o.bill_id, e.bill_id) <> ALL(%s), true)
-    GROUP BY 1, 2, 3
+    SELECT customer_id, business_date, store_id, sum(net)::bigint, count(*) FILTER (WHERE net > 0) FROM (
+        SELECT e.customer_id, e.business_date, e.store_id, e.pending + e.available - e.owed + coalesce((
+            SELECT sum(CASE WHEN u.kind = 'debt' THEN -u.owed ELSE u.pending + u.available - least(u.owed, 0) END)
+            FROM (
+                SELECT x.kind, x.pending, x.available, x.owed FROM loyalty_entry x WHERE x.of_entry_id = e.id AND x.kind <> 'merge'
+                UNION ALL
+                SELECT y.kind, y.pending, y.available, y.owed FROM loyalty_entry x JOIN loyalty_entry y ON y.of_entry_id = x.id
+                WHERE x.of_entry_id = e.id AND y.kind <> 'merge'
+            ) u
+        ), 0) AS net
+        FROM loyalty_entry e
+        WHERE e.tenant_id = %s AND e.customer_id = ANY(%s) AND e.kind = 'earn' AND coalesce(e.bill_id <> ALL(%s), true)
+    ) earned GROUP BY 1, 2, 3
 """
 #: How often these customers got each bonus and kept it.
 LOAD_AWARDS = """

@@ -48,7 +48,7 @@ LOAD_HOLDS = """
 LOAD_HOLD_PARTS = """
     SELECT e.hold_id, m.lot_id,
            (sum(m.delta) FILTER (WHERE e.kind = 'hold' AND m.bucket = 'held'))::bigint,
-           (-sum(m.delta) FILTER (WHERE e.kind = 'expire'))::bigint
+           (-sum(m.delta) FILTER (WHERE e.kind = 'expire' OR e.kind = 'reversal' AND e.of_kind = 'expire'))::bigint
     FROM loyalty_entry e JOIN loyalty_entrylot m ON m.entry_id = e.id
     WHERE e.tenant_id = %s AND e.hold_id = ANY(%s) GROUP BY e.hold_id, m.lot_id
 """
@@ -58,6 +58,8 @@ LOAD_DEBTS = """
     FROM (
         SELECT DISTINCT customer_id, CASE WHEN kind = 'merge' THEN of_entry_id ELSE id END AS id FROM loyalty_entry
         WHERE tenant_id = %s AND customer_id = ANY(%s) AND owed > 0 AND (kind = 'debt' OR of_entry_id IS NOT NULL)
+          AND NOT (kind = 'debt' AND EXISTS (
+              SELECT FROM loyalty_entrylot r WHERE r.entry_id = loyalty_entry.id AND r.bucket = 'owed' AND r.delta > 0))
     ) d JOIN loyalty_entry e ON e.id = d.id
     WHERE d.customer_id = coalesce((
         SELECT x.customer_id FROM loyalty_entry x WHERE x.of_entry_id = d.id AND x.kind = 'merge' AND x.owed > 0 ORDER BY x.id DESC LIMIT 1

@@ -556,7 +556,7 @@ class EntryLot(models.Model):
                 condition=models.Q(debt=None) | models.Q(bucket__in=["available", "owed"]), name="movement_offset_is_available"
             ),
             models.CheckConstraint(
-                condition=models.Q(bucket="owed", lot=None, debt__isnull=False, delta__lt=0)
+                condition=models.Q(bucket="owed", lot=None, debt__isnull=False)
                 | (~models.Q(bucket="owed") & models.Q(lot__isnull=False)),
                 name="movement_without_lot_is_of_a_debt",
             ),

@@ -48,11 +48,16 @@ class Return:
 
 @dataclass(slots=True, eq=False)
 class Take:
-    """Points to take back: pending of its own lots first, then their available ones, then others'."""
+    """Points to take back: pending of its own lots first, then their available ones, then others'.
+
+    `own`: how many of each lot, in this order. `debt`: no points were given but this much of a debt was lifted; it is owed again, and
+    what is available pays it at once.
+    """
 
     kind: Kind
     points: int
-    own: Sequence[Lot] = ()
+    own: Sequence[tuple[Lot, int]] = ()
+    debt: Debt | None = None
     of_kind: Kind | None = None
     of_entry: int | None = None
     missing: Missing = Missing.OWE
@@ -131,6 +136,7 @@ class _Netting:
 
     def run(self, returns: list[Return], takes: list[Take], spends: list[Spend], grants: list[Grant]) -> Settled:
         begin = len(self.state.entries)
+        raised = [self._owe_again(each, each.debt) for each in takes if each.debt is not None]
         returned = [self._return(each) for each in returns]
         captured = [self._capture(each) for each in spends]
         granted = [self._grant(each) for each in grants]
@@ -139,16 +145,18 @@ class _Netting:
             points - self._from_what_came_back(entry, each, points)
             for each, entry, (points, _) in zip(spends, redeemed, captured, strict=True)
         ]
-        taken = [entry for each in takes for entry in self._take(each)]
+        taken = [entry for each in takes if each.debt is None for entry in self._take(each)]
         owing = [self._spend(*each) for each in zip(spends, redeemed, left, strict=True)]
         self.offset()
+        for paying in (paying for _, paying in raised):
+            self._pay(paying)
         lapsed = self._lapse()
         spent = [
             entry
             for (_, entries), redeem, debt in zip(captured, redeemed, owing, strict=True)
             for entry in (*entries, redeem, debt)
         ]
-        ordered = [*returned, *taken, *spent, *granted, lapsed]
+        ordered = [*(each for each, _ in raised), *returned, *taken, *(paying for _, paying in raised), *spent, *granted, lapsed]
         return Settled(self.state.in_order(begin, ordered), self.owed, self.short)
 
     def offset(self) -> None:
@@ -251,7 +259,7 @@ class _Netting:
         check_points(take.points)
         entry = self.state.draft(take.kind, of_kind=take.of_kind, of_entry=take.of_entry)
         undoing = take.kind in (Kind.ROLLBACK, Kind.REVERSAL)
-        left = self._drain(entry, take.own, take.points, pending=True)
+        left = self._drain_parts(entry, take.own, take.points)
         if undoing:
             left = self._drain(entry, self.fresh, left, pending=True)
         others = [lot for lot in sorted(self.state.lots, key=spending_order) if take.lapsed_too or not lot.lapsed(self.today)]
@@ -263,6 +271,39 @@ class _Netting:
             return [entry, self._owe(left, of_kind=of_kind, of_entry=take.of_entry)]
         self.short += left
         return [entry]
+
+    def _owe_again(self, take: Take, debt: Debt) -> tuple[Entry, Entry]:
+        """What had lifted a debt is undone: the same debt stands again, and is lifted again by what comes back, or paid at the end.
+
+        -> its entry, and the one in which it will be paid.
+        """
+        raised = self.state.draft(Kind.DEBT, of_kind=take.of_kind, of_entry=take.of_entry)
+        self.state.owe_again(raised, debt, take.points)
+        self.state.change(debt, coming=max(debt.coming - take.points, 0))
+        self.owed += take.points
+        return raised, self.state.draft(take.kind, of_kind=take.of_kind, of_entry=take.of_entry)
+
+    def _pay(self, paying: Entry) -> None:
+        """Nobody owes beside available points: what is there pays."""
+        owed = self.state.owed
+        for lot in sorted(self.state.lots, key=spending_order) if owed else ():
+            if not lot.lapsed(self.today):
+                self.state.offset(paying, lot, lot.available)
+        self.owed -= owed - self.state.owed
+
+    def _drain_parts(self, entry: Entry, parts: Sequence[tuple[Lot, int]], points: int) -> int:
+        """Take from these lots, from none more than its part. -> points still missing."""
+        left = dict.fromkeys((lot for lot, _ in parts), 0)
+        for lot, count in parts:
+            left[lot] += count
+        for bucket in (Bucket.PENDING, Bucket.AVAILABLE):
+            for lot in left:
+                taken = min(getattr(lot, bucket.value), left[lot], points)
+                if taken:
+                    self.state.move(entry, lot, bucket, -taken)
+                    left[lot] -= taken
+                    points -= taken
+        return points
 
     def _drain(self, entry: Entry, lots: Sequence[Lot], points: int, *, pending: bool = False) -> int:
         """Take from these lots, in this order. -> points still missing."""

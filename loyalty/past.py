@@ -22,7 +22,8 @@ LOAD_MOVEMENTS = "SELECT entry_id, lot_id, bucket, delta, debt_id FROM loyalty_e
 LOAD_UNDONE = """
     WITH undoing AS (
         SELECT id, of_entry_id AS entry_id, kind, owed FROM loyalty_entry
-        WHERE tenant_id = %(tenant)s AND of_entry_id = ANY(%(entries)s) AND kind <> 'merge' AND operation <> ALL(%(ignoring)s)
+        WHERE tenant_id = %(tenant)s AND of_entry_id = ANY(%(entries)s) AND kind <> 'merge' AND NOT (
+            operation = ANY(%(ignoring)s) AND (kind IN ('rollback', 'restore') OR kind = 'debt' AND of_kind = 'rollback'))
     ), counted AS (
         SELECT id, entry_id, kind, owed, 1 AS times FROM undoing
         UNION ALL
@@ -60,6 +61,7 @@ class Past:
         self.undone: dict[int, tuple[int, int]] = {}
         self.expired: dict[int, int] = {}
         self.payments: dict[int, list[tuple[int, int]]] = defaultdict(list)
+        self._debts: dict[int, Debt] = {}
 
     @classmethod
     def load(cls, cursor: Any, tenant: Tenant, operations: list[int], *, ignoring: Collection[int] = ()) -> "Past":
@@ -100,11 +102,12 @@ class Past:
         return [*moved, *extended, *(lot_id for payments in self.payments.values() for lot_id, _ in payments)]
 
     def wholes(self, lots: dict[int, Lot], holds: dict[int, Hold], debts: dict[int, Debt]) -> dict[int, Whole]:
+        self._debts = debts
         for lot_id, points in self.expired.items():
             lots[lot_id].expired = points
         entries: dict[int, list[Entry]] = defaultdict(list)
         for row in self.entries:
-            entries[row[1]].append(self._entry(row, lots, holds, debts))
+            entries[row[1]].append(self._entry(row, lots, holds))
         found = {}
         for operation, of_it in entries.items():
             effects = effects_of(of_it, lots=lots.values())
@@ -114,25 +117,29 @@ class Past:
             found[operation] = Whole(effects, frozenset(entry.kind for entry in of_it))
         return found
 
-    def _entry(self, row: tuple[Any, ...], lots: dict[int, Lot], holds: dict[int, Hold], debts: dict[int, Debt]) -> Entry:
+    def _entry(self, row: tuple[Any, ...], lots: dict[int, Lot], holds: dict[int, Hold]) -> Entry:
         entry_id, _, kind, of_kind, pending, available, held, owed, hold_id, of_entry, snapshot = row
         entry = Entry(
             Kind(kind), pending, available, held, owed, of_kind=Kind(of_kind) if of_kind else None, of_entry=of_entry, id=entry_id,
             snapshot=snapshot, hold=holds.get(hold_id),
         )  # fmt: skip
         entry.movements = [
-            Movement(lots[lot_id] if lot_id else None, Bucket(bucket), delta, Debt(debt_id, 0) if debt_id else None)
+            Movement(lots[lot_id] if lot_id else None, Bucket(bucket), delta, self._the_debt(debt_id) if debt_id else None)
             for lot_id, bucket, delta, debt_id in self.movements[entry_id]
         ]
         if entry.kind is Kind.ADJUST and entry.movements and entry.movements[0].delta > 0:
             entry.lot = entry.movements[0].lot
         if entry.kind is Kind.DEBT:
-            entry.debt = self._debt(entry_id, lots, debts)
+            entry.debt = self._debt(entry_id, lots)
         return entry
 
-    def _debt(self, entry_id: int, lots: dict[int, Lot], debts: dict[int, Debt]) -> Debt:
+    def _the_debt(self, debt_id: int) -> Debt:
+        """One object for each debt, whoever names it; one that is not loaded is paid."""
+        return self._debts.setdefault(debt_id, Debt(debt_id, 0))
+
+    def _debt(self, entry_id: int, lots: dict[int, Lot]) -> Debt:
         """With its payers, which are needed to undo it."""
-        debt = debts.get(entry_id) or Debt(entry_id, 0)
+        debt = self._the_debt(entry_id)
         payers: list[tuple[Lot, int]] = []
         for lot_id, delta in self.payments[entry_id]:
             if delta < 0:

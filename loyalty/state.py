@@ -95,6 +95,8 @@ class Debt:
     id: int
     unpaid: int
     payers: tuple[tuple[Lot, int], ...] = ()
+    #: What the operation under way will owe again of it.
+    coming: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -127,7 +129,7 @@ class Movement:
     """Points of one lot into (+) or out of (-) one bucket.
 
     `debt`: what was paid of it (-; by the lot's points, or, in the bucket `owed`, by no points at all), or what of a payment the lot gets
-    back (+). What is unpaid of a debt is its entry's `owed` and the sum of these.
+    back (+; in the bucket `owed`: what had been lifted is owed again). What is unpaid of a debt is its entry's `owed` and the sum of these.
     """
 
     lot: Lot | None
@@ -321,6 +323,13 @@ class State:
         entry.owed += points
         entry.debt = debt
         return debt
+
+    def owe_again(self, entry: Entry, debt: Debt, points: int) -> None:
+        """What was lifted of a debt is owed again. The entry makes no debt of its own."""
+        if debt not in self.debts:
+            self.debts.append(debt)
+        entry.movements.append(Movement(None, Bucket.OWED, points, debt))
+        self._settle_debt(entry, debt, points)
 
     def change(self, thing: Any, **new: Any) -> None:
         """Set fields of a hold, lot, debt or effect that are not points in a bucket."""

@@ -99,6 +99,11 @@ BROKEN = {
     "6: nobody did it": (f"UPDATE loyalty_entry SET actor_kind = 'person', actor_id = NULL WHERE id = {ENTRY}", "entry unexplained"),
     "7: debt of a capture": ("UPDATE loyalty_entry SET of_kind = 'capture' WHERE kind = 'debt'", "debt of a kind that makes none"),
     "7: overpaid": ("UPDATE loyalty_entrylot SET delta = delta - 90 WHERE debt_id IS NOT NULL", "debt overpaid"),
+    "7: owed again by more than its entry": (
+        f"INSERT INTO loyalty_entrylot (tenant_id, entry_id, bucket, delta, debt_id) SELECT tenant_id, id, 'owed', 1, id FROM loyalty_entry"
+        f" WHERE id = {DEBT}",
+        "owed again by other points",
+    ),
     "7: refilled": (
         f"INSERT INTO loyalty_entrylot (tenant_id, entry_id, lot_id, bucket, delta, debt_id)"
         f" SELECT tenant_id, id, {ENTRY}, 'available', 1000, {DEBT} FROM loyalty_entry WHERE id = {ENTRY}",

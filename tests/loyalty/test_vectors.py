@@ -549,7 +549,8 @@ def test_an_undone_reset_owes_again_what_it_had_cleared(owing: Account) -> None:
     owing.reset(today=DAY0, clear_debt=True)
     owing.issue(20, terms=terms(), today=DAY0)
     settled = owing.reverse(effects(owing, Kind.RESET), today=DAY0)
-    assert by_kind(settled) == [("reversal of reset", 0, -20, 0, 0), ("debt of reset", 0, 0, 0, 30)]
+    assert by_kind(settled) == [("debt of reset", 0, 0, 0, 50), ("reversal of reset", 0, -20, 0, -20)]
+    assert (settled.owed, buckets(owing), [debt.unpaid for debt in owing.debts]) == (30, (0, 0, 0, 30), [30])
 
 
 @pytest.mark.case(12, 73)
