@@ -76,8 +76,10 @@ MOVES: dict[Decision, Move] = {
 
 
 def offered(delivery: Delivery, bill_type: str) -> list[Decision]:
-    """What can be decided about it as it stands."""
-    return [decision for decision, move in MOVES.items() if move.fits(delivery, bill_type)]
+    """What can be decided about it as it stands, the likeliest first."""
+    found = [decision for decision, move in MOVES.items() if move.fits(delivery, bill_type)]
+    likely = Decision.LINK if delivery.check_name.startswith("parent_") else Decision.ACCEPT_DATE
+    return sorted(found, key=lambda decision: decision is not likely)
 
 
 def decide(

@@ -244,7 +244,7 @@ def _run_chunk(replay: Replay, rows: "Sequence[_Row]", *, now: datetime) -> None
 
 def work_on(replay: Replay, *, now: datetime) -> bool:
     """Do what the replay's state asks for, unless another worker is at it. -> whether we did."""
-    with _alone(replay) as ours:
+    with scope(tenant=replay.tenant), _alone(replay) as ours:
         if not ours:
             return False
         if replay.state == ReplayState.TRYING:

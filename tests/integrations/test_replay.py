@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 from django.utils import timezone
+from django_scopes import scope
 
 from integrations import inbox, replay
-from integrations.models import Bill, Delivery, Replay, Source
+from integrations.models import Bill, Delivery, Replay, ReplayState, Source
 from integrations.replay import choose, run, try_it
+from integrations.tasks import continue_replays, work_on_replay
 from loyalty.models import Balance, Customer, Entry, Hold, ProgrammeVersion
 from tenants.actors import SYSTEM, Actor, ActorKind
 from tenants.errors import DomainError
@@ -190,3 +192,16 @@ def test_a_replay_is_tried_before_it_is_run(kulfi: Tenant) -> None:
     deliver(kulfi, bill("A1"))
     with pytest.raises(DomainError, match="Try it without effect first"):
         run(chosen(kulfi, all=True))
+
+
+def test_the_worker_finds_replays_of_every_tenant_without_a_scope_of_its_own(liberty: Tenant) -> None:
+    mobile = "+12125550123"
+    with scope(tenant=liberty):
+        deliver(liberty, bill("A1", mobile=mobile), bill("A2", mobile=mobile))
+        asked, killed = chosen(liberty, all=True), chosen(liberty, all=True)
+        replay.ask(asked, ReplayState.TRYING)
+        replay.ask(killed, ReplayState.TRYING)
+    work_on_replay(asked.pk)
+    continue_replays()
+    with scope(tenant=liberty):
+        assert {row.state for row in Replay.objects.all()} == {"tried"}
