@@ -87,12 +87,13 @@ RAISE_INCIDENTS = """
 """
 
 FIND_NEAR = """
-    SELECT k.place, b.id, b.bill_no, s.code FROM unnest(%s::bigint[], %s::numeric[], %s::timestamptz[]) WITH ORDINALITY
-         AS k (customer_id, net, at, place)
-    JOIN integrations_bill b ON b.tenant_id = %s AND b.customer_id = k.customer_id
-         AND b.billed_at BETWEEN k.at - interval '10 minutes' AND k.at + interval '10 minutes' AND b.net_amount = k.net
-         AND b.bill_class = 'sale' AND b.superseded_at IS NULL
-    JOIN tenants_store s ON s.id = b.store_id ORDER BY k.place, b.id
+    SELECT k.place, b.id, b.bill_no, b.code FROM unnest(%s::bigint[], %s::numeric[], %s::timestamptz[]) WITH ORDINALITY
+         AS k (customer_id, net, at, place), LATERAL (
+        SELECT b.id, b.bill_no, s.code FROM integrations_bill b JOIN tenants_store s ON s.id = b.store_id
+        WHERE b.tenant_id = %s AND b.customer_id = k.customer_id
+          AND b.billed_at BETWEEN k.at - interval '10 minutes' AND k.at + interval '10 minutes' AND b.net_amount = k.net
+          AND b.bill_class = 'sale' AND b.superseded_at IS NULL ORDER BY b.billed_at DESC LIMIT 3
+    ) b ORDER BY k.place, b.id
 """
 #: Superseded rows that stand alone: live, not cancelled, and nothing is about them. -> id, customer, store, day.
 FIND_SIMPLE = """

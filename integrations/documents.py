@@ -644,12 +644,10 @@ def check_sums(document: Document, *, minor_digits: int) -> Document:
                 "line_amount", f"items.{index}: {line.value} less {line.discount} is {line.value - line.discount}, not {line.amount}.",
                 path=f"items.{index}.amount", expected=str(line.value - line.discount), found=str(line.amount),
             )  # fmt: skip
-    lines = tuple(replace(line, value=line.amount + line.discount) for line in document.lines)
+    lines = tuple(_whole(line) for line in document.lines)
     if document.bill_type != "CANCEL":
         _agree("sum_of_values", "gross_amount", document.gross, document.signed("value"), tolerance, flags)
-        off = _agree(
-            "sum_of_amounts", "net_amount", document.net, replace(document, lines=lines).signed("amount"), tolerance, flags
-        )
+        off = _agree("sum_of_amounts", "net_amount", document.net, _signed(document.bill_type, lines, "amount"), tolerance, flags)
         if off:
             lines = _adjusted(lines, amount=off)
     if document.spend and document.spend.mode == RedemptionMode.DISCOUNT:
@@ -664,7 +662,14 @@ def check_sums(document: Document, *, minor_digits: int) -> Document:
     if document.tenders and document.bill_type != "CANCEL":
         paid = sum((amount for _, amount in document.tenders), Decimal(0))
         _agree("sum_of_tenders", "payable_amount", abs(document.payable) if signed else document.payable, paid, tolerance, flags)
-    return replace(document, lines=lines, flags=tuple(dict.fromkeys(flags)))
+    told = tuple(dict.fromkeys(flags))
+    return document if lines == document.lines and told == document.flags else replace(document, lines=lines, flags=told)
+
+
+def _whole(line: Line) -> Line:
+    """The line, its value exactly what its amount and discount are."""
+    value = line.amount + line.discount
+    return line if line.value == value else replace(line, value=value)
 
 
 def _agree(check: str, path: str, stated: Decimal, summed: Decimal, tolerance: Decimal, flags: list[str]) -> Decimal:

@@ -10,7 +10,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 from django_scopes import scope
 
-from integrations import inbox
+from integrations import inbox, replay
 from integrations.booking import INSERT_BILLS, INSERT_LINES
 from integrations.inbox import BATCH_ROWS, SETTLE
 from integrations.models import Source
@@ -57,18 +57,19 @@ class IngestBatch:
             self._deliveries = self._insert_settled(cursor)
             self._rows = [self._batch(cursor, place) for place in range(0, self._bills, BATCH_ROWS)]
 
-    def _document(self) -> bytes:
-        number = next(self._number)
+    def _document(self, number: int | None = None) -> bytes:
+        number = next(self._number) if number is None else number
+        more = number // CUSTOMERS % 97  # no two bills of a customer are alike
         items = [
-            {"line_no": line, "item_code": f"I{line}", "department": "ICE CREAM", "qty": "1.000", "value": "200.00", "discount": "20.00",
-             "amount": "180.00", "tax_amount": "9.00"}
+            {"line_no": line, "item_code": f"I{line}", "department": "ICE CREAM", "qty": "1.000", "value": f"{200 + more}.00",
+             "discount": "20.00", "amount": f"{180 + more}.00", "tax_amount": "9.00"}
             for line in range(1, LINES_A_BILL + 1)
         ]  # fmt: skip
         document = {
             "bill_type": "SALE", "bill_no": f"B{number:08d}", "bill_date": timezone.now().isoformat(), "store_code": self._store.code,
-            "customer": {"mobile": self._customers[number % CUSTOMERS][0]}, "gross_amount": "600.00", "discount_amount": "60.00",
-            "net_amount": "540.00", "tax_amount": "27.00", "payable_amount": "567.00", "items": items,
-            "tenders": [{"mode": "UPI", "amount": "567.00"}],
+            "customer": {"mobile": self._customers[number % CUSTOMERS][0]}, 
+            "gross_amount": f"{600 + 3 * more}.00", "discount_amount": "60.00", "net_amount": f"{540 + 3 * more}.00", "tax_amount": "27.00",
+            "payable_amount": f"{567 + 3 * more}.00", "items": items, "tenders": [{"mode": "UPI", "amount": f"{567 + 3 * more}.00"}],
         }  # fmt: skip
         return json.dumps(document).encode()
 
@@ -132,8 +133,8 @@ class IngestBatch:
             for line in range(1, LINES_A_BILL + 1)
         ]
         entries = [
-            (entry_id, tenant_id, owner, entry_id, 0, "earn", None, 0, 5, 0, 0, f"Bill L{bill_id}", "system", None, "Pointdesk", now, today,
-             store_id, bill_id, None, None, snapshot, f"bench:{entry_id}", 0)
+            (entry_id, tenant_id, owner, entry_id, 0, "earn", None, None, 0, 5, 0, 0, f"Bill L{bill_id}", "system", None, "Pointdesk", now,
+             today, store_id, bill_id, None, None, snapshot, f"bench:{entry_id}", 0)
             for entry_id, bill_id, owner in zip(entry_ids, bill_ids, owners, strict=True)
         ]  # fmt: skip
         lots = [
@@ -150,3 +151,34 @@ class IngestBatch:
 
     def close(self) -> None:
         """Nothing of its own is open."""
+
+
+class Replays(IngestBatch):
+    """Bills pushed again with other amounts: every one a conflict, previewed customer by customer and accepted."""
+
+    name = "replay"
+    target = 0.1
+    limit_is = (
+        "the rows of as many new bills, written with one prepared statement a table and batch; no preview, nothing reversed"
+    )
+
+    def prepare(self, *, round_number: int) -> None:
+        super().prepare(round_number=round_number)
+        first = next(self._number) - self._bills
+        with scope(tenant=self._tenant):
+            inbox.drain(self._tenant, now=timezone.now())
+            label = f"round {round_number}"
+            with transaction.atomic():
+                for number in range(first, first + self._bills):
+                    body = self._document(number).replace(b'"qty": "1.000"', b'"qty": "2.000"')
+                    inbox.receive(self._tenant, body, source=Source.BATCH, sender=SYSTEM, now=timezone.now(), repush=label)
+            inbox.drain(self._tenant, now=timezone.now())
+            self._replay = replay.choose(
+                self._tenant, filters={"repush": label}, reason="for the bench", actor=SYSTEM, per_second=0
+            )
+
+    def ours(self) -> int:
+        with scope(tenant=self._tenant):
+            done = replay.run(replay.try_it(self._replay, now=timezone.now()))
+        assert done.counts == {"applied": self._bills}, done.counts
+        return self._bills

@@ -13,7 +13,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from config.bench.books import Audit, BookAdjust, ExpireLots, VerbTx
 from config.bench.harness import ROUNDS, Job, Result, measure
 from config.bench.holds import HoldApi
-from config.bench.ingest import IngestBatch
+from config.bench.ingest import IngestBatch, Replays
 from config.engines.postgresql import drop_database
 from tenants import staff
 from tenants.actors import SYSTEM
@@ -67,6 +67,7 @@ class Command(BaseCommand):
 def _jobs(scale: dict[str, int]) -> dict[str, Callable[[Tenant, str], Job]]:
     return {
         IngestBatch.name: lambda tenant, url: IngestBatch(tenant, bills=scale["bills"]),
+        Replays.name: lambda tenant, url: Replays(tenant, bills=scale["bills"]),
         HoldApi.name: lambda tenant, url: HoldApi(tenant, holds=scale["holds"], database_url=url),
         "verb_tx": lambda tenant, url: VerbTx(tenant, verbs=scale["verbs"], clients=1),
         "verb_tx_4": lambda tenant, url: VerbTx(tenant, verbs=scale["verbs"], clients=4),
