@@ -1,12 +1,15 @@
 """The demo's campaigns fit the demo's bills: same people, same items, same shift of dates."""
 
 from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from config.demo import bonuses
 from config.demo.campaigns import campaigns
 from config.demo.journey import build
+from config.demo.repush import pushed_again
 
 SATURDAY, SUNDAY, WEDNESDAY = date(2026, 11, 21), date(2026, 11, 22), date(2026, 11, 25)
 
@@ -41,3 +44,17 @@ def test_the_storys_customers_get_no_bonus_and_somebody_missed_one() -> None:
         (story,) = bonuses.missed_bonus(stream, found[stream.slug])
         assert story["mobile"] not in told
         assert story["title"] == "Expected a bonus and got none"
+
+
+def test_the_bills_that_are_pushed_again_differ_by_their_points_alone() -> None:
+    kulfi = build(ends_on=WEDNESDAY)[0]
+    sent = {bill["bill_no"]: bill for wave in kulfi.waves for bill in wave.bills if "bill_no" in bill}
+    pairs = pushed_again(kulfi).pairs
+    assert len(pairs) > 10
+    told = {story["mobile"] for story in kulfi.stories}
+    for hold, found in pairs:
+        bill: dict[str, Any] = found
+        before = sent[bill["bill_no"]]
+        assert {name for name in bill if bill[name] != before.get(name)} == {"redemption", "tenders"}
+        assert sum(Decimal(tender["amount"]) for tender in bill["tenders"]) == Decimal(str(bill["payable_amount"]))
+        assert hold["mobile"] not in told

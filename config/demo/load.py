@@ -18,6 +18,7 @@ from tqdm import tqdm
 from config.demo import bonuses
 from config.demo.campaigns import DemoCampaign, campaigns
 from config.demo.journey import TenantStream, Wave, build
+from config.demo.repush import LABEL, PushedAgain, pushed_again
 from config.demo.stories import Story
 from config.engines.house import ROOT, data_dir
 
@@ -44,9 +45,16 @@ def load_demo(address: str, *, say: Callable[[str], None]) -> None:
         targeted = campaigns(ends_on=yesterday)
         keys = known.get("keys") or _set_up(streams, targeted, note=note)
         _send_all(address, streams, keys)
+        kulfi = next(stream for stream in streams if stream.slug == "kulfi-house")
+        again = Till(address, keys["kulfi-house"]).send_again(pushed_again(kulfi))
         # Beat starts when all is loaded; the dashboards shall be there by then.
         subprocess.run([sys.executable, "manage.py", "feed_analytics", "--json"], cwd=ROOT, capture_output=True, check=False)
-        known = {"loaded": True, "keys": keys, "stories": {stream.slug: _stories(stream, targeted) for stream in streams}}
+        known = {
+            "loaded": True,
+            "keys": keys,
+            "again": again,
+            "stories": {stream.slug: _stories(stream, targeted) for stream in streams},
+        }
         _write(note, known)
     say("")
     say(f"Sign in at {address}/admin/ (password for all: {PASSWORD})")
@@ -55,6 +63,10 @@ def load_demo(address: str, *, say: Callable[[str], None]) -> None:
             say(f"  {email:<26} {role:<6} of {slug:<14} {name}")
     first = known["stories"]["kulfi-house"][0]
     say(f"Begin with Bob: look up {first['mobile'][-5:]} ({first['name']}), {first['title']}.")
+    if known.get("again"):
+        say(
+            f"Then as Alice: Replays, add one for conflicts with the label {LABEL!r}: {known['again']} bills came without their points."
+        )
     say("")
 
 
@@ -145,6 +157,16 @@ class Till:
         # Deliveries are processed in the order in which they came: the last ones end last.
         for receipt in reversed(receipts[-3:]):
             self._wait(receipt)
+
+    def send_again(self, pushed: PushedAgain) -> int:
+        """The re-push of a store's bills whose points had not been on them. -> how many; where points are missing, it is left out."""
+        bills = [bill for hold, bill in pushed.pairs if self._call("/holds", hold)[0] == 201]
+        for place in range(0, len(bills), BILLS_A_BATCH):
+            status, answer = self._call("/bills/batch", {"repush": pushed.label, "bills": bills[place : place + BILLS_A_BATCH]})
+            if status != 202:
+                raise LoadFailed(f"batch refused: {answer}")
+            self._wait(answer["results"][-1]["receipt"])
+        return len(bills)
 
     def _wait(self, receipt: str) -> None:
         deadline = time.monotonic() + WAVE_SECONDS_MAX
