@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -78,10 +79,15 @@ class Up:
 
 
 @pytest.fixture
-def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    data_dir = tmp_path_factory.mktemp("up")
-    for folder in (data_dir, *data_dir.parents[:3]):
-        folder.chmod(0o755)  # PostgreSQL runs as a lesser user where we are root
+def data_dir() -> Iterator[Path]:
+    """Not pytest's own: PostgreSQL runs as a lesser user where we are root, and every pytest that starts closes that folder to others."""
+    with tempfile.TemporaryDirectory(prefix="pointdesk-up-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+@pytest.fixture
+def up(data_dir: Path) -> Iterator[Up]:
     started = Up(data_dir)
     yield started
     if started.process.poll() is None:
@@ -145,10 +151,7 @@ def test_a_second_start_in_the_same_folder_is_refused(up: Up) -> None:
     assert up.answers()
 
 
-def test_a_start_that_is_broken_off_leaves_nothing_half_made(tmp_path_factory: pytest.TempPathFactory) -> None:
-    data_dir = tmp_path_factory.mktemp("broken-off")
-    for folder in (data_dir, *data_dir.parents[:3]):
-        folder.chmod(0o755)
+def test_a_start_that_is_broken_off_leaves_nothing_half_made(data_dir: Path) -> None:
     for seconds in (1.0, 1.6, 2.4):
         begun = Up(data_dir)
         time.sleep(seconds)
