@@ -168,6 +168,15 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
 
+#: For lists that are sent to POS vendors. Without a host nothing is sent, and the page says so.
+EMAIL_HOST = env.str("EMAIL_HOST", "")
+EMAIL_PORT = env.int("EMAIL_PORT", 587)
+EMAIL_HOST_USER = env.str("EMAIL_USER", "")
+EMAIL_HOST_PASSWORD = env.str("EMAIL_PASSWORD", "")
+EMAIL_USE_TLS = env.bool("EMAIL_USE_TLS", True)
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", "pointdesk@localhost")
+
 #: The raw body of a batch is kept as bytes: 16 MiB. Django's own limit must not be the one that answers.
 BATCH_BYTES_MAX = 16 << 20
 DATA_UPLOAD_MAX_MEMORY_SIZE = BATCH_BYTES_MAX + 1

@@ -283,7 +283,8 @@ class WitnessAdmin(ReadOnlyAdmin, ImportExportModelAdmin):
         return may(request, Act.REPLAY_BILLS)
 
     def has_export_permission(self, request: HttpRequest) -> bool:
-        return may(request, self.view_act)
+        """A file with everybody's number is for those who may see a number."""
+        return may(request, self.view_act) and may(request, Act.VIEW_MOBILES)
 
     def get_resource_kwargs(self, request: HttpRequest, *args: Any, **kwargs: Any) -> dict[str, Any]:
         access = access_of(request)

@@ -144,10 +144,12 @@ class Amendment:
         """The row that is this bill now."""
         if bill.superseded_at is None:
             return bill
-        found: Bill = Bill.objects.get(
+        found: Bill | None = Bill.objects.filter(
             tenant=self.tenant, store=bill.store_id, bill_no=bill.bill_no, bill_class=bill.bill_class, period=bill.period, till=bill.till,
             superseded_at=None,
-        )  # fmt: skip
+        ).first()  # fmt: skip
+        if found is None:
+            raise WaitingForParent(self.case.kind, bill.bill_no)
         return found
 
     def _stores(self, original: Original) -> Iterable[Store | None]:
@@ -545,8 +547,13 @@ class Amendment:
     def _again(self) -> None:
         """Book the bills about this one anew, oldest first; each on its own, so that one that no longer fits stops nobody."""
         for child in reversed(self.children):
-            if delivery := self.tools.delivery_of(child):
-                self.tools.again(delivery, child)
+            delivery = self.tools.delivery_of(child)
+            if delivery is None:
+                raise DomainError(
+                    "nothing_to_book_from",
+                    f"{child.bill_no} follows this bill and has no delivery to be booked anew from. Cancel it first, then retry.",
+                )
+            self.tools.again(delivery, child)
 
 
 def operations_of(tenant_id: int, bill_ids: Collection[int]) -> dict[int, list[int]]:

@@ -239,7 +239,12 @@ class Batch:
                 # Nothing is known of the earlier one yet: it may still be refused. This one follows in the next batch.
                 case.outcome.details = {"after": earlier.outcome.id}
                 continue
-            if row := booked.get(place):
+            row = booked.get(place)
+            if case.decided.get("anew") and case.taken.bill_id and (row is None or row[0] != case.taken.bill_id):
+                # By the settings of now it has another place than the one where it was booked.
+                if not self._moves_from(case.taken.bill_id, case, taken=row is not None):
+                    continue
+            elif row:
                 bill_id, fingerprint, version, net, payable, points, billed_at, first_id = row
                 before = {"net_amount": net, "payable_amount": payable, "redeemed_points": points, "bill_date": billed_at}
                 if self._repeat(
@@ -250,6 +255,21 @@ class Batch:
             first_here[case.key] = case
             fresh.append(case)
         return fresh
+
+    def _moves_from(self, bill_id: int, case: Case, *, taken: bool) -> bool:
+        """A booked bill whose store, year or till reads otherwise today: its own row is superseded, unless the new place is another's."""
+        old = Bill.objects.filter(tenant=self.tenant, pk=bill_id, superseded_at=None).first()
+        if old is None or taken:
+            case.outcome.refuse(
+                CheckFailed(
+                    "place_taken",
+                    f"By today's settings bill {case.document.bill_no} would take the place of another booked bill. Both stand as they are:"
+                    " look at the store's aliases and the tenant's rule for bill numbers.",
+                )
+            )
+            return False
+        case.supersedes, case.replaces, case.redeemed_before = old.pk, frozenset({old.pk}), old.redeemed_points > 0
+        return True
 
     def _find_simple(self, corrections: Sequence[Case]) -> None:
         """Corrections that can go together with sales, as things stand now."""
@@ -412,7 +432,7 @@ class Batch:
         if bill.pk in self._booked:
             return self._booked[bill.pk]
         row = Delivery.objects.filter(tenant=self.tenant, bill=bill, state=DeliveryState.APPLIED).first()
-        return Taken(row.pk, bytes(row.body), row.decided) if row else None
+        return Taken(row.pk, bytes(row.body), row.decided, bill.pk) if row else None
 
     def _book_again(self, taken: Taken, before: Bill) -> None:
         """A bill about a corrected one, after the correction; `before`: the row that it was."""

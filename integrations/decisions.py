@@ -102,7 +102,7 @@ def decide(
             decision, {}
         )
         if decision is Decision.LINK:
-            chosen = {"original": _original(tenant, original)}
+            chosen = {"original": _original(tenant, original, bill_type=bill_type_of(row))}
         row.decided = {**row.decided, **chosen}
         if decision is Decision.DISCARD:
             row.state, row.message = DeliveryState.DISCARDED, f"Discarded by {actor.name}: {reason}"[:500]
@@ -116,8 +116,10 @@ def decide(
     return row
 
 
-def _original(tenant: Tenant, bill_id: int | None) -> int:
-    bill = Bill.objects.filter(tenant=tenant, pk=bill_id or 0, bill_class__in=[BillClass.SALE, BillClass.RETURN]).first()
+def _original(tenant: Tenant, bill_id: int | None, *, bill_type: str) -> int:
+    """A sale; a return can only be cancelled."""
+    classes = [BillClass.SALE, BillClass.RETURN] if bill_type == "CANCEL" else [BillClass.SALE]
+    bill = Bill.objects.filter(tenant=tenant, pk=bill_id or 0, bill_class__in=classes).first()
     if bill is None:
         raise DomainError("bill_unknown", "There is no such booked bill. Choose one of the list, or look it up by its number.")
     return int(bill.pk)
@@ -196,11 +198,17 @@ def decide_claim(tenant: Tenant, claim_id: int, *, approve: bool, actor: Actor, 
 
 def _book_for(tenant: Tenant, claim: BillClaim, *, actor: Actor, now: datetime) -> None:
     bill = _claimable(tenant, claim.bill_id, now=now)
-    delivery: Delivery = Delivery.objects.select_for_update().get(tenant=tenant, bill=bill, state=DeliveryState.APPLIED)
+    delivery = (
+        Delivery.objects.select_for_update(of=["self"]).filter(tenant=tenant, bill=bill, state=DeliveryState.APPLIED).first()
+    )
+    if delivery is None:
+        raise DomainError(
+            "claim_refused", "The bill has no delivery that it could be booked from. Issue the points for it by hand."
+        )
     owner = customers.find_or_stub(tenant, claim.mobile, now=now)
     chosen: dict[str, Any] = {"customer": owner}
     shop = Shop(tenant, now=now, actor=actor, reason=f"Claimed: {claim.reason}"[:500])
-    outcomes = Batch(shop).run([Taken(delivery.pk, bytes(delivery.body), {**delivery.decided, **chosen, "anew": True})])
+    outcomes = Batch(shop).run([Taken(delivery.pk, bytes(delivery.body), {**delivery.decided, **chosen, "anew": True}, bill.pk)])
     mine = next(each for each in outcomes if each.id == delivery.pk)
     if mine.state is not DeliveryState.APPLIED:
         raise DomainError("claim_refused", f"The bill cannot be booked for this customer: {mine.message}", check=mine.check)

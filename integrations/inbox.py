@@ -18,7 +18,7 @@ from django_scopes import scope
 
 from integrations import missing
 from integrations.booking import book_batch
-from integrations.documents import UNWRITABLE, MalformedJSON, read_json
+from integrations.documents import MalformedJSON, read_json
 from integrations.models import DeliveryState, Source
 from integrations.posting import Outcome, Taken
 from loyalty.ledger import retried
@@ -239,11 +239,10 @@ def decided(value: Any) -> dict[str, Any]:
 
 
 def _note_failure(tenant: Tenant, delivery_id: int, problem: BaseException | None, *, now: datetime) -> None:
-    told = f"Processing failed ({type(problem).__name__}: {problem}). It is tried {TRIES_MAX} times, then a person has to look."
+    told = f"Processing failed ({type(problem).__name__}). It is tried {TRIES_MAX} times, then a person has to look."
     log.error("delivery failed", tenant=tenant.slug, delivery=delivery_id, error=type(problem).__name__)
-    text = UNWRITABLE.sub(" ", told)[:500]
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(FAILED, [TRIES_MAX, TRIES_MAX, text, now, now, RETRY_SECONDS, tenant.pk, delivery_id])
+        cursor.execute(FAILED, [TRIES_MAX, TRIES_MAX, told, now, now, RETRY_SECONDS, tenant.pk, delivery_id])
 
 
 def drain(tenant: Tenant, *, now: datetime, batches_max: int = 10_000) -> Counter[str]:

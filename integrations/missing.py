@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from io import StringIO
+from smtplib import SMTPException
 from typing import Any
 
+from django.conf import settings
 from django.core.mail import EmailMessage
 from django.db import connection, transaction
 
@@ -21,6 +23,7 @@ from tenants.actors import Actor
 from tenants.errors import DomainError
 from tenants.models import Store, Tenant
 from tenants.setwise import columns_of
+from tenants.spreadsheets import safe
 
 #: A jump over more numbers than this is a new series, not a hole.
 JUMP = 500
@@ -284,20 +287,17 @@ def as_csv(request: RepushRequest) -> str:
         amount = f"{line.amount.normalize():f}" if line.amount is not None else ""
         table.writerow(
             [
-                request.store.code, _plain(line.bill_no), line.business_date or "", amount, _plain(line.reference), line.why,
+                safe(request.store.code), safe(line.bill_no), line.business_date or "", amount, safe(line.reference), safe(line.why),
                 "yes" if line.arrived_at else "",
             ]
         )  # fmt: skip
     return out.getvalue()
 
 
-def _plain(text: str) -> str:
-    """What a spreadsheet would run as a formula is shown as text."""
-    return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t", "\r"} else text
-
-
 def mail(request: RepushRequest, *, to: str, actor: Actor, now: datetime) -> None:
-    """Send the list to the vendor."""
+    """Send the list to the vendor. Raises: DomainError `request_closed`, `mail_unset`, `mail_failed`."""
+    if request.closed_at is not None:
+        raise DomainError("request_closed", "This request is closed already; nothing was sent.")
     count = request.lines.count()
     body = (
         f"Please send these {count} bills of store {request.store.code} again, under their own numbers and dates, to the same address as"
@@ -305,7 +305,14 @@ def mail(request: RepushRequest, *, to: str, actor: Actor, now: datetime) -> Non
     )
     message = EmailMessage(f"Bills to send again: {request.store.code}, {count} (request {request.pk})", body, to=[to])
     message.attach(f"repush-{request.pk}.csv", as_csv(request), "text/csv")
-    message.send()
+    if settings.EMAIL_BACKEND.endswith("smtp.EmailBackend") and not settings.EMAIL_HOST:
+        raise DomainError("mail_unset", "No mail server is set here (EMAIL_HOST). Download the list and send it yourself.")
+    try:
+        message.send()
+    except (SMTPException, OSError) as problem:
+        raise DomainError(
+            "mail_failed", f"The mail server did not take it ({type(problem).__name__}). Try again, or download the list."
+        ) from problem
     request.mailed_to, request.mailed_at = to, now
     request.save(update_fields=["mailed_to", "mailed_at"])
     audit.record(request.tenant, actor=actor, action="mail_repush", target=request, reason="Sent to the vendor", after={"to": to})

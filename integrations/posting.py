@@ -34,11 +34,12 @@ type NaturalKey = tuple[int, str, str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A delivery taken for processing. `decided`: what a person decided about it (docs/bills.md)."""
+    """A delivery taken for processing. `decided`: what a person decided about it (docs/bills.md); `bill_id`: what it is booked as."""
 
     id: int
     body: bytes
     decided: dict[str, Any] = field(default_factory=dict)
+    bill_id: int | None = None
 
 
 @dataclass(slots=True)

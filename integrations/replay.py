@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any
 
 import structlog
-from django.db import connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 from django_scopes import scope
 
@@ -75,7 +75,7 @@ NEXT_ROWS = """
       AND (r.place <= last.place OR r."group" = last."group") ORDER BY r.place
 """
 TAKE = """
-    SELECT d.id, d.body, d.decided, d.state, b.posted_at FROM integrations_delivery d
+    SELECT d.id, d.body, d.decided, d.state, b.posted_at, d.bill_id FROM integrations_delivery d
     LEFT JOIN integrations_bill b ON b.tenant_id = d.tenant_id AND b.id = d.bill_id
     WHERE d.tenant_id = %s AND d.id = ANY(%s) ORDER BY d.id FOR UPDATE OF d
 """
@@ -162,7 +162,15 @@ def try_it(replay: Replay, *, now: datetime) -> Replay:
     outcomes: Counter[str] = Counter()
     with scope(tenant=tenant):
         for rows in _chunks(replay):
-            effect, results = _try_chunk(replay, rows, now=now)
+            if _state_of(replay) != ReplayState.TRYING:
+                return replay
+            parts = list(
+                _in_parts(
+                    rows, lambda part: _try_chunk(replay, part, now=now), lambda row, problem: ([], [_failed(row, problem)])
+                )
+            )
+            effect = [each for found, _ in parts for each in found]
+            results = [each for _, found in parts for each in found]
             outcomes.update(result.state for result in results)
             for result in results:
                 if result.state != DeliveryState.APPLIED and len(refused) < SHOWN:
@@ -176,9 +184,11 @@ def try_it(replay: Replay, *, now: datetime) -> Replay:
                 totals["customers"] += 1
                 if len(customers) < SHOWN:
                     customers.append(each)
-    replay.effect = {"customers": customers, "totals": dict(totals), "outcomes": dict(outcomes), "refused": refused}
-    replay.state, replay.tried_at = ReplayState.TRIED, timezone.now()
-    replay.save(update_fields=["effect", "state", "tried_at"])
+    effect_of_all = {"customers": customers, "totals": dict(totals), "outcomes": dict(outcomes), "refused": refused}
+    mine = Replay.objects.filter(tenant=tenant, pk=replay.pk, state=ReplayState.TRYING)  # else it was cancelled meanwhile
+    with scope(tenant=tenant):
+        mine.update(effect=effect_of_all, state=ReplayState.TRIED, tried_at=timezone.now())
+        replay.refresh_from_db()
     return replay
 
 
@@ -215,31 +225,81 @@ def run(replay: Replay, *, clock: Callable[[], datetime] = timezone.now, sleep: 
     with scope(tenant=tenant):
         for rows in _chunks(replay, undone=True):
             began = time.monotonic()
-            replay.refresh_from_db()
-            if replay.state == ReplayState.CANCELLED:
-                return replay
-            retried(lambda rows=rows: _run_chunk(replay, rows, now=clock()))  # type: ignore[misc]
+            if _state_of(replay) != ReplayState.RUNNING:
+                break
+            for _ in _in_parts(
+                rows,
+                lambda part: retried(lambda: _run_chunk(replay, part, now=clock())),
+                lambda row, problem: _give_up(replay, row, problem),
+            ):
+                pass
             if replay.per_second:
                 sleep(max(0.0, len(rows) / replay.per_second - (time.monotonic() - began)))
+        with transaction.atomic():
+            locked: Replay = Replay.objects.select_for_update().get(pk=replay.pk)
+            if locked.state == ReplayState.RUNNING:
+                locked.state, locked.finished_at = ReplayState.DONE, clock()
+                locked.save(update_fields=["state", "finished_at"])
+                audit.record(
+                    tenant, actor=_actor(replay), action="run_replay", target=replay, reason=replay.reason, after=locked.counts
+                )
         replay.refresh_from_db()
-        if replay.state == ReplayState.RUNNING:
-            replay.state, replay.finished_at = ReplayState.DONE, clock()
-            replay.save(update_fields=["state", "finished_at"])
-            audit.record(
-                tenant, actor=_actor(replay), action="run_replay", target=replay, reason=replay.reason, after=replay.counts
-            )
     return replay
 
 
 def _run_chunk(replay: Replay, rows: "Sequence[_Row]", *, now: datetime) -> None:
     with transaction.atomic(), connection.cursor() as cursor:
-        results = _book(replay, rows, now=now, cursor=cursor)
-        written = [(each.delivery_id, each.state, each.check, each.message) for each in results]
-        cursor.execute(SETTLE_ROWS, [*columns_of(written), replay.tenant_id, replay.pk])
         locked: Replay = Replay.objects.select_for_update().get(pk=replay.pk)
-        locked.counts = dict(Counter(locked.counts) + Counter(each.state for each in results))
-        locked.done += len(rows)
-        locked.save(update_fields=["counts", "done"])
+        if locked.state == ReplayState.RUNNING:  # else it was cancelled a moment ago
+            _write(cursor, locked, _book(replay, rows, now=now, cursor=cursor))
+
+
+def _give_up(replay: Replay, row: "_Row", problem: Exception) -> None:
+    """One row that nobody foresaw stops nobody else: it is reported, and stands as it was."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        locked: Replay = Replay.objects.select_for_update().get(pk=replay.pk)
+        if locked.state == ReplayState.RUNNING:
+            _write(cursor, locked, [_failed(row, problem)])
+
+
+def _write(cursor: Any, locked: Replay, results: Sequence[Result]) -> None:
+    written = [(each.delivery_id, each.state, each.check, each.message) for each in results]
+    cursor.execute(SETTLE_ROWS, [*columns_of(written), locked.tenant_id, locked.pk])
+    locked.counts = dict(Counter(locked.counts) + Counter(each.state for each in results))
+    locked.done += len(results)
+    locked.save(update_fields=["counts", "done"])
+
+
+def _failed(row: "_Row", problem: Exception) -> Result:
+    log.error("replay row failed", delivery=row.delivery_id, error=type(problem).__name__, exc_info=problem)
+    return Result(row.delivery_id, "failed", message=f"Processing failed ({type(problem).__name__}). It stands as it was.")
+
+
+def _in_parts[R](
+    rows: "Sequence[_Row]", do: "Callable[[Sequence[_Row]], R]", give_up: "Callable[[_Row, Exception], R]"
+) -> Iterator[R]:
+    """The whole chunk; where that fails for a reason that nobody foresaw, row by row. An engine that is away is no such reason."""
+    try:
+        whole = do(rows)
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception:
+        log.exception("replay chunk failed", rows=len(rows))
+    else:
+        yield whole
+        return
+    for row in rows:
+        try:
+            one = do([row])
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception as problem:
+            one = give_up(row, problem)
+        yield one
+
+
+def _state_of(replay: Replay) -> str:
+    return str(Replay.objects.values_list("state", flat=True).get(pk=replay.pk))
 
 
 def work_on(replay: Replay, *, now: datetime) -> bool:
@@ -247,6 +307,7 @@ def work_on(replay: Replay, *, now: datetime) -> bool:
     with scope(tenant=replay.tenant), _alone(replay) as ours:
         if not ours:
             return False
+        replay.refresh_from_db()  # while we waited, another worker may have done it
         if replay.state == ReplayState.TRYING:
             try_it(replay, now=now)
         elif replay.state == ReplayState.RUNNING:
@@ -268,10 +329,14 @@ def _alone(replay: Replay) -> Iterator[bool]:
                 cursor.execute("SELECT pg_advisory_unlock(hashtext('pointdesk.replay'), %s)", [replay.pk % 2**31])
 
 
-def ask(replay: Replay, state: ReplayState) -> None:
+def ask(replay: Replay, state: ReplayState, *, actor: Actor) -> None:
     """Somebody pressed Try or Run: the worker finds it by its state. Raises: DomainError `replay_state`."""
     allowed = {ReplayState.TRYING: {ReplayState.CHOSEN, ReplayState.TRIED}, ReplayState.RUNNING: {ReplayState.TRIED}}
-    _begin(replay, allowed[state], state)
+    with transaction.atomic():
+        _begin(replay, allowed[state], state)
+        audit.record(
+            replay.tenant, actor=actor, action="ask_replay", target=replay, reason=replay.reason, after={"state": state.value}
+        )
 
 
 def cancel(replay: Replay, *, actor: Actor, now: datetime) -> Replay:
@@ -335,7 +400,7 @@ def _book(replay: Replay, rows: Sequence[_Row], *, now: datetime, cursor: Any) -
     taken: list[Taken] = []
     before: dict[int, str] = {}
     done: list[Result] = []
-    for delivery_id, body, decided, state, posted_at in cursor.fetchall():
+    for delivery_id, body, decided, state, posted_at, bill_id in cursor.fetchall():
         before[delivery_id] = state
         if state not in {each.value for each in STATES}:
             done.append(Result(delivery_id, state, message="It has changed since it was chosen."))
@@ -344,7 +409,7 @@ def _book(replay: Replay, rows: Sequence[_Row], *, now: datetime, cursor: Any) -
                 Result(delivery_id, state, message="It was booked anew together with the bill it is about, or by somebody else.")
             )
         else:
-            taken.append(Taken(delivery_id, bytes(body), inbox.decided(decided) | _meanwhile(state)))
+            taken.append(Taken(delivery_id, bytes(body), inbox.decided(decided) | _meanwhile(state), bill_id))
     # Bills in the order in which they came, whatever the order of the chunk's customers.
     reason = f"Replay {replay.pk}: {replay.reason}"[:500]
     outcomes = Batch(Shop(tenant, now=now, actor=_actor(replay), reason=reason)).run(taken)
@@ -374,8 +439,3 @@ def _result(outcome: Outcome, before: str) -> Result:
 
 def _actor(replay: Replay) -> Actor:
     return Actor(ActorKind(replay.actor_kind), replay.actor_id, replay.actor_name)
-
-
-def deliveries_of(replay: Replay) -> Any:
-    """For lists: the rows with their deliveries."""
-    return replay.rows.select_related("delivery").defer("delivery__body").order_by("place")

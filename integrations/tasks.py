@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import structlog
 from celery import shared_task
 from django.utils import timezone
 from django_scopes import scopes_disabled
@@ -10,6 +11,8 @@ from integrations import bell, clickhouse, feed, inbox, replay
 from integrations.models import Replay
 from tenants.models import Tenant
 from tenants.runs import recorded
+
+log = structlog.get_logger("pointdesk.tasks")
 
 
 @shared_task
@@ -43,14 +46,18 @@ def continue_replays() -> None:
     with recorded("continue_replays") as tally:
         if not tally.busy:
             for row in _replays(state__in=replay.AT_WORK):
-                replay.work_on(row, now=timezone.now())
-                tally.done += 1
+                try:
+                    replay.work_on(row, now=timezone.now())
+                    tally.done += 1
+                except Exception as problem:  # one that cannot go on stops no other
+                    log.exception("replay stopped", replay=row.pk)
+                    tally.failed, tally.note = tally.failed + 1, f"replay {row.pk}: {type(problem).__name__}"
 
 
 def _replays(**wanted: Any) -> list[Replay]:
     """Of all tenants: the worker does what any of them asked for."""
     with scopes_disabled():
-        return list(Replay.objects.filter(**wanted).select_related("tenant"))
+        return list(Replay.objects.filter(tenant__is_active=True, **wanted).select_related("tenant"))
 
 
 @shared_task

@@ -133,7 +133,10 @@ def settle_claim(request: HttpRequest, pk: int) -> HttpResponse:
     access = access_of(request)
     access.require(Act.SETTLE_BILLS)
     row = gate.get(BillClaim, pk, access=access)
-    approve = request.POST.get("approve") == "yes"
+    said = request.POST.get("approve")
+    if said not in ("yes", "no"):
+        raise Http404("Neither approved nor refused.")
+    approve = said == "yes"
     try:
         decide_claim(access.tenant, row.pk, approve=approve, actor=access.actor, now=timezone.now())
     except DomainError as refusal:
@@ -187,7 +190,7 @@ def show_replay(request: HttpRequest, pk: int) -> HttpResponse:
         "totals": row.effect.get("totals", {}),
         "refused": row.effect.get("refused", [])[:ROWS_SHOWN],
         "failed": failed[:ROWS_SHOWN],
-        "failed_count": failed.count(),
+        "failed_count": sum(count for outcome, count in row.counts.items() if outcome != DeliveryState.APPLIED),
         "filters": sorted(row.filters.items()),
         "may_replay": access.may(Act.REPLAY_BILLS),
         "at_work": row.state in replay.AT_WORK,
@@ -207,7 +210,7 @@ def act_on_replay(request: HttpRequest, pk: int, act: str) -> HttpResponse:
         if act == "cancel":
             replay.cancel(row, actor=access.actor, now=timezone.now())
         elif act in ("try", "run"):
-            replay.ask(row, ReplayState.TRYING if act == "try" else ReplayState.RUNNING)
+            replay.ask(row, ReplayState.TRYING if act == "try" else ReplayState.RUNNING, actor=access.actor)
             transaction.on_commit(lambda: bell.send(work_on_replay.name, row.pk))
         else:
             raise Http404("No such act.")
@@ -262,13 +265,13 @@ def ask_missing(request: HttpRequest) -> HttpResponse:
     access = access_of(request)
     access.require(Act.REPLAY_BILLS)
     tenant, now = access.tenant, timezone.now()
-    store = Store.objects.filter(tenant=tenant, code=request.POST.get("store", "")).first()
+    store = {each.code: each for each in Store.objects.filter(tenant=tenant)}.get(request.POST.get("store", ""))
     if store is None:
         raise Http404("No such store.")
     today = now.astimezone(tenant.zone).date()
     try:
         found = missing.find(tenant, since=today - LOOK_BACK, until=today, now=now)
-        row = missing.ask(tenant, store, found, note=request.POST.get("note", ""), actor=access.actor)
+        row = missing.ask(tenant, store, found, note="", actor=access.actor)
     except DomainError as refusal:
         messages.error(request, refusal.sentence)
         return redirect("admin:missing_bills")
@@ -284,7 +287,9 @@ def ask_vendor(request: HttpRequest, pk: int) -> HttpResponse:
     access = access_of(request)
     access.require(Act.SETTLE_BILLS)
     row = gate.get(Delivery, pk, access=access)
-
+    if row.state not in (DeliveryState.QUARANTINED, DeliveryState.CONFLICT):
+        messages.error(request, f"It is {row.get_state_display()} now; there is nothing to ask its vendor for.")
+        return redirect("admin:delivery", row.pk)
     store = store_codes.find(access.tenant, row.store_code)
     if store is None:
         messages.error(request, "Its store is not known. Add the store or an alias first, or copy the text below to the vendor.")
@@ -303,7 +308,8 @@ def repush_request(request: HttpRequest, pk: int) -> HttpResponse:
     access.require(Act.VIEW_INBOX)
     row = gate.get(RepushRequest, pk, access=access)
     form = MailForm(request.POST or None)
-    if request.method == "POST" and access.may(Act.REPLAY_BILLS):
+    if request.method == "POST":
+        access.require(Act.REPLAY_BILLS)
         if request.POST.get("act") == "close":
             try:
                 missing.close(
@@ -313,8 +319,12 @@ def repush_request(request: HttpRequest, pk: int) -> HttpResponse:
                 messages.error(request, refusal.sentence)
             return redirect("admin:repush_request", row.pk)
         if form.is_valid():
-            missing.mail(row, to=form.cleaned_data["to"], actor=access.actor, now=timezone.now())
-            messages.success(request, f"Sent to {form.cleaned_data['to']}.")
+            try:
+                missing.mail(row, to=form.cleaned_data["to"], actor=access.actor, now=timezone.now())
+            except DomainError as refusal:
+                messages.error(request, refusal.sentence)
+            else:
+                messages.success(request, f"Sent to {form.cleaned_data['to']}.")
             return redirect("admin:repush_request", row.pk)
     lines = row.lines.all()
     page = Paginator(lines, ROWS_SHOWN).get_page(request.GET.get("page"))

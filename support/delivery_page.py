@@ -22,6 +22,8 @@ ORDER = (
     "gross_amount", "discount_amount", "net_amount", "tax_amount", "round_off", "payable_amount", "redemption", "items", "tenders",
 )  # fmt: skip
 RAW_MAX = 20_000
+#: A number of more digits is shown as it was sent: 1e999999 has a million of them.
+DIGITS_SHOWN = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +95,24 @@ def _understood(tenant: Tenant, body: bytes) -> Document | None:
 def shown_body(body: bytes) -> str:
     """The body as text, its long numbers hidden."""
     try:
-        text = json.dumps(read_json(body), indent=2, ensure_ascii=False, default=str)
+        text = hide_numbers(json.dumps(_masked(read_json(body)), indent=2, ensure_ascii=False, default=str))
     except (DomainError, RecursionError):
         return f"{len(body)} bytes that are not a bill"
     more = f"\n… {len(text) - RAW_MAX:,} more characters" if len(text) > RAW_MAX else ""
-    return hide_numbers(text[:RAW_MAX]) + more
+    return text[:RAW_MAX] + more
+
+
+def _masked(value: Any, name: str = "") -> Any:
+    """Numbers of people, however they are written: with spaces, dashes, as an integer."""
+    if isinstance(value, dict):
+        return {key: _masked(each, str(key)) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_masked(each, name) for each in value]
+    return mask_mobile(str(value)) if value and _is_number_of_person(name) else value
+
+
+def _is_number_of_person(name: str) -> bool:
+    return any(word in name.lower() for word in ("mobile", "phone", "contact"))
 
 
 def _differences(booked: Bill, body: bytes) -> list[Difference]:
@@ -106,7 +121,7 @@ def _differences(booked: Bill, body: bytes) -> list[Difference]:
     try:
         before = dict(_flat(read_json(bytes(first.body)))) if first else {}
         after = dict(_flat(read_json(body)))
-    except DomainError:
+    except (DomainError, RecursionError):
         return []
     rows = [Difference(path, before.get(path, "–"), after.get(path, "–")) for path in dict.fromkeys([*before, *after])]
     return sorted(rows, key=lambda row: row.same)
@@ -121,8 +136,14 @@ def _flat(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
         for place, each in enumerate(value, start=1):
             yield from _flat(each, f"{path} {place}")
     else:
-        text = f"{value.normalize():f}" if isinstance(value, Decimal) else "" if value is None else str(value)
-        yield path, hide_numbers(text) if "mobile" in path else text
+        text = _text(value)
+        yield path, mask_mobile(text) if text and _is_number_of_person(path) else text
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, Decimal) and abs(value.adjusted()) < DIGITS_SHOWN:
+        return f"{value.normalize():f}"
+    return "" if value is None else str(value)
 
 
 def _for_vendor(tenant: Tenant, delivery: Delivery, figures: tuple[str, str] | None) -> str:

@@ -13,14 +13,14 @@ from rest_framework.response import Response
 
 from integrations import bell, inbox
 from integrations.api.balances import entries_of_bill, shown_entry
-from integrations.api.forms import iso, store_of
+from integrations.api.forms import iso
 from integrations.api.http import error, status_of
 from integrations.api.view import View
 from integrations.documents import UNWRITABLE, MalformedJSON, read_batch
-from integrations.models import Bill, Delivery, DeliveryState, Source
+from integrations.models import Bill, BillClass, Delivery, DeliveryState, Source
 from integrations.trace import stopped_at, trace
 from loyalty.models import Entry
-from tenants import signing
+from tenants import signing, stores
 from tenants.counters import count
 from tenants.errors import DomainError
 from tenants.models import Tenant
@@ -154,12 +154,13 @@ class OneBill(View):
             "store", "customer", "parent"
         )
         if code := request.query_params.get("store_code"):
-            rows = rows.filter(store=store_of(tenant, code))
+            rows = rows.filter(store=stores.find(tenant, code)) if code.isprintable() else rows.none()
         if day := request.query_params.get("bill_date"):
             rows = rows.filter(business_date=_day(day))
-        bill = rows.order_by("-billed_at", "-id").first() if bill_no.isprintable() else None
-        if bill is None:
+        found = list(rows.order_by("-billed_at", "-id")[:20]) if bill_no.isprintable() else []
+        if not found:
             raise Http404
+        bill = max(found, key=lambda bill: bill.bill_class == BillClass.SALE)  # the newest, and a sale before what undid it
         entries, stops = entries_of_bill(tenant.pk, bill.pk), trace(bill)
         return Response(
             {

@@ -45,7 +45,6 @@ STATUS: dict[str, int] = {
 #: Lock not had in time, deadlock, serialization: nothing was changed, and the same request works in a moment.
 IN_PROGRESS = {"55P03", "40P01", "40001"}
 #: Of calls that are no bills.
-BODY_BYTES_MAX = 64 << 10
 
 
 class KeyAuthentication(BaseAuthentication):
@@ -105,8 +104,9 @@ class ExactJSONParser(JSONParser):
         if (parser_context or {})["request"].META.get("HTTP_TRANSFER_ENCODING"):
             raise DomainError("length_required", "Send the body with a Content-Length, not in chunks.")
         length = str((parser_context or {})["request"].META.get("CONTENT_LENGTH") or "0")
-        if not length.isdigit() or int(length) > BODY_BYTES_MAX:
-            raise DomainError("too_large", f"The body may have at most {BODY_BYTES_MAX >> 10} KiB.", bytes_max=BODY_BYTES_MAX)
+        bytes_max: int = (parser_context or {})["view"].body_bytes_max
+        if not length.isdigit() or int(length) > bytes_max:
+            raise DomainError("too_large", f"The body may have at most {bytes_max >> 10} KiB.", bytes_max=bytes_max)
         return read_json(stream.read())
 
 

@@ -12,6 +12,7 @@ class View(APIView):
     """`scopes` names who may call which method; `access` is whose request it is."""
 
     scopes: Mapping[str, tuple[str, ...]] = {}
+    body_bytes_max = 64 << 10
 
     @property
     def access(self) -> Access:

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from django.utils import timezone
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -18,6 +18,8 @@ from integrations.witnesses import DayTotals, Order, Refused, Shown
 from tenants.errors import DomainError
 
 ROWS_MAX = 500
+#: So many rows, each of so many bytes.
+BYTES_MAX = ROWS_MAX * 1024
 
 
 def _date(value: Any) -> date:
@@ -52,7 +54,7 @@ class ShownRequest(Body):
     mobile: Mobile
     points: SignedPoints
     as_of: Moment
-    written_by: Annotated[str, Field(max_length=254)] | None = None
+    written_by: Text | None = None
 
 
 def _rows[B: Body, R](
@@ -109,6 +111,7 @@ class DayEnds(View):
 
 
 class ErpOrders(View):
+    body_bytes_max = BYTES_MAX
     scopes = {"POST": ("erp",)}
 
     def post(self, request: Request) -> Response:
@@ -123,6 +126,7 @@ class ErpOrders(View):
 
 
 class CrmBalances(View):
+    body_bytes_max = BYTES_MAX
     scopes = {"POST": ("crm",)}
 
     def post(self, request: Request) -> Response:

@@ -95,6 +95,9 @@ def test_a_person_says_which_sale_a_return_is_about(kulfi: Tenant) -> None:
 def test_a_bill_that_does_not_exist_is_not_linked(kulfi: Tenant) -> None:
     (stuck,) = deliver(kulfi, returned("R1", "", "400.00", mobile=MEERA, original=None))
     refusal("bill_unknown", lambda: decided(stuck, Decision.LINK, original=4711))
+    deliver(kulfi, bill("A1"), returned("R2", "A1", "100.00"))
+    of_return = Bill.objects.get(bill_no="R2").pk  # which can only be cancelled
+    refusal("bill_unknown", lambda: decided(stuck, Decision.LINK, original=of_return))
     refusal("reason_length", lambda: decide(kulfi, stuck.pk, Decision.RETRY, reason="  ", actor=INA, now=timezone.now()))
 
 

@@ -209,6 +209,18 @@ def test_the_list_goes_to_the_vendor_as_csv(kulfi: Tenant) -> None:
     assert request.mailed_to == "pos@vendor.example"
 
 
+def test_five_hundred_orders_in_one_call_and_who_wrote_in_clean_text(kulfi: Tenant, others: ApiClient) -> None:
+    orders = [
+        {"order_no": f"SO-{number}", "store_code": "K1", "bill_no": f"IB/{number:06d}", "mobile": "+919840012345", "amount": "1250.00",
+         "state": "confirmed", "at": timezone.now().isoformat()}
+        for number in range(500)
+    ]  # fmt: skip
+    assert others.post("/erp/orders", {"orders": orders}).body["accepted"] == 500
+    shown = {"mobile": "+919840012345", "points": 5, "as_of": timezone.now().isoformat(), "written_by": "crm\x00job"}
+    refused = others.post("/crm/balances", {"balances": [shown]}).body["refused"]
+    assert [each["error"]["code"] for each in refused] == ["bad_value"]
+
+
 # The bill and where it has been
 
 
@@ -221,6 +233,10 @@ def test_a_bill_its_trace_and_its_entries(kulfi: Tenant, others: ApiClient) -> N
     assert [entry["kind"] for entry in body["entries"]] == ["earn"]
     assert others.get("/bills/R1").body["original"] == "IB/26/7"
     assert others.get("/bills/nothing").status == 404
+    kulfi.auto_stores = True
+    kulfi.save()
+    assert others.get("/bills/R1", store_code="NEW").status == 404  # a question makes no store
+    assert not Store.objects.filter(code="NEW").exists()
     assert others.get("/bills/R1", store_code="K2").status == 404
     assert others.get("/bills/R1", bill_date="soon").code == "bad_value"
     assert others.get("/bills/IB%2F26%2F7", bill_date=Bill.objects.get(bill_no="IB/26/7").business_date.isoformat()).status == 200

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 from django_scopes import scope
 
@@ -199,9 +200,60 @@ def test_the_worker_finds_replays_of_every_tenant_without_a_scope_of_its_own(lib
     with scope(tenant=liberty):
         deliver(liberty, bill("A1", mobile=mobile), bill("A2", mobile=mobile))
         asked, killed = chosen(liberty, all=True), chosen(liberty, all=True)
-        replay.ask(asked, ReplayState.TRYING)
-        replay.ask(killed, ReplayState.TRYING)
+        replay.ask(asked, ReplayState.TRYING, actor=SYSTEM)
+        replay.ask(killed, ReplayState.TRYING, actor=SYSTEM)
     work_on_replay(asked.pk)
     continue_replays()
     with scope(tenant=liberty):
         assert {row.state for row in Replay.objects.all()} == {"tried"}
+
+
+def test_a_bill_whose_store_reads_otherwise_today_moves_and_leaves_no_twin(kulfi: Tenant) -> None:
+    alias = StoreAlias.objects.create(tenant=kulfi, code="IB04", store=Store.objects.get(code="K1"))
+    deliver(kulfi, bill("A1", store="IB04"))
+    alias.store = Store.objects.get(code="K2")
+    alias.save()
+    assert replayed(kulfi, all=True).counts == {"applied": 1}
+    assert [row.store.code for row in Bill.objects.filter(superseded_at=None)] == ["K2"]
+    assert balance(meera_of(kulfi)) == (0, 10, 0, 0)
+
+
+def test_a_place_that_another_bill_has_is_not_taken_from_it(kulfi: Tenant) -> None:
+    alias = StoreAlias.objects.create(tenant=kulfi, code="IB04", store=Store.objects.get(code="K1"))
+    first, _ = deliver(kulfi, bill("A1", store="IB04"), bill("A1", store="K2", net="500.00"))
+    alias.store = Store.objects.get(code="K2")
+    alias.save()
+    row = replayed(kulfi, ids=[first.pk])
+    assert (row.counts, row.rows.get().check_name) == ({"kept": 1}, "place_taken")
+    assert Bill.objects.filter(superseded_at=None).count() == 2
+    assert balance(meera_of(kulfi)) == (0, 15, 0, 0)
+
+
+POISON = """
+    CREATE FUNCTION pg_temp.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE check_violation; END $$;
+    CREATE TRIGGER poison BEFORE INSERT ON integrations_bill FOR EACH ROW WHEN (NEW.bill_no = 'A2') EXECUTE FUNCTION pg_temp.refuse()
+"""
+
+
+def test_a_row_that_nobody_foresaw_stops_no_other(kulfi: Tenant) -> None:
+    deliver(kulfi, bill("A1"), bill("A2"), bill("A3"))
+    with connection.cursor() as cursor:
+        cursor.execute(POISON)
+    row = try_it(chosen(kulfi, all=True), now=timezone.now())
+    assert row.effect["outcomes"] == {"applied": 2, "failed": 1}
+    assert run(row).counts == {"applied": 2, "failed": 1}
+    assert (row.state, row.done) == ("done", 3)
+    assert balance(meera_of(kulfi)) == (0, 30, 0, 0)
+
+
+def test_a_replay_that_is_cancelled_meanwhile_stays_cancelled(kulfi: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    deliver(kulfi, bill("A1"))
+    row, chunk = chosen(kulfi, all=True), replay._try_chunk
+
+    def cancelled_in_the_midst(*arguments: Any, **more: Any) -> Any:
+        replay.cancel(row, actor=INA, now=timezone.now())
+        return chunk(*arguments, **more)
+
+    monkeypatch.setattr(replay, "_try_chunk", cancelled_in_the_midst)
+    assert (try_it(row, now=timezone.now()).state, row.effect) == ("cancelled", {})
+    assert not AuditEvent.objects.filter(action="run_replay").exists()

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import tablib
+from django.db import connection
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -19,6 +20,7 @@ from tenants.actors import SYSTEM
 from tenants.models import Store, Tenant
 from tests import builders
 from tests.builders import MEERA, balance, bill, deliver
+from tests.conftest import _person, signed_in
 from tests.integrations.test_returns import returned
 
 WHY = {"reason": "after a look", "token": "t" * 20}
@@ -73,6 +75,8 @@ def test_a_decision_that_came_too_late_says_so(as_alice: Client, kulfi: Tenant, 
 
 @pytest.mark.case(32)
 def test_the_suggested_sale_is_one_press_away(as_alice: Client, kulfi: Tenant) -> None:
+    with connection.cursor() as cursor:  # ids of four digits have no comma in a link
+        cursor.execute("SELECT setval('integrations_bill_id_seq', greatest(nextval('integrations_bill_id_seq'), 1000))")
     deliver(kulfi, bill("A1"))
     (stuck,) = deliver(kulfi, returned("R1", "", "400.00", mobile=MEERA, original=None))
     text = page(as_alice, "delivery", stuck.pk)
@@ -149,6 +153,52 @@ def test_a_bill_that_cannot_be_booked_goes_to_the_vendor(as_alice: Client, kulfi
     assert "0 of 1 have arrived" in press(as_alice, "ask_vendor", broken.pk)
     assert "Its store is not known" in press(as_alice, "ask_vendor", nowhere.pk)
     assert RepushRequest.objects.get().lines.get().kind == "broken"
+
+
+def test_what_is_no_trouble_is_not_asked_of_a_vendor(as_alice: Client, kulfi: Tenant) -> None:
+    (fine,) = deliver(kulfi, bill("A1"))
+    assert "nothing to ask its vendor for" in press(as_alice, "ask_vendor", fine.pk)
+    assert not RepushRequest.objects.exists()
+
+
+def test_without_a_mail_server_the_list_is_to_be_downloaded(as_alice: Client, kulfi: Tenant, settings: Any) -> None:
+    (broken,) = deliver(kulfi, bill("Q1", net_amount="950.00"))
+    press(as_alice, "ask_vendor", broken.pk)
+    row = RepushRequest.objects.get()
+    settings.EMAIL_BACKEND, settings.EMAIL_HOST = "django.core.mail.backends.smtp.EmailBackend", ""
+    assert "Download the list" in press(as_alice, "repush_request", row.pk, to="pos@vendor.example")
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 9
+    assert "did not take it" in press(as_alice, "repush_request", row.pk, to="pos@vendor.example")
+    assert RepushRequest.objects.get().mailed_at is None
+
+
+def test_who_may_not_ask_is_told_so(as_bob: Client, as_alice: Client, kulfi: Tenant) -> None:
+    (broken,) = deliver(kulfi, bill("Q1", net_amount="950.00"))
+    press(as_alice, "ask_vendor", broken.pk)
+    address = reverse("admin:repush_request", args=[RepushRequest.objects.get().pk])
+    assert as_bob.get(address).status_code == 200
+    assert as_bob.post(address, {"act": "close", "reason": "not mine"}).status_code == 403
+
+
+@pytest.mark.parametrize("spelling", ["98400 12345", "+91-98400-12345", "9840012345"])
+def test_however_a_number_is_written_the_inbox_hides_it(as_alice: Client, kulfi: Tenant, spelling: str) -> None:
+    (row,) = deliver(kulfi, bill("A1", mobile=spelling))
+    text = page(as_alice, "delivery", row.pk)
+    assert (spelling in text, "12345" in text) == (False, False)
+
+
+def test_files_of_numbers_are_for_those_who_may_see_them(kulfi: Tenant) -> None:
+    auditor = signed_in(_person(kulfi, "Audrey", "auditor"))
+    address = reverse("admin:integrations_crmbalance_export")
+    assert auditor.get(reverse("admin:integrations_crmbalance_changelist")).status_code == 200
+    assert auditor.get(address).status_code == 403
+
+
+def test_a_number_of_a_million_digits_is_shown_as_it_was_sent(as_alice: Client, kulfi: Tenant) -> None:
+    deliver(kulfi, bill("A1"))
+    (conflict,) = deliver(kulfi, bill("A1", net="900.00", custom=1e300))
+    text = page(as_alice, "delivery", conflict.pk)
+    assert "1E+300" in text.upper()
 
 
 def test_nothing_missing_is_said_kindly(as_alice: Client, kulfi: Tenant) -> None:
