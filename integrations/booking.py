@@ -92,7 +92,7 @@ FIND_NEAR = """
         SELECT b.id, b.bill_no, s.code FROM integrations_bill b JOIN tenants_store s ON s.id = b.store_id
         WHERE b.tenant_id = %s AND b.customer_id = k.customer_id
           AND b.billed_at BETWEEN k.at - interval '10 minutes' AND k.at + interval '10 minutes' AND b.net_amount = k.net
-          AND b.bill_class = 'sale' AND b.superseded_at IS NULL ORDER BY b.billed_at DESC LIMIT 3
+          AND b.bill_class = 'sale' AND b.superseded_at IS NULL AND b.cancelled_by_id IS NULL ORDER BY b.billed_at DESC LIMIT 3
     ) b ORDER BY k.place, b.id
 """
 #: Superseded rows that stand alone: live, not cancelled, and nothing is about them. -> id, customer, store, day.

@@ -83,15 +83,16 @@ DAY_ENDS = """
 ORDERS = """
     SELECT o.store_id, o.order_no, o.bill_no, o.amount, o.at FROM integrations_erporder o
     WHERE o.tenant_id = %(tenant)s AND o.state = 'confirmed' AND o.at >= %(since)s AND o.at < %(before)s AND o.bill_no <> ''
-      AND NOT EXISTS (SELECT FROM integrations_bill b WHERE b.tenant_id = o.tenant_id AND b.store_id = o.store_id AND b.bill_no = o.bill_no)
+      AND NOT EXISTS (SELECT FROM integrations_bill b WHERE b.tenant_id = o.tenant_id AND b.store_id = o.store_id AND b.bill_no = o.bill_no
+                      AND b.superseded_at IS NULL AND b.billed_at BETWEEN o.at - interval '60 days' AND o.at + interval '60 days')
       AND NOT EXISTS (SELECT FROM integrations_delivery d WHERE d.tenant_id = o.tenant_id AND d.bill_no = o.bill_no
-                      AND d.state IN ('received', 'quarantined', 'waiting_parent', 'conflict'))
+                      AND d.received_at >= o.at - interval '7 days' AND d.state IN ('received', 'quarantined', 'waiting_parent', 'conflict'))
     ORDER BY o.store_id, o.at LIMIT %(limit)s
 """
 #: The days of the last weeks on which each store sold.
 DAYS = """
     SELECT store_id, business_date, count(*) FROM integrations_bill
-    WHERE tenant_id = %s AND business_date BETWEEN %s AND %s AND bill_class = 'sale' GROUP BY 1, 2
+    WHERE tenant_id = %s AND business_date BETWEEN %s AND %s AND bill_class = 'sale' AND superseded_at IS NULL GROUP BY 1, 2
 """
 ARRIVED = """
     UPDATE integrations_repushline SET arrived_at = %s FROM unnest(%s::bigint[], %s::text[]) AS landed (store_id, bill_no)

@@ -11,7 +11,7 @@ from django.utils import timezone
 from integrations import missing
 from integrations.api.witnesses import ROWS_MAX
 from integrations.missing import Missing, ask, close, find, silent, unsettled
-from integrations.models import Bill, CrmBalance, DayEnd, ErpOrder
+from integrations.models import Bill, CrmBalance, DayEnd, Delivery, ErpOrder
 from loyalty.models import Entry
 from tenants.actors import Actor, ActorKind
 from tenants.errors import DomainError
@@ -162,6 +162,18 @@ def test_blocked_points_without_a_bill_and_orders_that_only_the_erp_has(kulfi: T
     ErpOrder.objects.all().delete()
     (first,) = found(kulfi)
     assert (first.kind.value, first.reference, first.why.startswith("40 points are waiting")) == ("hold", held.reference, True)
+
+
+def test_a_bill_of_another_year_is_not_the_one_of_an_order(kulfi: Tenant, others: ApiClient) -> None:
+    kulfi.bill_period, kulfi.date_window_days = "calendar_year", 800
+    kulfi.save()
+    long_ago = timezone.now() - timedelta(days=400)
+    deliver(kulfi, bill("IB/1", bill_date=long_ago.isoformat()))
+    Delivery.objects.update(received_at=long_ago)
+    order = {"order_no": "SO-1", "store_code": "K1", "bill_no": "IB/1", "amount": "1250.00", "state": "confirmed",
+             "at": (timezone.now() - timedelta(days=2)).isoformat()}  # fmt: skip
+    assert others.post("/erp/orders", {"orders": [order]}).body["accepted"] == 1
+    assert [(each.kind.value, each.bill_no) for each in found(kulfi)] == [("erp", "IB/1")]
 
 
 def test_a_store_that_is_silent_against_its_own_rhythm(kulfi: Tenant) -> None:

@@ -646,6 +646,14 @@ def test_the_same_sale_under_another_number_is_booked_and_told(kulfi: Tenant) ->
     assert Bill.objects.get(bill_no="A2").flags == ["near_duplicate"]
 
 
+def test_a_sale_that_was_cancelled_and_billed_again_is_no_near_duplicate(kulfi: Tenant) -> None:
+    document = bill("A1")
+    deliver(kulfi, document)
+    deliver(kulfi, cancelled("C1", "A1"))
+    deliver(kulfi, document | {"bill_no": "A2"})
+    assert not Discrepancy.objects.filter(kind="near_duplicate").exists()
+
+
 # Points issued for a bill before it came
 
 
