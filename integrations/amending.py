@@ -18,7 +18,7 @@ from django.db.models import Q
 
 from integrations import visits
 from integrations.documents import CheckFailed, Line, Original
-from integrations.models import Bill, BillClass, BillIssue, Delivery, DeliveryState, ReturnedPart
+from integrations.models import Bill, BillClaim, BillClass, BillIssue, Delivery, DeliveryState, ReturnedPart
 from integrations.posting import Case, Desk, HoldRow, Plan, Shop, Taken, WaitingForParent, natural_period
 from integrations.returns import WHOLE, Part, Sold, SoldLine, target, target_by_lines, understand
 from integrations.visits import Visit
@@ -236,7 +236,7 @@ class Amendment:
         if not legs and case.decided.get("customer"):
             return customers.survivor(self.tenant, int(case.decided["customer"]))
         if not legs:
-            return self._own_customer()
+            return self._own_customer() or self._claimant()
         owners = {customers.survivor(self.tenant, leg.bill.customer_id) for leg in legs if leg.bill.customer_id}
         named = self._named_customer()
         if len(owners) > 1 or (owners and case.mobile and named not in owners):
@@ -255,6 +255,17 @@ class Amendment:
             return None
         stub = customers.Stub(case.mobile, case.business_date, case.document.name, case.document.email)
         return customers.find_or_create(self.tenant, {case.mobile: stub})[case.mobile]
+
+    def _claimant(self) -> int | None:
+        """A walk-in bill that somebody has claimed stays theirs, when a correction of it names nobody."""
+        old = self.old
+        if old is None or old.customer_id is None or self.case.mobile:
+            return None
+        claims = BillClaim.objects.filter(
+            tenant=self.tenant, approved=True, bill__store=old.store_id, bill__bill_no=old.bill_no, bill__bill_class=old.bill_class,
+            bill__period=old.period, bill__till=old.till,
+        )  # fmt: skip
+        return customers.survivor(self.tenant, old.customer_id) if claims.exists() else None
 
     def _owners(self, legs: Sequence[Leg]) -> set[int]:
         """Everybody whose points it moves."""

@@ -136,6 +136,17 @@ def test_returns_of_a_claimed_bill_follow_it(kulfi: Tenant) -> None:
 
 
 @pytest.mark.case(41)
+def test_a_claimed_bill_stays_theirs_through_corrections_that_name_nobody(kulfi: Tenant) -> None:
+    deliver(kulfi, bill("A1", mobile=None))
+    decide_claim(kulfi, claim(kulfi).pk, approve=True, actor=MIA, now=timezone.now())
+    for version, net, points in ((2, "500.00", 5), (3, "700.00", 7)):
+        (row,) = deliver(kulfi, bill("A1", mobile=None, net=net, version=version))
+        assert (row.state, balance(meera_of(kulfi))) == ("applied", (0, points, 0, 0))
+    deliver(kulfi, bill("A1", mobile="+919840054321", version=4))  # the till knows better
+    assert balance(meera_of(kulfi)) == (0, 0, 0, 0)
+
+
+@pytest.mark.case(41)
 def test_a_claim_comes_in_time_or_is_refused(kulfi: Tenant) -> None:
     deliver(kulfi, bill("A1", mobile=None, bill_date=(timezone.now() - timedelta(days=31)).isoformat()))
     assert "30 days" in refusal("claim_late", lambda: claim(kulfi)).sentence
