@@ -36,10 +36,10 @@ FIND_BILLS = """
          AND b.bill_class = k.bill_class AND b.period = k.period AND b.till = k.till AND b.superseded_at IS NULL
 """
 FIND_HOLDS = """
-    SELECT h.id, h.reference, h.customer_id, h.store_id, h.bill_no, h.state FROM loyalty_hold h
+    SELECT h.id, h.reference, h.customer_id, h.store_id, h.bill_no, h.state, h.at FROM loyalty_hold h
     WHERE h.tenant_id = %s AND h.reference = ANY(%s)
     UNION
-    SELECT h.id, h.reference, h.customer_id, h.store_id, h.bill_no, h.state FROM loyalty_hold h
+    SELECT h.id, h.reference, h.customer_id, h.store_id, h.bill_no, h.state, h.at FROM loyalty_hold h
     JOIN unnest(%s::bigint[], %s::text[]) AS k (store_id, bill_no) ON h.store_id = k.store_id AND h.bill_no = k.bill_no
     WHERE h.tenant_id = %s AND h.bill_no <> ''
 """

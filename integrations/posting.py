@@ -224,6 +224,7 @@ class HoldRow:
     store_id: int | None
     bill_no: str
     state: str
+    at: datetime
 
 
 class Desk:
@@ -427,7 +428,7 @@ class Desk:
         ]
         return equal[0] if len(equal) == 1 else None
 
-    def _same_bill(self, hold: Hold, case: Case) -> bool:
+    def _same_bill(self, hold: Hold | HoldRow, case: Case) -> bool:
         """A hold names the number of a bill of its own store and year; next year's number is another bill (CASES 25)."""
         day = hold.at.astimezone(case.store.timezone_or(self.shop.tenant)).date()
         return hold.store_id == case.store.pk and natural_period(day, rule=self.shop.tenant.bill_period) == case.key[3]
@@ -452,7 +453,9 @@ class Desk:
         rows = self.by_bill.get((case.store.pk, case.document.bill_no), [])
         ids = {row.id for row in rows}
         here = [hold for hold in self.book.holds.values() if hold.id in ids and self._same_bill(hold, case)]
-        open_elsewhere = [row for row in rows if row.id not in self.book.holds and row.state == HoldState.ACTIVE]
+        open_elsewhere = [
+            row for row in rows if row.id not in self.book.holds and row.state == HoldState.ACTIVE and self._same_bill(row, case)
+        ]
         held = next((hold for hold in here if hold.state is HoldState.ACTIVE), None) or next(iter(open_elsewhere), None)
         if held is not None:
             points = held.points if isinstance(held, Hold) else 0

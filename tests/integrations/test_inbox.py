@@ -310,6 +310,18 @@ def test_a_bill_without_points_whose_number_a_hold_names_lacks_its_split(kulfi: 
     assert balance(meera) == (0, 40, 60, 0)
 
 
+@pytest.mark.case(25)
+@pytest.mark.parametrize(("days", "state"), [(0, "quarantined"), (380, "applied")])
+def test_a_hold_of_somebody_else_names_this_bill_only_in_its_own_year(
+    kulfi: Tenant, meera: Customer, days: int, state: str
+) -> None:
+    kulfi.bill_period = "calendar_year"
+    kulfi.save()
+    builders.hold(kulfi, meera, 60, bill_no="A1")
+    Hold.objects.update(at=timezone.now() - timedelta(days=days))
+    assert one(kulfi, bill("A1", mobile="+919840099999")).state == state
+
+
 def test_points_that_are_not_worth_what_the_bill_says_are_quarantined(kulfi: Tenant, meera: Customer) -> None:
     document = discounted("A1", 60) | {"redemption": {"points": 60, "amount": "60.00"}}
     document["items"][0] |= {"loyalty_points": 50}
