@@ -60,8 +60,13 @@ class ReplayForm(ReasonForm):
     repush = forms.CharField(required=False, max_length=120, label="Re-push label")
     check = forms.CharField(required=False, max_length=40, label="Failed check, such as split_missing")
     store = forms.CharField(required=False, max_length=64, label="Store code")
-    incident = forms.CharField(required=False, max_length=18, label="Incident number")
-    billed_from = forms.DateField(required=False, label="Business date from", widget=forms.DateInput(attrs={"type": "date"}))
+    incident = forms.IntegerField(required=False, min_value=1, max_value=2**62, label="Incident number")
+    billed_from = forms.DateField(
+        required=False,
+        label="Business date from",
+        widget=forms.DateInput(attrs={"type": "date"}),
+        help_text="With dates only booked bills are chosen: what is not booked has no business date yet.",
+    )
     billed_until = forms.DateField(required=False, label="until", widget=forms.DateInput(attrs={"type": "date"}))
     per_second = forms.IntegerField(
         required=False,
@@ -73,16 +78,13 @@ class ReplayForm(ReasonForm):
     )
     field_order = ("states", "repush", "check", "store", "incident", "billed_from", "billed_until", "per_second", "reason")
 
-    def clean_incident(self) -> str:
-        value = str(self.cleaned_data["incident"]).strip()
-        if value and not value.isdecimal():
-            raise forms.ValidationError("An incident has a number.")
-        return value
-
     def filters(self, tenant: Tenant) -> dict[str, Any]:
         """For `replay.choose`."""
-        names = ("repush", "check", "store", "incident")
-        chosen = {name: self.cleaned_data[name].strip() for name in names if self.cleaned_data[name].strip()}
+        chosen: dict[str, Any] = {
+            name: text for name in ("repush", "check", "store") if (text := self.cleaned_data[name].strip())
+        }
+        if number := self.cleaned_data["incident"]:
+            chosen["incident"] = number
         days = {name: day.isoformat() for name in ("billed_from", "billed_until") if (day := self.cleaned_data[name])}
         return {"states": self.cleaned_data["states"], **chosen, **days}
 

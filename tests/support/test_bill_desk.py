@@ -12,14 +12,25 @@ from django.utils import timezone
 
 from integrations import inbox, replay
 from integrations.admin import CrmBalanceResource, DayEndResource, ErpOrderResource, WitnessResource
-from integrations.models import Bill, BillClaim, CrmBalance, DayEnd, Delivery, ErpOrder, PosChange, Replay, RepushRequest
+from integrations.models import (
+    Bill,
+    BillClaim,
+    CrmBalance,
+    DayEnd,
+    Delivery,
+    ErpOrder,
+    Incident,
+    PosChange,
+    Replay,
+    RepushRequest,
+)
 from integrations.tasks import work_on_replay
 from loyalty.models import Customer, Entry
 from tenants.access import walls_around
 from tenants.actors import SYSTEM
 from tenants.models import Store, Tenant
 from tests import builders
-from tests.builders import MEERA, balance, bill, deliver
+from tests.builders import MEERA, balance, bill, deliver, discounted
 from tests.conftest import _person, signed_in
 from tests.integrations.test_returns import returned
 
@@ -104,6 +115,15 @@ def test_a_walk_in_is_claimed_at_the_desk_and_settled_by_another(as_bob: Client,
     assert "is booked for its customer" in press(as_alice, "settle_claim", claim.pk, approve="yes")
     assert balance(Customer.objects.get(mobile=MEERA)) == (0, 10, 0, 0)
     assert "has decided this already" in press(as_alice, "settle_claim", claim.pk, approve="no")
+
+
+@pytest.mark.case(53)
+def test_the_bills_of_an_incident_are_chosen_by_its_number(as_alice: Client, kulfi: Tenant) -> None:
+    builders.customer(kulfi, points=100)
+    deliver(kulfi, discounted("A1", 10, 5), bill("A2"))
+    number = str(Incident.objects.get(kind="mode_drift").pk)
+    assert "Enter a whole number" in press(as_alice, "new_replay", states=["applied"], incident="the last", **WHY)
+    assert "1 delivery" in press(as_alice, "new_replay", states=["applied"], incident=number, **WHY)
 
 
 @pytest.mark.case(38)
