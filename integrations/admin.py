@@ -35,7 +35,7 @@ from integrations.models import (
     RepushRequest,
     ReturnedPart,
 )
-from loyalty.customers import normalised_mobile
+from loyalty import customers
 from loyalty.models import mask_mobile
 from tenants import stores
 from tenants.access import Act
@@ -240,7 +240,7 @@ class WitnessResource(TenantResource):
     def before_import_row(self, row: dict[str, Any], **kwargs: Any) -> None:
         super().before_import_row(row, **kwargs)
         if row.get("mobile"):
-            row["mobile"] = normalised_mobile(str(row["mobile"]), region=self.tenant.region)
+            row["mobile"] = customers.normalised_mobile(str(row["mobile"]), region=self.tenant.region)
 
 
 class DayEndResource(WitnessResource):
@@ -269,6 +269,10 @@ class CrmBalanceResource(WitnessResource):
         import_id_fields = ("mobile", "as_of", "written_by")
         fields = ("mobile", "points", "as_of", "written_by")
         use_transactions = True
+
+    def before_save_instance(self, instance: Any, row: dict[str, Any], **kwargs: Any) -> None:
+        super().before_save_instance(instance, row, **kwargs)
+        instance.customer_id = customers.find(self.tenant, [instance.mobile]).get(instance.mobile)
 
 
 class WitnessAdmin(ReadOnlyAdmin, ImportExportModelAdmin):

@@ -259,7 +259,7 @@ class Amendment:
     def _claimant(self) -> int | None:
         """A walk-in bill that somebody has claimed stays theirs, when a correction of it names nobody."""
         old = self.old
-        if old is None or old.customer_id is None or self.case.mobile:
+        if old is None or old.customer_id is None:
             return None
         claims = BillClaim.objects.filter(
             tenant=self.tenant, approved=True, bill__store=old.store_id, bill__bill_no=old.bill_no, bill__bill_class=old.bill_class,

@@ -344,7 +344,6 @@ class CrmBalance(models.Model):
 class MissingKind(models.TextChoices):
     GAP = "gap", "a number is missing in the series"
     HOLD = "hold", "points were blocked, and no bill came"
-    DAY_END = "day_end", "the day-end counts more than came"
     ERP = "erp", "the ERP has it"
     BROKEN = "broken", "it came, and cannot be booked as it is"
 

@@ -185,8 +185,8 @@ def try_it(replay: Replay, *, now: datetime) -> Replay:
                 if len(customers) < SHOWN:
                     customers.append(each)
     effect_of_all = {"customers": customers, "totals": dict(totals), "outcomes": dict(outcomes), "refused": refused}
-    mine = Replay.objects.filter(tenant=tenant, pk=replay.pk, state=ReplayState.TRYING)  # else it was cancelled meanwhile
     with scope(tenant=tenant):
+        mine = Replay.objects.filter(tenant=tenant, pk=replay.pk, state=ReplayState.TRYING)  # else it was cancelled meanwhile
         mine.update(effect=effect_of_all, state=ReplayState.TRIED, tried_at=timezone.now())
         replay.refresh_from_db()
     return replay
@@ -271,7 +271,7 @@ def _write(cursor: Any, locked: Replay, results: Sequence[Result]) -> None:
 
 
 def _failed(row: "_Row", problem: Exception) -> Result:
-    log.error("replay row failed", delivery=row.delivery_id, error=type(problem).__name__, exc_info=problem)
+    log.error("replay row failed", delivery=row.delivery_id, error=type(problem).__name__)
     return Result(row.delivery_id, "failed", message=f"Processing failed ({type(problem).__name__}). It stands as it was.")
 
 
@@ -280,22 +280,18 @@ def _in_parts[R](
 ) -> Iterator[R]:
     """The whole chunk; where that fails for a reason that nobody foresaw, row by row. An engine that is away is no such reason."""
     try:
-        whole = do(rows)
+        done = do(rows)
     except (OperationalError, InterfaceError):
         raise
-    except Exception:
-        log.exception("replay chunk failed", rows=len(rows))
-    else:
-        yield whole
-        return
-    for row in rows:
-        try:
-            one = do([row])
-        except (OperationalError, InterfaceError):
-            raise
-        except Exception as problem:
-            one = give_up(row, problem)
-        yield one
+    except Exception as problem:
+        # Its type only: what PostgreSQL says of a failing row holds the row.
+        log.error("replay chunk failed", rows=len(rows), error=type(problem).__name__)
+        if len(rows) > 1:
+            for row in rows:
+                yield from _in_parts([row], do, give_up)
+            return
+        done = give_up(rows[0], problem)
+    yield done
 
 
 def _state_of(replay: Replay) -> str:

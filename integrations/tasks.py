@@ -50,7 +50,7 @@ def continue_replays() -> None:
                     replay.work_on(row, now=timezone.now())
                     tally.done += 1
                 except Exception as problem:  # one that cannot go on stops no other
-                    log.exception("replay stopped", replay=row.pk)
+                    log.error("replay stopped", replay=row.pk, error=type(problem).__name__)
                     tally.failed, tally.note = tally.failed + 1, f"replay {row.pk}: {type(problem).__name__}"
 
 

@@ -265,7 +265,7 @@ def ask_missing(request: HttpRequest) -> HttpResponse:
     access = access_of(request)
     access.require(Act.REPLAY_BILLS)
     tenant, now = access.tenant, timezone.now()
-    store = {each.code: each for each in Store.objects.filter(tenant=tenant)}.get(request.POST.get("store", ""))
+    store = store_codes.find(tenant, request.POST.get("store", ""))
     if store is None:
         raise Http404("No such store.")
     today = now.astimezone(tenant.zone).date()

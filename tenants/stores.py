@@ -4,7 +4,9 @@ from tenants.models import Store, StoreAlias, Tenant
 
 
 def find(tenant: Tenant, code: str) -> Store | None:
-    """A store's own code comes before another one's alias."""
+    """A store's own code comes before another one's alias. A text that no code can be finds nothing."""
+    if not code.isprintable():
+        return None
     store: Store | None = Store.objects.filter(tenant=tenant, code=code).first()
     if store is not None:
         return store

@@ -87,7 +87,9 @@ class KeyThrottle(BaseThrottle):
         try:
             cache.add(key, 0, 120)
             self._over = cache.incr(key) > limit
-        except (RedisError, OSError, ValueError):
+        except ValueError:  # the count was thrown out in between: this minute begins again
+            return True
+        except (RedisError, OSError):
             redis_breaker.trip()
         return not self._over
 
@@ -101,13 +103,19 @@ class ExactJSONParser(JSONParser):
     def parse(
         self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        if (parser_context or {})["request"].META.get("HTTP_TRANSFER_ENCODING"):
-            raise DomainError("length_required", "Send the body with a Content-Length, not in chunks.")
-        length = str((parser_context or {})["request"].META.get("CONTENT_LENGTH") or "0")
-        bytes_max: int = (parser_context or {})["view"].body_bytes_max
-        if not length.isdigit() or int(length) > bytes_max:
-            raise DomainError("too_large", f"The body may have at most {bytes_max >> 10} KiB.", bytes_max=bytes_max)
+        context = parser_context or {}
+        check_length(context["request"], bytes_max=context["view"].body_bytes_max, what="The body")
         return read_json(stream.read())
+
+
+def check_length(request: Request, *, bytes_max: int, what: str) -> None:
+    """Before the body is read; the server never gives more of it than it says. Raises: DomainError `length_required`, `too_large`."""
+    if request.META.get("HTTP_TRANSFER_ENCODING"):
+        raise DomainError("length_required", "Send the body with a Content-Length, not in chunks.")
+    length = str(request.META.get("CONTENT_LENGTH") or "0")
+    if not length.isdigit() or int(length) > bytes_max:
+        size = f"{bytes_max >> 20} MiB" if bytes_max >> 20 else f"{bytes_max >> 10} KiB"
+        raise DomainError("too_large", f"{what} may have at most {size}. Send it in smaller parts.", bytes_max=bytes_max)
 
 
 def error(

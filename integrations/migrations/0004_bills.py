@@ -190,7 +190,6 @@ class Migration(migrations.Migration):
                         choices=[
                             ("gap", "a number is missing in the series"),
                             ("hold", "points were blocked, and no bill came"),
-                            ("day_end", "the day-end counts more than came"),
                             ("erp", "the ERP has it"),
                             ("broken", "it came, and cannot be booked as it is"),
                         ],

@@ -147,6 +147,16 @@ def test_a_claimed_bill_stays_theirs_through_corrections_that_name_nobody(kulfi:
 
 
 @pytest.mark.case(41)
+def test_a_bill_that_has_no_delivery_is_not_claimed_and_nothing_is_half_done(kulfi: Tenant) -> None:
+    deliver(kulfi, bill("A1", mobile=None))
+    asked = claim(kulfi)
+    Delivery.objects.update(state="reversed")
+    refusal("claim_refused", lambda: decide_claim(kulfi, asked.pk, approve=True, actor=MIA, now=timezone.now()))
+    asked.refresh_from_db()
+    assert (asked.decided_at, Entry.objects.exists()) == (None, False)
+
+
+@pytest.mark.case(41)
 def test_a_claim_comes_in_time_or_is_refused(kulfi: Tenant) -> None:
     deliver(kulfi, bill("A1", mobile=None, bill_date=(timezone.now() - timedelta(days=31)).isoformat()))
     assert "30 days" in refusal("claim_late", lambda: claim(kulfi)).sentence

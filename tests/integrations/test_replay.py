@@ -15,7 +15,7 @@ from integrations.tasks import continue_replays, work_on_replay
 from loyalty.models import Balance, Customer, Entry, Hold, ProgrammeVersion
 from tenants.actors import SYSTEM, Actor, ActorKind
 from tenants.errors import DomainError
-from tenants.models import AuditEvent, Store, StoreAlias, Tenant
+from tenants.models import AuditEvent, ScheduledRun, Store, StoreAlias, Tenant
 from tests import builders
 from tests.builders import MEERA, balance, bill, deliver, discounted, paid_with_points, raw
 
@@ -257,3 +257,22 @@ def test_a_replay_that_is_cancelled_meanwhile_stays_cancelled(kulfi: Tenant, mon
     monkeypatch.setattr(replay, "_try_chunk", cancelled_in_the_midst)
     assert (try_it(row, now=timezone.now()).state, row.effect) == ("cancelled", {})
     assert not AuditEvent.objects.filter(action="run_replay").exists()
+
+
+def test_a_replay_that_cannot_go_on_stops_no_other(kulfi: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    deliver(kulfi, bill("A1"))
+    broken, fine, work_on = chosen(kulfi, all=True), chosen(kulfi, all=True), replay.work_on
+    for row in (broken, fine):
+        replay.ask(row, ReplayState.TRYING, actor=INA)
+
+    def stops(row: Replay, **more: Any) -> bool:
+        if row.pk == broken.pk:
+            raise RuntimeError("the disk is full of +919840012345")
+        return work_on(row, **more)
+
+    monkeypatch.setattr(replay, "work_on", stops)
+    continue_replays()
+    fine.refresh_from_db()
+    assert fine.state == "tried"
+    told = ScheduledRun.objects.get(job="continue_replays")
+    assert (told.done, told.failed, "98400" in str(vars(told))) == (1, 1, False)

@@ -646,6 +646,16 @@ def test_the_same_sale_under_another_number_is_booked_and_told(kulfi: Tenant) ->
     assert Bill.objects.get(bill_no="A2").flags == ["near_duplicate"]
 
 
+def test_a_correction_is_refused_where_a_return_would_be_lost(kulfi: Tenant) -> None:
+    deliver(kulfi, bill("A1"))
+    (back,) = deliver(kulfi, returned("R1", "A1", "400.00"))
+    Delivery.objects.filter(pk=back.pk).update(state="reversed")
+    (correction,) = deliver(kulfi, bill("A1", net="2000.00", version=2))
+    assert (correction.state, correction.check_name) == ("quarantined", "nothing_to_book_from")
+    assert balance(Customer.objects.get()) == (0, 6, 0, 0)
+    assert Bill.objects.filter(superseded_at=None).count() == 2
+
+
 def test_a_sale_that_was_cancelled_and_billed_again_is_no_near_duplicate(kulfi: Tenant) -> None:
     document = bill("A1")
     deliver(kulfi, document)

@@ -28,7 +28,7 @@ from integrations.tasks import work_on_replay
 from loyalty.models import Customer, Entry
 from tenants.access import walls_around
 from tenants.actors import SYSTEM
-from tenants.models import Store, Tenant
+from tenants.models import AuditEvent, Store, Tenant
 from tests import builders
 from tests.builders import MEERA, balance, bill, deliver, discounted
 from tests.conftest import _person, signed_in
@@ -241,7 +241,9 @@ def test_witnesses_come_by_file_too(kulfi: Tenant) -> None:
     assert not load(
         kulfi, CrmBalanceResource, "mobile,points,as_of,written_by\n98400 12345,400,2026-01-05 10:00:00,nightly\n"
     ).has_errors()
-    assert CrmBalance.objects.get().mobile == meera.mobile
+    assert (CrmBalance.objects.get().mobile, CrmBalance.objects.get().customer) == (meera.mobile, meera)
+    (told,) = AuditEvent.objects.filter(action="import_crmbalance")
+    assert (told.after["mobile"], told.after["points"]) == ("•••••345", "400")
     orders = "order_no,store,bill_no,mobile,amount,state,at\n"
     assert not load(kulfi, ErpOrderResource, f"{orders}O1,K1,A1,,540.00,confirmed,2026-01-05 10:00:00\n").has_errors()
     assert ErpOrder.objects.get().store.code == "K1"
