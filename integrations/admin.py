@@ -21,6 +21,7 @@ from unfold.decorators import display
 from integrations.models import (
     Bill,
     BillClaim,
+    BillClass,
     BillLine,
     CrmBalance,
     DayEnd,
@@ -119,8 +120,8 @@ class BillAdmin(ReadOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Bill]:
         """Bills as they stand; a row that was replaced is reached from its delivery."""
         rows: QuerySet[Bill] = super().get_queryset(request)
-        live = request.resolver_match is None or not str(request.resolver_match.url_name).endswith("_changelist")
-        return rows if live else rows.filter(superseded_at=None)
+        listed = request.resolver_match is not None and str(request.resolver_match.url_name).endswith("_changelist")
+        return rows.filter(superseded_at=None) if listed else rows
 
     @admin.display(description="Where it came from, what can be done")
     def where(self, row: Bill) -> SafeString:
@@ -130,6 +131,8 @@ class BillAdmin(ReadOnlyAdmin):
         ]
         if row.customer_id is None and row.bill_type == "SALE" and row.superseded_at is None:
             links.append((reverse("admin:claim_bill", args=[row.pk]), "a customer claims it"))
+        if row.bill_class == BillClass.SALE and row.superseded_at is None and row.cancelled_by_id is None:
+            links.append((reverse("admin:reverse_bill", args=[row.pk]), "its POS has deleted it: reverse"))
         return format_html_join(" · ", '<a class="pd-link" href="{}">{}</a>', links)
 
     @admin.display(description="Flags")
@@ -147,10 +150,15 @@ class DiscrepancyAdmin(ReadOnlyAdmin):
 
 @admin.register(Incident)
 class IncidentAdmin(ReadOnlyAdmin):
+    """The list; an incident has a page of its own."""
+
     view_act = Act.VIEW_INBOX
     list_display = ("message", "store", "bills", "points", "opened_at", "last_at", "closed_at")
     list_select_related = ("store",)
-    list_filter = ("kind",)
+    list_filter = ("kind", ("closed_at", admin.EmptyFieldListFilter))
+
+    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        return _page_of(self, request, object_id, "admin:incident")
 
 
 @admin.register(Replay)

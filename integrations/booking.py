@@ -74,7 +74,7 @@ INSERT_DISCREPANCIES = insert_sql(
     "integrations_discrepancy",
     {
         "tenant_id": "bigint", "kind": "text", "store_id": "bigint", "customer_id": "bigint", "bill_id": "bigint",
-        "hold_id": "bigint", "points": "bigint", "message": "text",
+        "hold_id": "bigint", "points": "bigint", "message": "text", "incident_id": "bigint",
     },
 )  # fmt: skip
 RAISE_INCIDENTS = """
@@ -84,6 +84,7 @@ RAISE_INCIDENTS = """
     ON CONFLICT (tenant_id, kind, store_id) WHERE closed_at IS NULL
     DO UPDATE SET bills = integrations_incident.bills + excluded.bills, points = integrations_incident.points + excluded.points,
         last_at = excluded.last_at
+    RETURNING kind, store_id, id
 """
 
 FIND_NEAR = """
@@ -506,11 +507,13 @@ class Batch:
                 insert(cursor, INSERT_PARTS, parts)
             if flagged:
                 cursor.execute(SET_FLAGS, [*columns_of(flagged), tenant_id])
-            insert(cursor, INSERT_DISCREPANCIES, self.shop.discrepancies)
+            incidents: dict[tuple[str, int | None], int] = {}
+            if drifts := [_incident_row(cases, self.now) for cases in self.shop.drifts.values()]:
+                cursor.execute(RAISE_INCIDENTS, [tenant_id, *columns_of(drifts)])
+                incidents = {(kind, store_id): incident_id for kind, store_id, incident_id in cursor.fetchall()}
+            told = [(*row, incidents.get((row[1], row[2]))) for row in self.shop.discrepancies]
+            insert(cursor, INSERT_DISCREPANCIES, told)
             keep(self.tenant, self.shop.evaluated)
-            incidents = [_incident_row(cases, self.now) for cases in self.shop.drifts.values()]
-            if incidents:
-                cursor.execute(RAISE_INCIDENTS, [tenant_id, *columns_of(incidents)])
         self._booked |= {case.bill_id: case.taken for case in booked}
         self.shop.written()
 

@@ -148,7 +148,9 @@ def ask_claim(tenant: Tenant, bill_id: int, mobile: str, *, reason: str, actor: 
         bill = _claimable(tenant, bill_id, now=now)
         if BillClaim.objects.filter(tenant=tenant, bill=bill, decided_at=None).exists():
             raise DomainError("claim_asked", "This was asked already and waits for a decision. Decide that one.")
-        claim: BillClaim = BillClaim.objects.create(tenant=tenant, bill=bill, mobile=number, reason=reason, asked_by=actor.name)
+        claim: BillClaim = BillClaim.objects.create(
+            tenant=tenant, bill=bill, mobile=number, reason=reason, asked_by=actor.name, asked_by_ident=actor.ident
+        )
         audit.record(tenant, actor=actor, action="ask_claim", target=claim, reason=reason, after={"bill": bill.bill_no})
     return claim
 
@@ -183,11 +185,11 @@ def decide_claim(tenant: Tenant, claim_id: int, *, approve: bool, actor: Actor, 
             raise DomainError("claim_unknown", "There is no such claim. Choose it from the list.", claim=claim_id)
         if claim.decided_at is not None:
             raise DomainError("claim_decided", f"{claim.decided_by} has decided this already. Nothing was changed.")
-        if claim.asked_by == actor.name:
-            raise DomainError("own_request", "You asked for this yourself. Somebody else has to decide.")
+        actor.refuse_own(claim.asked_by, ident=claim.asked_by_ident)
         if approve:
             _book_for(tenant, claim, actor=actor, now=now)
-        claim.decided_by, claim.decided_at, claim.approved = actor.name, now, approve
+        claim.decided_by, claim.decided_by_ident = actor.name, actor.ident
+        claim.decided_at, claim.approved = now, approve
         claim.save()
         audit.record(
             tenant, actor=actor, action="approve_claim" if approve else "refuse_claim", target=claim, reason=claim.reason,

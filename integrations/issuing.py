@@ -52,6 +52,7 @@ def issue_for_bill(
         )
         if not posted.repeated:
             BillIssue.objects.create(
-                tenant=tenant, customer_id=customer_id, store=store, bill_no=bill_no, points=points, operation=posted.operation
-            )
+                tenant=tenant, customer_id=customer_id, store=store, bill_no=bill_no, points=points, operation=posted.operation,
+                issued_at=now,
+            )  # fmt: skip
     return posted

@@ -68,12 +68,15 @@ HOLDS = """
     WHERE h.tenant_id = %(tenant)s AND h.store_id IS NOT NULL AND h.late_bill_id IS NULL AND h.bill_id IS NULL AND h.at < %(before)s
       AND h.at >= %(since)s AND (h.state = 'active' OR h.state = 'expired') ORDER BY h.store_id, h.at LIMIT %(limit)s
 """
+#: What was sold and cancelled on one day is in no day-end.
 DAY_ENDS = """
     SELECT e.store_id, e.business_date, e.bills, e.returns, e.net_amount, coalesce(b.bills, 0), coalesce(b.returns, 0), coalesce(b.net, 0)
     FROM integrations_dayend e LEFT JOIN (
-        SELECT store_id, business_date, count(*) FILTER (WHERE bill_class = 'sale') AS bills,
-               count(*) FILTER (WHERE bill_class = 'return') AS returns, sum(net_amount) FILTER (WHERE bill_class = 'sale') AS net
-        FROM integrations_bill WHERE tenant_id = %(tenant)s AND business_date BETWEEN %(since)s AND %(until)s AND superseded_at IS NULL
+        SELECT i.store_id, i.business_date, count(*) FILTER (WHERE i.bill_class = 'sale') AS bills,
+               count(*) FILTER (WHERE i.bill_class = 'return') AS returns, sum(i.net_amount) FILTER (WHERE i.bill_class = 'sale') AS net
+        FROM integrations_bill i LEFT JOIN integrations_bill c ON c.tenant_id = i.tenant_id AND c.id = i.cancelled_by_id
+        WHERE i.tenant_id = %(tenant)s AND i.business_date BETWEEN %(since)s AND %(until)s AND i.superseded_at IS NULL
+          AND c.business_date IS DISTINCT FROM i.business_date
         GROUP BY 1, 2
     ) b ON b.store_id = e.store_id AND b.business_date = e.business_date
     WHERE e.tenant_id = %(tenant)s AND e.business_date BETWEEN %(since)s AND %(until)s
@@ -99,6 +102,13 @@ ARRIVED = """
     WHERE integrations_repushline.tenant_id = %s AND integrations_repushline.arrived_at IS NULL
       AND integrations_repushline.store_id = landed.store_id AND integrations_repushline.bill_no = landed.bill_no
     RETURNING integrations_repushline.request_id
+"""
+#: A bill without a known number has come when its blocked points have found one.
+COMPLETED = """
+    UPDATE integrations_repushline l SET arrived_at = %s
+    WHERE l.tenant_id = %s AND l.arrived_at IS NULL AND l.bill_no = '' AND l.reference <> '' AND l.store_id = ANY(%s) AND EXISTS (
+        SELECT FROM loyalty_hold h WHERE h.tenant_id = l.tenant_id AND h.reference = l.reference AND coalesce(h.bill_id, h.late_bill_id) > 0)
+    RETURNING l.request_id
 """
 CLOSE = """
     UPDATE integrations_repushrequest r SET closed_at = %s, closed_by = 'all have arrived'
@@ -261,9 +271,11 @@ def arrived(tenant: Tenant, landed: Sequence[tuple[int, str]], *, now: datetime)
         return
     with connection.cursor() as cursor:
         cursor.execute(ARRIVED, [now, *columns_of(list(landed)), tenant.pk])
-        requests = sorted({row[0] for row in cursor.fetchall()})
+        requests = {row[0] for row in cursor.fetchall()}
+        cursor.execute(COMPLETED, [now, tenant.pk, sorted({store_id for store_id, _ in landed})])
+        requests |= {row[0] for row in cursor.fetchall()}
         if requests:
-            cursor.execute(CLOSE, [now, tenant.pk, requests])
+            cursor.execute(CLOSE, [now, tenant.pk, sorted(requests)])
 
 
 def close(tenant: Tenant, request_id: int, *, reason: str, actor: Actor, now: datetime) -> RepushRequest:

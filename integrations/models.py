@@ -28,6 +28,7 @@ class Source(models.TextChoices):
     API = "api", "sent one by one"
     BATCH = "batch", "sent in a batch"
     FILE = "file", "from a file"
+    DESK = "desk", "written at the desk"
 
 
 class BillClass(models.TextChoices):
@@ -242,8 +243,10 @@ class BillClaim(models.Model):
     mobile = models.CharField(max_length=16, db_collation="C")
     reason = models.CharField(max_length=500)
     asked_by = models.CharField(max_length=254)
+    asked_by_ident = models.CharField(max_length=32, blank=True, help_text="Names may be shared; this one is not.")
     asked_at = models.DateTimeField(db_default=Now(), editable=False)
     decided_by = models.CharField(max_length=254, blank=True)
+    decided_by_ident = models.CharField(max_length=32, blank=True)
     decided_at = models.DateTimeField(null=True)
     approved = models.BooleanField(null=True)
 
@@ -253,7 +256,10 @@ class BillClaim(models.Model):
         ordering: ClassVar = ["-id"]
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["tenant", "bill"], condition=models.Q(decided_at=None), name="one_open_claim_a_bill"),
-            models.CheckConstraint(condition=~models.Q(decided_by=models.F("asked_by")), name="claim_by_two_people"),
+            models.CheckConstraint(
+                condition=models.Q(decided_by_ident="") | ~models.Q(decided_by_ident=models.F("asked_by_ident")),
+                name="claim_by_two_people",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -503,6 +509,7 @@ class Discrepancy(models.Model):
     customer = TenantForeignKey(Customer, null=True, related_name="discrepancies")
     bill = TenantForeignKey(Bill, null=True, related_name="discrepancies")
     hold = TenantForeignKey(Hold, null=True, related_name="+")
+    incident = TenantForeignKey("Incident", null=True, related_name="discrepancies")
     points = models.BigIntegerField(default=0)
     message = models.CharField(max_length=500)
     raised_at = models.DateTimeField(db_default=Now(), editable=False)
@@ -515,6 +522,9 @@ class Discrepancy(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["tenant", "kind", "-id"], name="discrepancy_by_kind"),
             models.Index(fields=["tenant", "bill"], condition=models.Q(bill__isnull=False), name="discrepancy_of_bill"),
+            models.Index(
+                fields=["tenant", "incident"], condition=models.Q(incident__isnull=False), name="discrepancy_of_incident"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -534,6 +544,7 @@ class Incident(models.Model):
     opened_at = models.DateTimeField(db_default=Now(), editable=False)
     last_at = models.DateTimeField(db_default=Now())
     closed_at = models.DateTimeField(null=True)
+    closed_by = models.CharField(max_length=500, blank=True, db_default="", help_text="Who, and why.")
 
     objects: ClassVar[Any] = ScopedManager(tenant="tenant")
 
@@ -543,6 +554,7 @@ class Incident(models.Model):
             models.UniqueConstraint(
                 fields=["tenant", "kind", "store"], condition=models.Q(closed_at=None), name="one_open_incident_a_store"
             ),
+            models.UniqueConstraint(fields=["tenant", "id"], name="incident_wall"),
         ]
 
     def __str__(self) -> str:

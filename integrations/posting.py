@@ -7,7 +7,7 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
@@ -30,6 +30,10 @@ from tenants.errors import DomainError
 from tenants.models import BillPeriod, RedemptionMode, Store, StoreMode, Tenant
 
 type NaturalKey = tuple[int, str, str, str, str]
+
+#: An agent gives points for a bill that the customer holds in the hand: it is of the year before, but for a clock that is wrong.
+ISSUED_WITHIN = timedelta(days=366)
+CLOCKS_DIFFER = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +231,13 @@ class HoldRow:
     at: datetime
 
 
+def _issued_for(row: BillIssue, case: Case) -> bool:
+    """Numbers begin again each year: points issued for last year's bill are not this year's."""
+    if row.bill_id is not None:
+        return row.bill_id in case.replaces
+    return row.issued_at - ISSUED_WITHIN <= case.billed_at <= row.issued_at + CLOCKS_DIFFER
+
+
 class Desk:
     """Posts bills to the accounts of one book. `without_bills`: booked ones that are about to be undone."""
 
@@ -336,7 +347,7 @@ class Desk:
 
     def _beyond_what_was_issued(self, case: Case, result: Earned) -> int:
         """An agent gave points for this bill before it came: only what it earns beyond them is posted; a surplus stays (CASES 79)."""
-        rows = self.issued.get((case.store.pk, case.document.bill_no), [])
+        rows = [row for row in self.issued.get((case.store.pk, case.document.bill_no), []) if _issued_for(row, case)]
         if not rows:
             return result.points
         case.issues = [row.pk for row in rows]

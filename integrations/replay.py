@@ -62,8 +62,8 @@ FILTERS: dict[str, str] = {
     "billed_until": "AND b.business_date <= %(billed_until)s",
     "discrepancy": "AND EXISTS (SELECT FROM integrations_discrepancy x WHERE x.tenant_id = d.tenant_id AND x.bill_id = d.bill_id"
     " AND x.kind = %(discrepancy)s)",
-    "incident": "AND EXISTS (SELECT FROM integrations_incident i JOIN integrations_discrepancy x ON x.tenant_id = i.tenant_id"
-    " AND x.kind = i.kind AND x.store_id = i.store_id WHERE i.id = %(incident)s AND x.tenant_id = d.tenant_id AND x.bill_id = d.bill_id)",
+    "incident": "AND EXISTS (SELECT FROM integrations_discrepancy x WHERE x.tenant_id = d.tenant_id AND x.bill_id = d.bill_id"
+    " AND x.incident_id = %(incident)s)",
 }
 NEXT_ROWS = """
     WITH next AS (

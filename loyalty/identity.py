@@ -296,7 +296,12 @@ def ask_number_move(tenant: Tenant, mobile: str, *, reason: str, actor: Actor) -
         if NumberMove.objects.filter(tenant=tenant, mobile=number, decided_at=None).exists():
             raise DomainError("move_asked", "This was asked already and waits for a decision. Decide that one.")
         move: NumberMove = NumberMove.objects.create(
-            tenant=tenant, mobile=number, old_owner_id=owner, reason=reason, asked_by=actor.name
+            tenant=tenant,
+            mobile=number,
+            old_owner_id=owner,
+            reason=reason,
+            asked_by=actor.name,
+            asked_by_ident=actor.ident,
         )
         audit.record(tenant, actor=actor, action="ask_number_move", target=move, reason=reason, after={"old_owner": owner})
     return move
@@ -313,11 +318,11 @@ def decide_number_move(tenant: Tenant, move_id: int, *, approve: bool, actor: Ac
             raise DomainError("move_unknown", "There is no such request. Choose it from the list.", move=move_id)
         if move.decided_at is not None:
             raise DomainError("move_decided", f"{move.decided_by} has decided this already. Nothing was changed.")
-        if move.asked_by == actor.name:
-            raise DomainError("own_request", "You asked for this yourself. Somebody else has to decide.")
+        actor.refuse_own(move.asked_by, ident=move.asked_by_ident)
         if approve:
             move.new_owner_id = _give_number(tenant, move, now=now)
-        move.decided_by, move.decided_at, move.approved = actor.name, now, approve
+        move.decided_by, move.decided_by_ident = actor.name, actor.ident
+        move.decided_at, move.approved = now, approve
         move.save()
         audit.record(
             tenant, actor=actor, action="approve_number_move" if approve else "refuse_number_move", target=move, reason=move.reason,

@@ -154,8 +154,10 @@ class NumberMove(models.Model):
     new_owner = TenantForeignKey(Customer, null=True, related_name="+")
     reason = models.CharField(max_length=500)
     asked_by = models.CharField(max_length=254)
+    asked_by_ident = models.CharField(max_length=32, blank=True, help_text="Names may be shared; this one is not.")
     asked_at = models.DateTimeField(db_default=Now(), editable=False)
     decided_by = models.CharField(max_length=254, blank=True)
+    decided_by_ident = models.CharField(max_length=32, blank=True)
     decided_at = models.DateTimeField(null=True)
     approved = models.BooleanField(null=True)
 
@@ -167,7 +169,10 @@ class NumberMove(models.Model):
             models.UniqueConstraint(
                 fields=["tenant", "mobile"], condition=models.Q(decided_at=None), name="one_open_move_a_number"
             ),
-            models.CheckConstraint(condition=~models.Q(decided_by=models.F("asked_by")), name="number_move_by_two_people"),
+            models.CheckConstraint(
+                condition=models.Q(decided_by_ident="") | ~models.Q(decided_by_ident=models.F("asked_by_ident")),
+                name="number_move_by_two_people",
+            ),
         ]
 
     def __str__(self) -> str:

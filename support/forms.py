@@ -8,7 +8,7 @@ from django import forms
 from integrations.replay import STATES
 from loyalty.ledger import REASON_MAX, REASON_MIN
 from loyalty.state import POINTS_MAX
-from tenants.models import Tenant
+from tenants.models import RedemptionMode, Tenant
 
 
 class ReasonForm(forms.Form):
@@ -44,6 +44,18 @@ class LinkForm(ReasonForm):
 class ClaimForm(ReasonForm):
     mobile = forms.CharField(max_length=60, label="The customer's mobile", error_messages={"required": "Say whose bill it is."})
     field_order = ("mobile", "reason")
+
+
+class ModeForm(ReasonForm):
+    """From this day on a store shows points in this way."""
+
+    mode = forms.ChoiceField(label="This store's bills show points as", choices=RedemptionMode.choices, widget=forms.RadioSelect)
+    since = forms.DateField(
+        label="Since the bills of",
+        widget=forms.DateInput(attrs={"type": "date"}),
+        error_messages={"required": "Say since which day."},
+    )
+    field_order = ("mode", "since", "reason")
 
 
 class MailForm(forms.Form):

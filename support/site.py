@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, URLResolver, path
 from unfold.sites import UnfoldAdminSite
 
-from support import bill_views, views
+from support import bill_views, incident_views, missing_views, replay_views, views
 from tenants.access import Access
 from tenants.errors import DomainError
 
@@ -42,17 +42,21 @@ class DeskSite(UnfoldAdminSite):
             path("customers/<int:pk>/issue/", self._page(views.issue), name="issue_points"),
             path("holds/<int:pk>/unblock/", self._page(views.unblock), name="unblock"),
             path("deliveries/<int:pk>/", self._page(bill_views.delivery), name="delivery"),
-            path("deliveries/<int:pk>/ask/", self._page(bill_views.ask_vendor), name="ask_vendor"),
+            path("deliveries/<int:pk>/ask/", self._page(missing_views.ask_vendor), name="ask_vendor"),
             path("deliveries/<int:pk>/<slug:decision>/", self._page(bill_views.decide_delivery), name="decide_delivery"),
             path("bills/<int:pk>/claim/", self._page(bill_views.claim), name="claim_bill"),
             path("claims/<int:pk>/", self._page(bill_views.settle_claim), name="settle_claim"),
-            path("replays/new/", self._page(bill_views.new_replay), name="new_replay"),
-            path("replays/<int:pk>/", self._page(bill_views.show_replay), name="replay"),
-            path("replays/<int:pk>/<slug:act>/", self._page(bill_views.act_on_replay), name="act_on_replay"),
-            path("missing/", self._page(bill_views.missing_bills), name="missing_bills"),
-            path("missing/ask/", self._page(bill_views.ask_missing), name="ask_missing"),
-            path("requests/<int:pk>/", self._page(bill_views.repush_request), name="repush_request"),
-            path("requests/<int:pk>/csv/", self._page(bill_views.repush_csv), name="repush_csv"),
+            path("replays/new/", self._page(replay_views.new_replay), name="new_replay"),
+            path("replays/<int:pk>/", self._page(replay_views.show_replay), name="replay"),
+            path("replays/<int:pk>/<slug:act>/", self._page(replay_views.act_on_replay), name="act_on_replay"),
+            path("bills/<int:pk>/reverse/", self._page(bill_views.reverse_bill), name="reverse_bill"),
+            path("incidents/<int:pk>/", self._page(incident_views.incident), name="incident"),
+            path("incidents/<int:pk>/mode/", self._page(incident_views.set_mode), name="set_mode"),
+            path("incidents/<int:pk>/close/", self._page(incident_views.close_incident), name="close_incident"),
+            path("missing/", self._page(missing_views.missing_bills), name="missing_bills"),
+            path("missing/ask/", self._page(missing_views.ask_missing), name="ask_missing"),
+            path("requests/<int:pk>/", self._page(missing_views.repush_request), name="repush_request"),
+            path("requests/<int:pk>/csv/", self._page(missing_views.repush_csv), name="repush_csv"),
             path("simulator/", self._page(views.simulator), name="simulator"),
             path("tenant/", self._page(views.switch_tenant), name="switch_tenant"),
         ]

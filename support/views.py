@@ -36,6 +36,13 @@ def render(request: HttpRequest, template: str, *, title: str, **context: Any) -
     return TemplateResponse(request, template, {**site.each_context(request), "title": title, **context})
 
 
+def dialog(request: HttpRequest, template: str, *, title: str, form: Any, **context: Any) -> HttpResponse:
+    """A form on a page of its own; 422 when it was sent and not taken."""
+    response = render(request, template, title=title, form=form, **context)
+    response.status_code = 422 if form.is_bound else 200
+    return response
+
+
 def start(request: HttpRequest) -> HttpResponse:
     """What waits for somebody, and where to begin."""
     access = access_of(request)
@@ -184,7 +191,7 @@ def unblock(request: HttpRequest, pk: int) -> HttpResponse:
     except DomainError:
         messages.info(request, _somebody_was_faster(hold, access.tenant.zone))
         return _back(request, hold.customer_id)
-    return _dialog(
+    return dialog(
         request,
         "support/unblock.html",
         title=f"Unblock {hold.points:,} points",
@@ -254,14 +261,7 @@ def issue(request: HttpRequest, pk: int) -> HttpResponse:
             messages.success(request, told if not posted.repeated else f"Already done: {told}")
             return _back(request, customer.pk, operation_key=f"{BY_HAND}{key}")
     balance = Balance.objects.get(tenant=access.tenant, customer=customer)
-    return _dialog(request, "support/issue.html", title="Issue points", form=form, customer=customer, before=balance)
-
-
-def _dialog(request: HttpRequest, template: str, *, title: str, form: ReasonForm, **context: Any) -> HttpResponse:
-    status = 422 if form.is_bound else 200
-    response = render(request, template, title=title, form=form, **context)
-    response.status_code = status
-    return response
+    return dialog(request, "support/issue.html", title="Issue points", form=form, customer=customer, before=balance)
 
 
 def _back(request: HttpRequest, customer_id: int, *, operation_key: str = "") -> HttpResponseRedirect:

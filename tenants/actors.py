@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from tenants.errors import DomainError
+
 
 class ActorKind(StrEnum):
     PERSON = "person"
@@ -18,6 +20,19 @@ class Actor:
     kind: ActorKind
     id: int | None
     name: str
+
+    @property
+    def ident(self) -> str:
+        """Tells actors apart, also where two have one name."""
+        return f"{self.kind.value}:{self.id or 0}"
+
+    def refuse_own(self, asked_by: str, *, ident: str) -> None:
+        """Two people: who asked does not decide (CASES 80). `ident` is empty where it was asked before such were kept.
+
+        Raises: DomainError `own_request`.
+        """
+        if self.ident == ident or (not ident and self.name == asked_by):
+            raise DomainError("own_request", "You asked for this yourself. Somebody else has to decide.")
 
 
 SYSTEM = Actor(ActorKind.SYSTEM, None, "Pointdesk")

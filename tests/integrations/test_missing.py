@@ -20,7 +20,7 @@ from tests import builders
 from tests.builders import MEERA, bill, deliver
 from tests.client import ApiClient
 from tests.conftest import key_of
-from tests.integrations.test_returns import returned
+from tests.integrations.test_returns import cancelled, returned
 
 INA = Actor(ActorKind.PERSON, 7, "ina@kulfi.example")
 
@@ -61,6 +61,25 @@ def test_a_day_end_settles_a_store_day_and_the_next_one_replaces_it(kulfi: Tenan
     assert (day.bills, day.returns, day.net) == ((3, 2), (1, 1), (Decimal(1700), Decimal(1500)))
     others.post("/day-ends", body | {"bills": 2, "net_amount": "1500.00"})
     assert (DayEnd.objects.count(), unsettled(kulfi, since=today, until=today)) == (1, [])
+
+
+@pytest.mark.case(50)
+def test_what_was_sold_and_cancelled_on_one_day_is_in_no_day_end(kulfi: Tenant, others: ApiClient) -> None:
+    yesterday = timezone.now() - timedelta(days=1)
+    day = yesterday.astimezone(kulfi.zone).date()
+    sold = {"bill_date": yesterday.isoformat()}
+    deliver(kulfi, bill("A1", **sold), bill("A2", **sold), bill("A3", **sold))
+    deliver(kulfi, cancelled("A2", "A2", bill_date=yesterday.isoformat()), cancelled("A3", "A3"))
+    body = {
+        "store_code": "K1",
+        "business_date": day.isoformat(),
+        "bills": 2,
+        "returns": 0,
+        "net_amount": "2000.00",
+        "loyalty_amount": "0",
+    }
+    others.post("/day-ends", body)
+    assert unsettled(kulfi, since=day, until=day) == [], "A3 was cancelled the day after: its own day counts it"
 
 
 def test_a_day_that_has_not_ended_or_a_store_nobody_knows_is_refused(others: ApiClient) -> None:
@@ -206,6 +225,19 @@ def test_a_request_follows_what_arrives_and_closes_itself(kulfi: Tenant) -> None
     assert (request.closed_at is not None, request.closed_by) == (True, "all have arrived")
     with pytest.raises(DomainError, match="closed already"):
         close(kulfi, request.pk, reason="by hand", actor=INA, now=timezone.now())
+
+
+def test_a_bill_without_a_known_number_has_come_when_its_blocked_points_have(kulfi: Tenant) -> None:
+    meera = builders.customer(kulfi, points=100)
+    builders.hold(kulfi, meera, 20, reference="SB-1", at=timezone.now() - timedelta(days=2))
+    request = ask(kulfi, Store.objects.get(code="K1"), found(kulfi), note="", actor=INA)
+    assert [(line.bill_no, line.reference) for line in request.lines.all()] == [("", "SB-1")]
+    deliver(kulfi, bill("A9"))
+    request.refresh_from_db()
+    assert request.closed_at is None
+    deliver(kulfi, builders.paid_with_points("A1", 20, reference="SB-1"))
+    request.refresh_from_db()
+    assert (request.closed_by, request.lines.get().arrived_at is not None) == ("all have arrived", True)
 
 
 def test_the_list_goes_to_the_vendor_as_csv(kulfi: Tenant) -> None:

@@ -693,3 +693,19 @@ def test_a_bill_posts_what_it_earns_beyond_what_was_issued_for_it(kulfi: Tenant,
     assert balance(meera) == (0, max(issued, 12) - 6, 0, 0)
     deliver(kulfi, cancelled("C1", "A1"))
     assert balance(meera) == (0, max(issued - 12, 0), 0, 0)
+
+
+@pytest.mark.case(79)
+def test_points_issued_for_last_years_bill_are_not_this_years(kulfi: Tenant) -> None:
+    Tenant.objects.filter(pk=kulfi.pk).update(bill_period="calendar_year")
+    kulfi.refresh_from_db()
+    meera, now = builders.customer(kulfi), timezone.now()
+    last_year = now - timedelta(days=370)
+    store = Store.objects.get(code="K1")
+    issue_for_bill(
+        kulfi, meera.pk, points=10, bill_no="A1", store=store, reason="it is late", actor=SYSTEM, key="k", now=last_year
+    )
+    deliver(kulfi, bill("A1"))
+    assert balance(meera) == (0, 20, 0, 0), "this year's A1 earns by itself"
+    deliver(kulfi, bill("A1", bill_date=(last_year - timedelta(days=1)).isoformat()))
+    assert balance(meera) == (0, 20, 0, 0), "and last year's was paid already"

@@ -126,6 +126,69 @@ def test_the_bills_of_an_incident_are_chosen_by_its_number(as_alice: Client, kul
     assert "1 delivery" in press(as_alice, "new_replay", states=["applied"], incident=number, **WHY)
 
 
+@pytest.mark.case(53)
+def test_an_incident_ends_with_the_mode_set_and_its_bills_tried(as_alice: Client, as_bob: Client, kulfi: Tenant) -> None:
+    builders.customer(kulfi, points=100)
+    deliver(kulfi, discounted("A1", 10, 5), bill("A2"), discounted("A3", 5, 5))
+    row, store = Incident.objects.get(), Store.objects.get(code="K1")
+    PosChange.objects.create(tenant=kulfi, store=store, at=row.opened_at, what="Till software 4.2", logged_by="ina")
+    text = page(as_alice, "integrations_incident_change", row.pk)
+    for words in ("2 bills, 25 points", "A1", "A3", "Till software 4.2", "Set the mode from a date"):
+        assert words in text
+    assert "Set the mode from a date" not in page(as_bob, "incident", row.pk)
+    assert as_bob.post(reverse("admin:set_mode", args=[row.pk]), WHY).status_code == 403
+    today = Bill.objects.get(bill_no="A1").business_date
+    tomorrow = str(today + timedelta(days=2))
+    assert "has not come yet" in press(as_alice, "set_mode", row.pk, mode="discount", since=tomorrow, **WHY)
+    assert "2 deliveries" in press(as_alice, "set_mode", row.pk, mode="discount", since=str(today), **WHY)
+    again = Replay.objects.get()
+    before = balance(Customer.objects.get())
+    replay.try_it(again, now=timezone.now())
+    press(as_alice, "act_on_replay", again.pk, "run")
+    replay.run(Replay.objects.get(pk=again.pk))
+    assert balance(Customer.objects.get()) == before, "the points were right already; the doubt is gone"
+    deliver(kulfi, discounted("A4", 5))
+    assert [bill.flags for bill in Bill.objects.filter(bill_no__in=["A1", "A3", "A4"], superseded_at=None)] == [["no_hold"]] * 3
+    text = page(as_alice, "incident", row.pk)
+    assert ("None shows it any more" in text, "closed" in text, f"Replay {again.pk}" in text) == (True, True, True)
+    assert "This incident is closed" in press(as_alice, "set_mode", row.pk, mode="discount", since=str(today), **WHY)
+    event = AuditEvent.objects.get(action="set_store_mode")
+    assert (event.before["mode"], event.after["mode"], event.after["incident"]) == ("payment", "discount", row.pk)
+
+
+@pytest.mark.case(53)
+def test_an_incident_is_closed_by_hand_and_opens_again(as_alice: Client, kulfi: Tenant) -> None:
+    builders.customer(kulfi, points=100)
+    deliver(kulfi, discounted("FIRST-1", 10))
+    row = Incident.objects.get()
+    assert "reason of 3" in press(as_alice, "close_incident", row.pk, reason="x")
+    assert "another incident" in press(as_alice, "close_incident", row.pk, reason="a till in training")
+    assert "is closed: " in press(as_alice, "close_incident", row.pk, reason="again")
+    deliver(kulfi, discounted("SECOND-1", 10))
+    first, second = Incident.objects.order_by("pk")
+    assert ("SECOND-1" in page(as_alice, "incident", first.pk), "FIRST-1" in page(as_alice, "incident", second.pk)) == (
+        False,
+        False,
+    )
+
+
+@pytest.mark.case(50)
+def test_a_bill_that_its_pos_has_deleted_is_reversed_at_the_desk(as_alice: Client, as_bob: Client, kulfi: Tenant) -> None:
+    deliver(kulfi, bill("A1"))
+    sale, now = Bill.objects.get(), timezone.now()
+    ErpOrder.objects.create(
+        tenant=kulfi, order_no="SO-1", store=sale.store, bill_no="A1", amount=1, state="voided", at=sale.billed_at, seen_at=now
+    )
+    text = page(as_alice, "missing_bills")
+    assert ("deleted at the POS?" in text, "The ERP has it as SO-1, voided" in text, "Reverse…" in text) == (True, True, True)
+    assert "Reverse…" not in page(as_bob, "missing_bills")
+    assert as_bob.post(reverse("admin:reverse_bill", args=[sale.pk]), WHY).status_code == 403
+    assert "10 points it earned are taken back" in page(as_alice, "reverse_bill", sale.pk)
+    assert "is reversed" in press(as_alice, "reverse_bill", sale.pk, **WHY)
+    assert balance(Customer.objects.get()) == (0, 0, 0, 0)
+    assert "cancelled already" in press(as_alice, "reverse_bill", sale.pk, **WHY)
+
+
 @pytest.mark.case(38)
 def test_a_replay_from_the_count_to_the_report(as_alice: Client, kulfi: Tenant, conflict: Delivery) -> None:
     assert "Choose at least one state" in press(as_alice, "new_replay", **WHY)

@@ -66,6 +66,7 @@ OURS = {
     "admin:issue_points": "customer", "admin:unblock": "hold", "admin:delivery": "delivery", "admin:ask_vendor": "delivery",
     "admin:decide_delivery": "delivery", "admin:claim_bill": "bill", "admin:settle_claim": "billclaim", "admin:replay": "replay",
     "admin:act_on_replay": "replay", "admin:repush_request": "repushrequest", "admin:repush_csv": "repushrequest",
+    "admin:reverse_bill": "bill", "admin:incident": "incident", "admin:set_mode": "incident", "admin:close_incident": "incident",
 }  # fmt: skip
 #: What stands behind the id.
 SUFFIXES = {"admin:decide_delivery": ["retry"], "admin:act_on_replay": ["try"]}

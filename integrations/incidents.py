@@ -1,0 +1,112 @@
+"""The same trouble on many bills of one store: looked at as one, settled as one."""
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from django.db import transaction
+from django.db.models import Q, QuerySet
+
+from integrations import replay
+from integrations.models import Bill, DeliveryState, DiscrepancyKind, Incident, PosChange, Replay, ReplayState
+from loyalty.ledger import checked_reason
+from tenants import audit
+from tenants.actors import Actor
+from tenants.errors import DomainError
+from tenants.models import RedemptionMode, StoreMode, Tenant
+
+#: What was changed at a POS so long before is shown beside the trouble.
+CHANGED_WITHIN = timedelta(days=14)
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """`replay`: the bills that are tried again with the new setting; None where no bill is of its time."""
+
+    incident: Incident
+    replay: Replay | None
+
+
+def bills_of(incident: Incident) -> QuerySet[Bill]:
+    """The bills that still show it, the oldest first. One that was booked anew shows it no more."""
+    rows: QuerySet[Bill] = Bill.objects.filter(
+        tenant=incident.tenant_id, superseded_at=None, pk__in=incident.discrepancies.values("bill")
+    )
+    return rows.select_related("store", "customer").order_by("billed_at", "pk")
+
+
+def changes_around(incident: Incident) -> QuerySet[PosChange]:
+    """What integrators logged of this store's POS, or of all, in the days before, and while it lasted."""
+    at: QuerySet[PosChange] = PosChange.objects.filter(
+        Q(store=incident.store_id) | Q(store=None), tenant=incident.tenant_id, at__gte=incident.opened_at - CHANGED_WITHIN,
+        at__lte=incident.last_at + timedelta(days=1),
+    ).order_by("-at")  # fmt: skip
+    return at
+
+
+def set_mode(
+    tenant: Tenant, incident_id: int, *, mode: RedemptionMode, since: date, reason: str, actor: Actor, now: datetime
+) -> Settled:
+    """The store's points are shown in this way from this day on: the incident ends, its bills are tried again without effect.
+
+    The replay waits for somebody to look at it and run it. Raises: DomainError `incident_unknown`, `incident_closed`,
+    `incident_kind` (of other trouble), `date_window` (a day to come), `reason_length`.
+    """
+    reason = checked_reason(reason)
+    with transaction.atomic():
+        incident = _open(tenant, incident_id)
+        if incident.kind != DiscrepancyKind.MODE_DRIFT:
+            raise DomainError("incident_kind", "This incident is not about how points are shown. Look at its bills instead.")
+        zone = incident.store.timezone_or(tenant)
+        if since > now.astimezone(zone).date():
+            raise DomainError("date_window", f"{since} has not come yet. Give the day since which the bills are different.")
+        before = StoreMode.objects.filter(tenant=tenant, store=incident.store_id, effective_from__lte=since).last()
+        StoreMode.objects.update_or_create(
+            tenant=tenant, store=incident.store, effective_from=since, defaults={"mode": mode.value}
+        )
+        _end(incident, reason=f"{mode.label} since {since:%d %b %Y}: {reason}", actor=actor, now=now)
+        audit.record(
+            tenant, actor=actor, action="set_store_mode", target=incident.store, reason=reason,
+            before={"mode": before.mode if before else "", "effective_from": str(before.effective_from) if before else ""},
+            after={"mode": mode.value, "effective_from": str(since), "incident": incident.pk},
+        )  # fmt: skip
+        return Settled(incident, _try_again(tenant, incident, since=since, actor=actor))
+
+
+def _try_again(tenant: Tenant, incident: Incident, *, since: date, actor: Actor) -> Replay | None:
+    filters = {"incident": incident.pk, "states": [DeliveryState.APPLIED.value], "billed_from": since.isoformat()}
+    try:
+        row = replay.choose(tenant, filters=filters, reason=f"Incident {incident.pk}: {incident.message}"[:500], actor=actor)
+    except DomainError as refusal:
+        if refusal.code == "nothing_chosen":
+            return None
+        raise
+    replay.ask(row, ReplayState.TRYING, actor=actor)
+    return row
+
+
+def close(tenant: Tenant, incident_id: int, *, reason: str, actor: Actor, now: datetime) -> Incident:
+    """End it by hand; the next such bill opens another. Raises: DomainError `incident_unknown`, `incident_closed`, `reason_length`."""
+    reason = checked_reason(reason)
+    with transaction.atomic():
+        incident = _open(tenant, incident_id)
+        _end(incident, reason=reason, actor=actor, now=now)
+        audit.record(
+            tenant, actor=actor, action="close_incident", target=incident, reason=reason, after={"bills": incident.bills}
+        )
+    return incident
+
+
+def _open(tenant: Tenant, incident_id: int) -> Incident:
+    incident: Incident | None = (
+        Incident.objects.select_for_update(of=["self"]).select_related("store").filter(tenant=tenant, pk=incident_id).first()
+    )
+    if incident is None:
+        raise DomainError("incident_unknown", "There is no such incident. Choose it from the list.", incident=incident_id)
+    if incident.closed_at is not None:
+        raise DomainError("incident_closed", f"This incident is closed: {incident.closed_by}. Nothing was changed.")
+    return incident
+
+
+def _end(incident: Incident, *, reason: str, actor: Actor, now: datetime) -> None:
+    incident.closed_at, incident.closed_by = now, f"{actor.name}: {reason}"[:500]
+    incident.save(update_fields=["closed_at", "closed_by"])
