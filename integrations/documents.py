@@ -138,6 +138,8 @@ def _read_batch(text: str) -> tuple[dict[str, Any], list[tuple[bytes, Any]]]:
 
 
 def _decimal(value: Any, info: ValidationInfo) -> Decimal:
+    if type(value) is str and NUMBER.match(value):  # as nearly all of them are
+        return Decimal(value)
     lenient: list[str] | None = (info.context or {}).get("lenient")
     if isinstance(value, bool) or not isinstance(value, (str, int, Decimal)):
         raise ValueError("is not a number")
@@ -217,7 +219,9 @@ class _Part(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _null_is_absent(cls, values: Any) -> Any:
-        return {name: value for name, value in values.items() if value is not None} if isinstance(values, dict) else values
+        if not isinstance(values, dict) or all(value is not None for value in values.values()):
+            return values
+        return {name: value for name, value in values.items() if value is not None}
 
 
 class Person(_Part):
@@ -457,21 +461,23 @@ def _require(value: object, path: str) -> None:
         raise CheckFailed("required_field", f"The field {path} is missing. Send the bill again with it.", path=path)
 
 
+_LINE_AMOUNTS = ("value", "discount", "amount", "tax_amount", "loyalty_discount")
+
+
 def _check_minor_unit(form: Form, digits: int) -> None:
     """Money finer than the currency's minor unit is a mistake of the sender (JPY 0, INR 2, KWD 3 decimals)."""
-    named = [
-        (name, getattr(form, name)) for name in ("net_amount", "gross_amount", "discount_amount", "tax_amount", "payable_amount")
-    ]
-    named += [
-        (f"items.{index}.{name}", getattr(item, name))
-        for index, item in enumerate(form.items)
-        for name in ("value", "discount", "amount", "tax_amount", "loyalty_discount")
-    ]
-    named += [(f"tenders.{index}.amount", tender.amount) for index, tender in enumerate(form.tenders or [])]
     unit = Decimal(1).scaleb(-digits)
-    for path, number in named:
-        if number is not None and number % unit:
-            raise CheckFailed("bad_value", f"{path}: {number} is finer than the currency's {digits} decimals.", path=path)
+    parts: list[tuple[str, Any, tuple[str, ...]]] = [
+        ("", form, ("net_amount", "gross_amount", "discount_amount", "tax_amount", "payable_amount")),
+        *((f"items.{index}.", item, _LINE_AMOUNTS) for index, item in enumerate(form.items)),
+        *((f"tenders.{index}.", tender, ("amount",)) for index, tender in enumerate(form.tenders or [])),
+    ]
+    for where, part, names in parts:
+        for name in names:
+            number = getattr(part, name)
+            if number is not None and number % unit:
+                path = f"{where}{name}"
+                raise CheckFailed("bad_value", f"{path}: {number} is finer than the currency's {digits} decimals.", path=path)
 
 
 def _document(form: Form) -> Document:

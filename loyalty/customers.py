@@ -4,6 +4,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import lru_cache
 
 import phonenumbers
 from django.db import connection, transaction
@@ -58,6 +59,7 @@ class Stub:
     email: str = ""
 
 
+@lru_cache(maxsize=20_000)
 def normalised_mobile(text: str, *, region: str) -> str:
     """E.164 of a number as people spell it: `9840012345`, `098400 12345`, `+91 98400-12345` (CASES 42).
 
