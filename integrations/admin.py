@@ -129,9 +129,10 @@ class BillAdmin(ReadOnlyAdmin):
             (reverse("admin:delivery", args=[pk]), f"delivery {receipt} ({state})")
             for pk, receipt, state in row.deliveries.order_by("id").values_list("pk", "receipt", "state")
         ]
-        if row.customer_id is None and row.bill_type == "SALE" and row.superseded_at is None:
+        stands = row.superseded_at is None and row.cancelled_by_id is None
+        if stands and row.customer_id is None and row.bill_type == "SALE":
             links.append((reverse("admin:claim_bill", args=[row.pk]), "a customer claims it"))
-        if row.bill_class == BillClass.SALE and row.superseded_at is None and row.cancelled_by_id is None:
+        if stands and row.bill_class == BillClass.SALE:
             links.append((reverse("admin:reverse_bill", args=[row.pk]), "its POS has deleted it: reverse"))
         return format_html_join(" · ", '<a class="pd-link" href="{}">{}</a>', links)
 

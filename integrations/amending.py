@@ -7,7 +7,7 @@ row stays, superseded, and the bills about it are booked anew after it, those th
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import ROUND_CEILING, Decimal
 from fractions import Fraction
@@ -18,7 +18,7 @@ from django.db.models import Q
 
 from integrations import visits
 from integrations.documents import CheckFailed, Line, Original
-from integrations.models import Bill, BillClaim, BillClass, BillIssue, Delivery, DeliveryState, ReturnedPart
+from integrations.models import Bill, BillClaim, BillClass, BillIssue, Delivery, DeliveryState, ReturnedPart, Source
 from integrations.posting import Case, Desk, HoldRow, Plan, Shop, Taken, WaitingForParent, natural_period
 from integrations.returns import WHOLE, Part, Sold, SoldLine, target, target_by_lines, understand
 from integrations.visits import Visit
@@ -30,6 +30,7 @@ from loyalty.ledger import Book, Operation, content_hash
 from loyalty.models import Balance, Bonus, Entry
 from loyalty.programmes import campaign_of
 from loyalty.state import Kind
+from tenants import crash
 from tenants.errors import DomainError
 from tenants.models import BillScope, RedemptionMode, Store, Tenant
 
@@ -57,7 +58,7 @@ class Tools:
     holds_of: Callable[[Sequence[Case]], list[HoldRow]]
     write: Callable[[Sequence[Case]], None]
     delivery_of: Callable[[Bill], Taken | None]
-    again: Callable[[Taken, Bill], None]
+    again: Callable[[Taken, Bill], int]
 
 
 class Amendment:
@@ -86,6 +87,7 @@ class Amendment:
                 self._post(legs, owners)
             self._mark(legs)
             self.tools.write([self.case])
+            crash.point("amend_before_following")
             self._again()
             if self.children and not self.tenant.negative_allowed and self._owed(owners) > owed:
                 raise DomainError(
@@ -331,7 +333,7 @@ class Amendment:
             self._leave_what_is_nothing(of_bill)
             campaigns = CampaignBook(self.tenant, days=(case.business_date, case.business_date))
             asked = [case.customer_id] if case.sells and case.customer_id else []
-            desk = Desk(self.shop, book, hold_rows, asked, campaigns, without_bills=[self.old.pk] if self.old else [])
+            desk = Desk(self.shop, book, hold_rows, asked, campaigns, without_bills=case.replaces)
             self._undo_for_others(book, undone, of_bill, seen)
 
             def begin(account: Account, plan: Plan) -> None:
@@ -557,6 +559,7 @@ class Amendment:
 
     def _again(self) -> None:
         """Book the bills about this one anew, oldest first; each on its own, so that one that no longer fits stops nobody."""
+        now = {self.old.pk: self.case.bill_id} if self.old else {}
         for child in reversed(self.children):
             delivery = self.tools.delivery_of(child)
             if delivery is None:
@@ -564,7 +567,26 @@ class Amendment:
                     "nothing_to_book_from",
                     f"{child.bill_no} follows this bill and has no delivery to be booked anew from. Cancel it first, then retry.",
                 )
-            self.tools.again(delivery, child)
+            if self._is_presumed(child, delivery):
+                continue
+            now[child.pk] = self.tools.again(self._about(now, child, delivery), child)
+
+    def _about(self, now: dict[int, int], child: Bill, delivery: Taken) -> Taken:
+        """A person had said which row it is about: that one has another id now, and perhaps another place."""
+        row = now.get(child.parent_id or 0)
+        if not row or "original" not in delivery.decided:
+            return delivery
+        decided = {**delivery.decided, "original": row}
+        Delivery.objects.filter(tenant=self.tenant, pk=delivery.id).update(decided=decided)
+        return replace(delivery, decided=decided)
+
+    def _is_presumed(self, child: Bill, delivery: Taken) -> bool:
+        """Whether the desk had written this cancellation, since the POS seemed to have no such bill: the POS has sent it anew, so it has."""
+        if child.bill_class != BillClass.CANCEL or self.case.decided.get("anew"):
+            return False
+        told = f"The POS has sent bill {self.case.document.bill_no} once more; it stands again."
+        rows = Delivery.objects.filter(tenant=self.tenant, pk=delivery.id, source=Source.DESK)
+        return bool(rows.update(state=DeliveryState.REVERSED, message=told))
 
 
 def operations_of(tenant_id: int, bill_ids: Collection[int]) -> dict[int, list[int]]:

@@ -14,7 +14,7 @@ from django.db import connection
 from integrations import wondersoft
 from integrations.amending import Amendment, Tools, operations_of, reverse_deliveries
 from integrations.documents import UNWRITABLE, CheckFailed, Document, check_sums, read_json
-from integrations.models import Bill, BillClass, BillIssue, BillLine, Delivery, DeliveryState, DiscrepancyKind
+from integrations.models import Bill, BillClass, BillIssue, BillLine, Delivery, DeliveryState, Discrepancy, DiscrepancyKind
 from integrations.posting import Case, Desk, HoldRow, NaturalKey, Outcome, Plan, Shop, Taken, WaitingForParent, natural_period
 from loyalty import customers, ledger
 from loyalty.account import Account
@@ -134,6 +134,11 @@ class Batch:
         self._again: dict[int, Outcome] = {}
         #: Booked in this batch; what became of their deliveries is not written yet.
         self._booked: dict[int, Taken] = {}
+
+    @property
+    def followed(self) -> set[int]:
+        """Deliveries that were undone with the bill they are about; what became of them since is all there is of them."""
+        return set(self._again)
 
     def run(self, taken: Sequence[Taken]) -> list[Outcome]:
         outcomes = [Outcome(delivery.id) for delivery in taken]
@@ -435,16 +440,17 @@ class Batch:
         row = Delivery.objects.filter(tenant=self.tenant, bill=bill, state=DeliveryState.APPLIED).first()
         return Taken(row.pk, bytes(row.body), row.decided, bill.pk) if row else None
 
-    def _book_again(self, taken: Taken, before: Bill) -> None:
-        """A bill about a corrected one, after the correction; `before`: the row that it was."""
+    def _book_again(self, taken: Taken, before: Bill) -> int:
+        """A bill about a corrected one, after the correction; `before`: the row that it was. -> the row that it is now, or 0."""
         outcome = self._again[taken.id] = Outcome(taken.id)
         case = self._read(taken, outcome)
         if case is None:
-            return
+            return 0
         with connection.cursor() as cursor:
             (case.bill_id,) = take_ids(cursor, "integrations_bill_id_seq", 1)
         case.replaces, case.redeemed_before = frozenset({before.pk}), before.redeemed_points > 0
         self._amend(case)
+        return case.bill_id if outcome.state is DeliveryState.APPLIED else 0
 
     def _find_holds(self, cases: Sequence[Case]) -> list[HoldRow]:
         references = [case.document.spend.reference for case in cases if case.document.spend and case.document.spend.reference]
@@ -508,7 +514,7 @@ class Batch:
             if flagged:
                 cursor.execute(SET_FLAGS, [*columns_of(flagged), tenant_id])
             incidents: dict[tuple[str, int | None], int] = {}
-            if drifts := [_incident_row(cases, self.now) for cases in self.shop.drifts.values()]:
+            if drifts := [_incident_row(cases, self._told_before(cases), self.now) for cases in self.shop.drifts.values()]:
                 cursor.execute(RAISE_INCIDENTS, [tenant_id, *columns_of(drifts)])
                 incidents = {(kind, store_id): incident_id for kind, store_id, incident_id in cursor.fetchall()}
             told = [(*row, incidents.get((row[1], row[2]))) for row in self.shop.discrepancies]
@@ -516,6 +522,16 @@ class Batch:
             keep(self.tenant, self.shop.evaluated)
         self._booked |= {case.bill_id: case.taken for case in booked}
         self.shop.written()
+
+    def _told_before(self, cases: Sequence[Case]) -> set[int]:
+        """Rows of these bills that the open incident of their store has counted: a bill booked anew is one bill."""
+        before = {pk for case in cases for pk in case.replaces}
+        if not before:
+            return set()
+        rows = Discrepancy.objects.filter(
+            tenant=self.tenant, bill__in=before, kind=DiscrepancyKind.MODE_DRIFT, incident__closed_at=None, incident__isnull=False
+        )
+        return set(rows.values_list("bill_id", flat=True))
 
 
 def _undoing(book: Book, operations: Sequence[int]) -> Callable[[Account, Plan], None] | None:
@@ -590,11 +606,13 @@ def _bill_row(tenant_id: int, case: Case) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def _incident_row(cases: list[Case], now: datetime) -> tuple[Any, ...]:
+def _incident_row(cases: list[Case], told: Collection[int], now: datetime) -> tuple[Any, ...]:
+    """`told`: rows that the open incident has counted already."""
     first = cases[0]
+    fresh = [case for case in cases if not case.replaces & set(told)]
     kind = DiscrepancyKind.MODE_DRIFT
     message = f"{first.store} shows points in another way than its setting, first on bill {first.document.bill_no}."
-    return (kind.value, first.store.pk, first.bill_id, len(cases), sum(case.points for case in cases), message[:500], now)
+    return (kind.value, first.store.pk, first.bill_id, len(fresh), sum(case.points for case in fresh), message[:500], now)
 
 
 def _text(value: object) -> str:

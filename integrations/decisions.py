@@ -157,10 +157,10 @@ def ask_claim(tenant: Tenant, bill_id: int, mobile: str, *, reason: str, actor: 
 
 def _claimable(tenant: Tenant, bill_id: int, *, now: datetime) -> Bill:
     bill: Bill | None = Bill.objects.select_for_update(of=["self"]).filter(
-        tenant=tenant, pk=bill_id, superseded_at=None, bill_type="SALE"
+        tenant=tenant, pk=bill_id, superseded_at=None, cancelled_by=None, bill_type="SALE"
     ).first()  # fmt: skip
     if bill is None:
-        raise DomainError("bill_unknown", "There is no such booked sale. Look it up by its number.")
+        raise DomainError("bill_unknown", "There is no such sale that stands. Look it up by its number.")
     if bill.customer_id is not None:
         raise DomainError("claim_owned", f"Bill {bill.bill_no} belongs to a customer already. Nothing was changed.")
     if bill.billed_at < now - timedelta(days=tenant.claim_days):

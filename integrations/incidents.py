@@ -14,6 +14,8 @@ from tenants.actors import Actor
 from tenants.errors import DomainError
 from tenants.models import RedemptionMode, StoreMode, Tenant
 
+#: Before any bill.
+FIRST_DAY = date(2000, 1, 1)
 #: What was changed at a POS so long before is shown beside the trouble.
 CHANGED_WITHIN = timedelta(days=14)
 
@@ -46,10 +48,11 @@ def changes_around(incident: Incident) -> QuerySet[PosChange]:
 def set_mode(
     tenant: Tenant, incident_id: int, *, mode: RedemptionMode, since: date, reason: str, actor: Actor, now: datetime
 ) -> Settled:
-    """The store's points are shown in this way from this day on: the incident ends, its bills are tried again without effect.
+    """The store's points are shown in this way from this day until today, whatever was set in between.
 
-    The replay waits for somebody to look at it and run it. Raises: DomainError `incident_unknown`, `incident_closed`,
-    `incident_kind` (of other trouble), `date_window` (a day to come), `reason_length`.
+    The incident ends, and its bills are tried again without effect: that replay waits for somebody to look at it and run it.
+
+    Raises: DomainError `incident_unknown`, `incident_closed`, `incident_kind` (of other trouble), `date_window`, `reason_length`.
     """
     reason = checked_reason(reason)
     with transaction.atomic():
@@ -57,17 +60,24 @@ def set_mode(
         if incident.kind != DiscrepancyKind.MODE_DRIFT:
             raise DomainError("incident_kind", "This incident is not about how points are shown. Look at its bills instead.")
         zone = incident.store.timezone_or(tenant)
-        if since > now.astimezone(zone).date():
-            raise DomainError("date_window", f"{since} has not come yet. Give the day since which the bills are different.")
-        before = StoreMode.objects.filter(tenant=tenant, store=incident.store_id, effective_from__lte=since).last()
+        if not FIRST_DAY <= since <= now.astimezone(zone).date():
+            raise DomainError(
+                "date_window", f"{since} has not come yet, or is long ago. Give the day since which the bills are different."
+            )
+        today = now.astimezone(zone).date()
+        rows = StoreMode.objects.filter(tenant=tenant, store=incident.store_id)
+        before = rows.filter(effective_from__lte=since).last()
+        later = rows.filter(effective_from__gt=since, effective_from__lte=today)  # they would take it back before today
+        replaced = [f"{row.mode} since {row.effective_from}" for row in later]
+        later.delete()
         StoreMode.objects.update_or_create(
             tenant=tenant, store=incident.store, effective_from=since, defaults={"mode": mode.value}
         )
         _end(incident, reason=f"{mode.label} since {since:%d %b %Y}: {reason}", actor=actor, now=now)
         audit.record(
             tenant, actor=actor, action="set_store_mode", target=incident.store, reason=reason,
-            before={"mode": before.mode if before else "", "effective_from": str(before.effective_from) if before else ""},
-            after={"mode": mode.value, "effective_from": str(since), "incident": incident.pk},
+            before={"mode": before.mode if before else "", "since": str(before.effective_from) if before else "", "replaced": replaced},
+            after={"mode": mode.value, "since": str(since), "incident": incident.pk},
         )  # fmt: skip
         return Settled(incident, _try_again(tenant, incident, since=since, actor=actor))
 

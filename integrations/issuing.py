@@ -5,8 +5,9 @@ from datetime import datetime
 from django.db import transaction
 
 from integrations.models import Bill, BillClass, BillIssue
+from integrations.posting import may_be_issued_for
 from loyalty import operations
-from loyalty.operations import Posted, today_at
+from loyalty.operations import Posted
 from tenants.actors import Actor
 from tenants.errors import DomainError
 from tenants.models import Store, Tenant
@@ -27,10 +28,10 @@ def issue_for_bill(
     """Raises: DomainError `bill_already_booked`, and as `operations.issue`."""
 
     def not_booked() -> None:
-        oldest = today_at(tenant, store, now).replace(day=1).replace(year=now.year - 1)
-        booked = Bill.objects.filter(
-            tenant=tenant, store=store, bill_no=bill_no, bill_class=BillClass.SALE, superseded_at=None, business_date__gte=oldest
-        ).first()  # fmt: skip
+        rows = Bill.objects.filter(
+            tenant=tenant, store=store, bill_no=bill_no, bill_class=BillClass.SALE, superseded_at=None, cancelled_by=None
+        )
+        booked = next((row for row in rows[:20] if may_be_issued_for(store, row.billed_at, at=now, tenant=tenant)), None)
         if booked is not None:
             raise DomainError(
                 "bill_already_booked",

@@ -106,7 +106,7 @@ ARRIVED = """
 #: A bill without a known number has come when its blocked points have found one.
 COMPLETED = """
     UPDATE integrations_repushline l SET arrived_at = %s
-    WHERE l.tenant_id = %s AND l.arrived_at IS NULL AND l.bill_no = '' AND l.reference <> '' AND l.store_id = ANY(%s) AND EXISTS (
+    WHERE l.tenant_id = %s AND l.arrived_at IS NULL AND l.bill_no = '' AND l.reference <> '' AND EXISTS (
         SELECT FROM loyalty_hold h WHERE h.tenant_id = l.tenant_id AND h.reference = l.reference AND coalesce(h.bill_id, h.late_bill_id) > 0)
     RETURNING l.request_id
 """
@@ -272,7 +272,7 @@ def arrived(tenant: Tenant, landed: Sequence[tuple[int, str]], *, now: datetime)
     with connection.cursor() as cursor:
         cursor.execute(ARRIVED, [now, *columns_of(list(landed)), tenant.pk])
         requests = {row[0] for row in cursor.fetchall()}
-        cursor.execute(COMPLETED, [now, tenant.pk, sorted({store_id for store_id, _ in landed})])
+        cursor.execute(COMPLETED, [now, tenant.pk])
         requests |= {row[0] for row in cursor.fetchall()}
         if requests:
             cursor.execute(CLOSE, [now, tenant.pk, sorted(requests)])

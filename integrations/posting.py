@@ -33,6 +33,7 @@ type NaturalKey = tuple[int, str, str, str, str]
 
 #: An agent gives points for a bill that the customer holds in the hand: it is of the year before, but for a clock that is wrong.
 ISSUED_WITHIN = timedelta(days=366)
+FRESH = timedelta(days=45)
 CLOCKS_DIFFER = timedelta(days=1)
 
 
@@ -231,11 +232,20 @@ class HoldRow:
     at: datetime
 
 
-def _issued_for(row: BillIssue, case: Case) -> bool:
+def may_be_issued_for(store: Store, billed_at: datetime, *, at: datetime, tenant: Tenant) -> bool:
+    """Whether points issued at this time for a number can mean this bill: one of the weeks before, or of the same year of numbers."""
+    if not at - ISSUED_WITHIN <= billed_at <= at + CLOCKS_DIFFER:
+        return False
+    zone = store.timezone_or(tenant)
+    years = [natural_period(moment.astimezone(zone).date(), rule=tenant.bill_period) for moment in (billed_at, at)]
+    return billed_at >= at - FRESH or years[0] == years[1]
+
+
+def _issued_for(row: BillIssue, case: Case, tenant: Tenant) -> bool:
     """Numbers begin again each year: points issued for last year's bill are not this year's."""
     if row.bill_id is not None:
         return row.bill_id in case.replaces
-    return row.issued_at - ISSUED_WITHIN <= case.billed_at <= row.issued_at + CLOCKS_DIFFER
+    return may_be_issued_for(case.store, case.billed_at, at=row.issued_at, tenant=tenant)
 
 
 class Desk:
@@ -347,7 +357,9 @@ class Desk:
 
     def _beyond_what_was_issued(self, case: Case, result: Earned) -> int:
         """An agent gave points for this bill before it came: only what it earns beyond them is posted; a surplus stays (CASES 79)."""
-        rows = [row for row in self.issued.get((case.store.pk, case.document.bill_no), []) if _issued_for(row, case)]
+        rows = [
+            row for row in self.issued.get((case.store.pk, case.document.bill_no), []) if _issued_for(row, case, self.shop.tenant)
+        ]
         if not rows:
             return result.points
         case.issues = [row.pk for row in rows]

@@ -23,7 +23,7 @@ from integrations.booking import Batch
 from integrations.models import DeliveryState, Replay, ReplayState
 from integrations.posting import Outcome, Shop, Taken
 from loyalty.ledger import checked_reason, retried
-from tenants import audit, stores
+from tenants import audit, crash, stores
 from tenants.actors import Actor, ActorKind
 from tenants.errors import DomainError
 from tenants.models import Tenant
@@ -252,6 +252,8 @@ def _run_chunk(replay: Replay, rows: "Sequence[_Row]", *, now: datetime) -> None
         locked: Replay = Replay.objects.select_for_update().get(pk=replay.pk)
         if locked.state == ReplayState.RUNNING:  # else it was cancelled a moment ago
             _write(cursor, locked, _book(replay, rows, now=now, cursor=cursor))
+            crash.point("replay_before_commit")
+    crash.point("replay_after_commit")
 
 
 def _give_up(replay: Replay, row: "_Row", problem: Exception) -> None:
@@ -408,8 +410,11 @@ def _book(replay: Replay, rows: Sequence[_Row], *, now: datetime, cursor: Any) -
             taken.append(Taken(delivery_id, bytes(body), inbox.decided(decided) | _meanwhile(state), bill_id))
     # Bills in the order in which they came, whatever the order of the chunk's customers.
     reason = f"Replay {replay.pk}: {replay.reason}"[:500]
-    outcomes = Batch(Shop(tenant, now=now, actor=_actor(replay), reason=reason)).run(taken)
+    batch = Batch(Shop(tenant, now=now, actor=_actor(replay), reason=reason))
+    outcomes = batch.run(taken)
     asked = {each.id for each in taken}
+    for delivery_id in batch.followed:  # undone already: nothing of it stands
+        before[delivery_id] = ""
     settled = [each for each in outcomes if not _stands(each, before.get(each.id, ""))]
     inbox.settle(cursor, tenant, [each for each in settled if each.state is not DeliveryState.RECEIVED], now=now)
     return done + [_result(each, before[each.id]) for each in outcomes if each.id in asked]

@@ -34,9 +34,10 @@ VOIDED = """
 #: amount, one whose number lies outside of the day's, or one that the ERP does not know although it knows the day.
 SURPLUS = """
     WITH ours AS (
-        SELECT id, store_id, bill_no, business_date, net_amount, customer_id FROM integrations_bill
-        WHERE tenant_id = %(tenant)s AND business_date BETWEEN %(since)s AND %(until)s AND bill_class = 'sale' AND superseded_at IS NULL
-          AND cancelled_by_id IS NULL
+        SELECT b.id, b.store_id, b.bill_no, b.business_date, b.net_amount, b.customer_id, b.cancelled_by_id IS NULL AS stands
+        FROM integrations_bill b LEFT JOIN integrations_bill c ON c.tenant_id = b.tenant_id AND c.id = b.cancelled_by_id
+        WHERE b.tenant_id = %(tenant)s AND b.business_date BETWEEN %(since)s AND %(until)s AND b.bill_class = 'sale'
+          AND b.superseded_at IS NULL AND c.business_date IS DISTINCT FROM b.business_date
     ), days AS (
         SELECT e.store_id, e.business_date, e.first_bill_no, e.last_bill_no, count(o.id) - e.bills AS more,
                sum(o.net_amount) - e.net_amount AS net
@@ -58,7 +59,7 @@ SURPLUS = """
         LEFT JOIN known k ON k.store_id = d.store_id AND k.business_date = d.business_date
     )
     SELECT id, store_id, bill_no, business_date, net_amount, customer_id, more, by_amount, by_number, by_erp FROM judged
-    WHERE by_amount OR by_number OR by_erp ORDER BY store_id, business_date, id LIMIT %(limit)s
+    WHERE stands AND (by_amount OR by_number OR by_erp) ORDER BY store_id, business_date, id LIMIT %(limit)s
 """
 
 
@@ -104,7 +105,8 @@ def _void(row: tuple[Any, ...], why: str) -> Void:
 def reverse(tenant: Tenant, bill_id: int, *, reason: str, actor: Actor, now: datetime) -> Delivery:
     """Cancel a booked sale that its POS has deleted, by a cancellation written at the desk: reversed by link, nothing is deleted.
 
-    Should the POS send its own cancellation later, that one is a conflict or an `over_return`, and never booked a second time.
+    Should the POS send its own cancellation later, that one is an `over_return` and takes nothing a second time. Should it send the
+    bill with other content, as a higher version or accepted by a person, then it has the bill after all, and that one stands.
 
     Raises: DomainError `bill_unknown`, `bill_cancelled`, `reversal_refused` (with what stands in the way), `reason_length`.
     """
@@ -112,9 +114,10 @@ def reverse(tenant: Tenant, bill_id: int, *, reason: str, actor: Actor, now: dat
     with scope(tenant=tenant), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(inbox.WAIT_FOR_TENANT, [tenant.pk % 2**31])
         bill = _standing(tenant, bill_id)
+        number = f"{bill.bill_no[:90]}/desk-{bill.pk}"  # no POS has such a number
         body = json.dumps(
             {
-                "bill_type": "CANCEL", "bill_no": bill.bill_no, "bill_date": bill.billed_at.isoformat(), "store_code": bill.store.code,
+                "bill_type": "CANCEL", "bill_no": number, "bill_date": bill.billed_at.isoformat(), "store_code": bill.store.code,
                 **({"till_code": bill.till_code} if bill.till_code else {}), "original": {"bill_no": bill.bill_no},
                 "written_at_the_desk": {"of_bill": bill.pk, "reason": reason},
             }

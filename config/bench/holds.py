@@ -1,20 +1,14 @@
 """`hold_api`: POST /holds to a real web process, one client. The limit runs the same statements on one connection."""
 
-import http.client
 import itertools
 import json
-import os
-import socket
-import subprocess
-import sys
-import time
 from datetime import timedelta
 from decimal import Decimal
 
 from django.db import connection, transaction
 from django.utils import timezone
 
-from config.engines.house import ROOT
+from config.bench.web import Web
 from loyalty import customers
 from loyalty.customers import Stub
 from loyalty.ledger import (
@@ -57,29 +51,8 @@ class HoldApi:
             self._lots[customer_id] = posted.operation
         key = staff.create_api_key(tenant, scopes=["pos"], actor=SYSTEM).key
         self._headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self._port = probe.getsockname()[1]
-        self._web = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", "config.wsgi:application", "-k", "gthread", "--threads", "4", "-b", f"127.0.0.1:{self._port}",
-             "--keep-alive", "60", "--no-control-socket"],
-            cwd=ROOT, env=os.environ | {"POINTDESK_PROCESS": "web", "DATABASE_URL": database_url},
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-        self._client = self._connect()
-
-    def _connect(self) -> http.client.HTTPConnection:
-        deadline = time.monotonic() + 60
-        while True:
-            client = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
-            try:
-                client.request("GET", "/ready")
-                client.getresponse().read()
-                return client
-            except OSError:
-                if time.monotonic() > deadline or self._web.poll() is not None:
-                    raise
-                time.sleep(0.1)
+        self._web = Web(database_url)
+        self._client = self._web.connect()
 
     def prepare(self, *, round_number: int) -> None:
         """Nothing: every hold brings its own reference."""
@@ -138,5 +111,4 @@ class HoldApi:
 
     def close(self) -> None:
         self._client.close()
-        self._web.terminate()
-        self._web.wait(20)
+        self._web.close()

@@ -128,6 +128,38 @@ def test_a_killed_engine_or_process_is_named_and_comes_back(up: Up) -> None:
     assert (done.returncode, json.loads(done.stdout)["ok"]) == (0, True)
 
 
+@pytest.mark.case(22, 24, 31, 48)
+def test_a_day_of_bills_survives_whatever_is_killed_under_it(up: Up) -> None:
+    """PostgreSQL stopped at once, Redis frozen and then emptied, the worker killed: the tills' book is the server's (faults 7, 10-12)."""
+    up.ready()
+    assert up.manage("create_tenant", "played", "--json").returncode == 0
+    assert up.manage("create_store", "played", "P1", "--json").returncode == 0
+    key = json.loads(up.manage("create_api_key", "played", "--scope", "pos", "--scope", "read", "--json").stdout)["key"]
+    tills = subprocess.Popen(
+        [sys.executable, "manage.py", "pos_simulator", key, "--url", f"http://127.0.0.1:{up.port}", "--store", "P1", "--bills", "500",
+         "--customers", "30", "--clients", "2", "--faults", "all", "--seed", "up", "--json"],
+        cwd=ROOT, env=up.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    time.sleep(3)
+    before = up.pid("postgresql")
+    os.kill(before, signal.SIGQUIT)
+    assert until(lambda: up.pid("postgresql") != before and up.answers()), up.log.read_text()
+    os.kill(up.pid("worker"), signal.SIGKILL)
+    valkey = up.pid("valkey")
+    os.kill(valkey, signal.SIGSTOP)
+    time.sleep(3)
+    os.kill(valkey, signal.SIGCONT)
+    os.kill(valkey, signal.SIGKILL)  # what it knew of the queue is gone
+    told, said = tills.communicate(timeout=240)
+    assert tills.returncode == 0, (told, said)
+    book = json.loads(told)
+    assert (book["differ"], set(book["answers"]) - {"none", "200", "201", "202", "404", "409", "503"}) == ([], set())
+    assert {"applied", "conflict", "quarantined"} <= set(book["found"])
+    assert book["tried_again"] > 0, "it was played too quickly to notice anything"
+    done = up.manage("audit_ledger", "--json")
+    assert (done.returncode, json.loads(done.stdout)["ok"]) == (0, True)
+
+
 def test_after_the_supervisor_was_killed_the_next_start_finds_all_well(up: Up) -> None:
     family = up.ready().family()
     made = up.manage("create_tenant", "kept", "--json")

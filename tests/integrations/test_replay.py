@@ -9,7 +9,8 @@ from django.utils import timezone
 from django_scopes import scope
 
 from integrations import inbox, replay
-from integrations.models import Bill, Delivery, Replay, ReplayState, Source
+from integrations.decisions import Decision, decide
+from integrations.models import Bill, Delivery, Incident, Replay, ReplayState, Source
 from integrations.replay import choose, run, try_it
 from integrations.tasks import continue_replays, work_on_replay
 from loyalty.models import Balance, Customer, Entry, Hold, ProgrammeVersion
@@ -18,6 +19,7 @@ from tenants.errors import DomainError
 from tenants.models import AuditEvent, ScheduledRun, Store, StoreAlias, Tenant
 from tests import builders
 from tests.builders import MEERA, balance, bill, deliver, discounted, paid_with_points, raw
+from tests.integrations.test_returns import returned
 
 INA = Actor(ActorKind.PERSON, 7, "ina@kulfi.example")
 
@@ -276,3 +278,45 @@ def test_a_replay_that_cannot_go_on_stops_no_other(kulfi: Tenant, monkeypatch: p
     assert fine.state == "tried"
     told = ScheduledRun.objects.get(job="continue_replays")
     assert (told.done, told.failed, "98400" in str(vars(told))) == (1, 1, False)
+
+
+@pytest.mark.case(26, 37, 38)
+def test_a_return_that_no_longer_fits_its_replayed_sale_says_so(kulfi: Tenant) -> None:
+    """It was undone with its sale: it stands no more, and is never reported as if it did."""
+    alias = StoreAlias.objects.create(tenant=kulfi, code="IB05", store=Store.objects.get(code="K1"))
+    deliver(kulfi, bill("A1"), returned("R1", "A1", "400.00", store="IB05"))
+    assert balance(meera_of(kulfi)) == (0, 6, 0, 0)
+    alias.delete()
+    row = chosen(kulfi, all=True)
+    assert try_it(row, now=timezone.now()).effect["refused"][0]["check"] == "store_unknown"
+    assert run(row).counts == {"applied": 1, "quarantined": 1}
+    stuck = Delivery.objects.get(bill_no="R1")
+    assert (stuck.state, stuck.check_name, balance(meera_of(kulfi))) == ("quarantined", "store_unknown", (0, 10, 0, 0))
+    StoreAlias.objects.create(tenant=kulfi, code="IB05", store=Store.objects.get(code="K1"))
+    assert replayed(kulfi, states=["quarantined"]).counts == {"applied": 1}
+    assert balance(meera_of(kulfi)) == (0, 6, 0, 0)
+
+
+@pytest.mark.case(32, 38)
+def test_a_return_that_a_person_has_linked_follows_its_sale_to_another_place(kulfi: Tenant) -> None:
+    alias = StoreAlias.objects.create(tenant=kulfi, code="IB05", store=Store.objects.get(code="K1"))
+    deliver(kulfi, bill("A1", store="IB05"))
+    (stuck,) = deliver(kulfi, returned("R1", "", "400.00", mobile=MEERA, original=None))
+    decide(kulfi, stuck.pk, Decision.LINK, reason="it is A1", actor=SYSTEM, now=timezone.now(), original=Bill.objects.get().pk)
+    inbox.drain(kulfi, now=timezone.now())
+    for code in ("K2", "K1"):
+        StoreAlias.objects.filter(pk=alias.pk).update(store=Store.objects.get(code=code))
+        assert replayed(kulfi, all=True).counts == {"applied": 2}
+        assert balance(meera_of(kulfi)) == (0, 6, 0, 0)
+    assert replayed(kulfi, ids=[stuck.pk]).counts == {"applied": 1}
+
+
+@pytest.mark.case(53)
+def test_a_bill_that_is_booked_anew_is_one_bill_of_its_incident(kulfi: Tenant) -> None:
+    builders.customer(kulfi, points=100)
+    deliver(kulfi, discounted("A1", 10))
+    for _ in range(2):
+        replayed(kulfi, all=True)
+    deliver(kulfi, discounted("A2", 5))
+    incident = Incident.objects.get()
+    assert (incident.bills, incident.points) == (2, 15)

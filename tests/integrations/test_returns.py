@@ -695,6 +695,24 @@ def test_a_bill_posts_what_it_earns_beyond_what_was_issued_for_it(kulfi: Tenant,
     assert balance(meera) == (0, max(issued - 12, 0), 0, 0)
 
 
+@pytest.mark.case(37, 79)
+def test_points_issued_for_an_exchange_count_once_when_its_sale_is_corrected(kulfi: Tenant) -> None:
+    meera, store = builders.customer(kulfi), Store.objects.get(code="K1")
+    document = bill("A1")
+    deliver(kulfi, document)
+    issue_for_bill(
+        kulfi, meera.pk, points=15, bill_no="X1", store=store, reason="it is late", actor=SYSTEM, key="k", now=timezone.now()
+    )
+    back = {"line_no": 1, "line_type": "RETURN", "item_code": "A1", "amount": "1000.00", "original": {"bill_no": "A1"}}
+    new = {"line_no": 2, "line_type": "SALE", "item_code": "B1", "amount": "1500.00"}
+    deliver(kulfi, bill("X1", bill_type="EXCHANGE", net="500.00", items=[back, new]))
+    assert balance(meera) == (0, 15, 0, 0)
+    deliver(kulfi, document | {"version": 2, "gross_amount": "1000.00"})
+    assert balance(meera) == (0, 15, 0, 0)
+    deliver(kulfi, cancelled("C1", "X1"))
+    assert balance(meera) == (0, 10, 0, 0), "A1 stands again, what was issued for X1 is gone with it"
+
+
 @pytest.mark.case(79)
 def test_points_issued_for_last_years_bill_are_not_this_years(kulfi: Tenant) -> None:
     Tenant.objects.filter(pk=kulfi.pk).update(bill_period="calendar_year")

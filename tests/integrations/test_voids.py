@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from integrations import voids
-from integrations.models import Bill, Delivery, ErpOrder
+from integrations import inbox, replay, voids
+from integrations.decisions import Decision, ask_claim, decide
+from integrations.models import Bill, Delivery, ErpOrder, Replay
 from integrations.witnesses import DayTotals, settle_day
 from loyalty.models import Customer, Entry
-from tenants.actors import Actor, ActorKind
+from tenants.actors import SYSTEM, Actor, ActorKind
 from tenants.errors import DomainError
-from tenants.models import AuditEvent, Store, Tenant
+from tenants.models import AuditEvent, Store, StoreAlias, Tenant
 from tests import builders
 from tests.builders import MEERA, balance, bill, deliver
 from tests.integrations.test_returns import cancelled, returned
@@ -37,6 +38,14 @@ def order(tenant: Tenant, number: str, *, state: str = "confirmed") -> None:
         tenant=tenant, order_no=f"SO-{number}", store=Store.objects.get(code="K1"), bill_no=number, amount=1, state=state,
         at=now - YESTERDAY, seen_at=now,
     )  # fmt: skip
+
+
+def choose(tenant: Tenant, **chosen: Any) -> Replay:
+    return replay.choose(tenant, reason="once more", actor=SYSTEM, per_second=0, **chosen)
+
+
+def run(row: Replay) -> Replay:
+    return replay.run(replay.try_it(row, now=timezone.now()))
 
 
 def proposed(tenant: Tenant) -> dict[str, str]:
@@ -87,10 +96,77 @@ def test_the_poss_own_cancellation_afterwards_takes_nothing_twice(kulfi: Tenant)
     meera, sale = Customer.objects.get(mobile=MEERA), Bill.objects.get(bill_no="A1")
     voids.reverse(kulfi, sale.pk, reason="deleted", actor=INA, now=timezone.now())
     same, other = deliver(kulfi, cancelled("A1", "A1"), cancelled("C7", "A1"))
-    assert (same.state, other.state, other.check_name) == ("conflict", "quarantined", "over_return")
+    assert [(each.state, each.check_name) for each in (same, other)] == [("quarantined", "over_return")] * 2
     assert balance(meera) == (0, 10, 0, 0)
     with pytest.raises(DomainError, match="cancelled already"):
         voids.reverse(kulfi, sale.pk, reason="once more", actor=INA, now=timezone.now())
+
+
+@pytest.mark.case(50)
+def test_a_bill_that_its_pos_sends_anew_after_the_reversal_stands_again(kulfi: Tenant) -> None:
+    document = sold("A1")
+    deliver(kulfi, document)
+    meera, sale = Customer.objects.get(mobile=MEERA), Bill.objects.get()
+    row = voids.reverse(kulfi, sale.pk, reason="deleted", actor=INA, now=timezone.now())
+    assert deliver(kulfi, document)[0].state == "applied", "the same message is the same message"
+    assert balance(meera) == (0, 0, 0, 0)
+    deliver(kulfi, sold("A1", net="1200.00", version=2))
+    row.refresh_from_db()
+    assert (balance(meera), row.state, row.message) == (
+        (0, 10, 0, 0),
+        "reversed",
+        "The POS has sent bill A1 once more; it stands again.",
+    )
+    voids.reverse(
+        kulfi, Bill.objects.get(version=2, superseded_at=None).pk, reason="deleted again", actor=INA, now=timezone.now()
+    )
+    assert balance(meera) == (0, 0, 0, 0)
+
+
+@pytest.mark.case(50)
+def test_a_number_that_is_given_again_is_accepted_for_its_new_customer(kulfi: Tenant) -> None:
+    deliver(kulfi, sold("A1"))
+    voids.reverse(kulfi, Bill.objects.get().pk, reason="deleted", actor=INA, now=timezone.now())
+    (other,) = deliver(kulfi, sold("A1", mobile="+919840054321", net="700.00"))
+    decide(kulfi, other.pk, Decision.CORRECT, reason="the number was given again", actor=INA, now=timezone.now())
+    inbox.drain(kulfi, now=timezone.now())
+    assert balance(Customer.objects.get(mobile="+919840054321")) == (0, 7, 0, 0)
+    assert balance(Customer.objects.get(mobile=MEERA)) == (0, 0, 0, 0)
+
+
+@pytest.mark.case(26, 38, 50)
+@pytest.mark.parametrize("moved", ["alias", "till", "year"])
+def test_a_reversed_bill_stays_reversed_when_it_is_booked_anew_in_another_place(kulfi: Tenant, moved: str) -> None:
+    alias = StoreAlias.objects.create(tenant=kulfi, code="IB04", store=Store.objects.get(code="K1"))
+    deliver(kulfi, sold("A1", store="IB04", till_code="T1"))
+    voids.reverse(kulfi, Bill.objects.get().pk, reason="deleted", actor=INA, now=timezone.now())
+    match moved:
+        case "alias":
+            StoreAlias.objects.filter(pk=alias.pk).update(store=Store.objects.get(code="K2"))
+        case "till":
+            kulfi.bill_scope = "till"
+        case _:
+            kulfi.bill_period = "calendar_year"
+    kulfi.save()
+    for _ in range(2):
+        assert run(choose(kulfi, filters={"all": True})).counts == {"applied": 1}
+        assert balance(Customer.objects.get()) == (0, 0, 0, 0)
+        assert Bill.objects.get(bill_class="sale", superseded_at=None).cancelled_by is not None
+
+
+def test_a_walk_in_that_was_reversed_is_nobodys_any_more(kulfi: Tenant) -> None:
+    deliver(kulfi, sold("A1", mobile=None))
+    walk_in = Bill.objects.get()
+    voids.reverse(kulfi, walk_in.pk, reason="deleted", actor=INA, now=timezone.now())
+    with pytest.raises(DomainError, match="no such sale that stands"):
+        ask_claim(kulfi, walk_in.pk, MEERA, reason="mine", actor=INA, now=timezone.now())
+
+
+@pytest.mark.case(50)
+def test_a_sale_cancelled_on_another_day_counts_and_is_not_proposed(kulfi: Tenant) -> None:
+    deliver(kulfi, sold("A1"), sold("A2"), sold("A3"), cancelled("A3", "A3"))
+    day_end(kulfi, 2, "2000.00")
+    assert set(proposed(kulfi)) == {"A1", "A2"}
 
 
 def test_what_cannot_be_reversed_says_why_and_leaves_no_trace(kulfi: Tenant, liberty: Tenant) -> None:

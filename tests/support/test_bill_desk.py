@@ -28,7 +28,7 @@ from integrations.tasks import work_on_replay
 from loyalty.models import Customer, Entry
 from tenants.access import walls_around
 from tenants.actors import SYSTEM
-from tenants.models import AuditEvent, Store, Tenant
+from tenants.models import AuditEvent, Store, StoreMode, Tenant
 from tests import builders
 from tests.builders import MEERA, balance, bill, deliver, discounted
 from tests.conftest import _person, signed_in
@@ -153,7 +153,24 @@ def test_an_incident_ends_with_the_mode_set_and_its_bills_tried(as_alice: Client
     assert ("None shows it any more" in text, "closed" in text, f"Replay {again.pk}" in text) == (True, True, True)
     assert "This incident is closed" in press(as_alice, "set_mode", row.pk, mode="discount", since=str(today), **WHY)
     event = AuditEvent.objects.get(action="set_store_mode")
+    assert event.before["replaced"] == []
     assert (event.before["mode"], event.after["mode"], event.after["incident"]) == ("payment", "discount", row.pk)
+
+
+@pytest.mark.case(53)
+def test_a_setting_in_between_does_not_take_the_new_one_back(as_alice: Client, kulfi: Tenant) -> None:
+    builders.customer(kulfi, points=100)
+    deliver(kulfi, discounted("A1", 10))
+    row, store = Incident.objects.get(), Store.objects.get(code="K1")
+    today = Bill.objects.get().business_date
+    for days in (-1, 30):
+        StoreMode.objects.create(tenant=kulfi, store=store, mode="payment", effective_from=today + timedelta(days=days))
+    assert "long ago" in press(as_alice, "set_mode", row.pk, mode="discount", since="0001-01-01", **WHY)
+    press(as_alice, "set_mode", row.pk, mode="discount", since=str(today - timedelta(days=3)), **WHY)
+    replay.run(replay.try_it(Replay.objects.get(), now=timezone.now()))
+    assert "mode_drift" not in Bill.objects.get(superseded_at=None).flags
+    assert AuditEvent.objects.get(action="set_store_mode").before["replaced"] == [f"payment since {today - timedelta(days=1)}"]
+    assert store.modes.filter(effective_from__gt=today).exists(), "what is planned stays planned"
 
 
 @pytest.mark.case(53)
@@ -183,7 +200,7 @@ def test_a_bill_that_its_pos_has_deleted_is_reversed_at_the_desk(as_alice: Clien
     assert ("deleted at the POS?" in text, "The ERP has it as SO-1, voided" in text, "Reverse…" in text) == (True, True, True)
     assert "Reverse…" not in page(as_bob, "missing_bills")
     assert as_bob.post(reverse("admin:reverse_bill", args=[sale.pk]), WHY).status_code == 403
-    assert "10 points it earned are taken back" in page(as_alice, "reverse_bill", sale.pk)
+    assert "of the 10 points it earned" in page(as_alice, "reverse_bill", sale.pk)
     assert "is reversed" in press(as_alice, "reverse_bill", sale.pk, **WHY)
     assert balance(Customer.objects.get()) == (0, 0, 0, 0)
     assert "cancelled already" in press(as_alice, "reverse_bill", sale.pk, **WHY)

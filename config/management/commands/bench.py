@@ -14,6 +14,7 @@ from config.bench.books import Audit, BookAdjust, ExpireLots, VerbTx
 from config.bench.harness import ROUNDS, Job, Result, measure
 from config.bench.holds import HoldApi
 from config.bench.ingest import IngestBatch, Replays
+from config.bench.post import PostBill
 from config.engines.postgresql import drop_database
 from tenants import staff
 from tenants.actors import SYSTEM
@@ -22,8 +23,16 @@ from tenants.models import Tenant
 
 DATABASE = "pointdesk_bench"
 SCALES = {
-    "small": {"bills": 1000, "holds": 150, "customers": 100_000, "lots": 50_000, "verbs": 400, "entries": 500_000},
-    "full": {"bills": 5000, "holds": 1000, "customers": 1_000_000, "lots": 1_000_000, "verbs": 2000, "entries": 20_000_000},
+    "small": {"bills": 1000, "holds": 150, "posts": 400, "customers": 100_000, "lots": 50_000, "verbs": 400, "entries": 500_000},
+    "full": {
+        "bills": 5000,
+        "holds": 1000,
+        "posts": 4000,
+        "customers": 1_000_000,
+        "lots": 1_000_000,
+        "verbs": 2000,
+        "entries": 20_000_000,
+    },
 }
 
 
@@ -69,6 +78,7 @@ def _jobs(scale: dict[str, int]) -> dict[str, Callable[[Tenant, str], Job]]:
         IngestBatch.name: lambda tenant, url: IngestBatch(tenant, bills=scale["bills"]),
         Replays.name: lambda tenant, url: Replays(tenant, bills=scale["bills"]),
         HoldApi.name: lambda tenant, url: HoldApi(tenant, holds=scale["holds"], database_url=url),
+        PostBill.name: lambda tenant, url: PostBill(tenant, bills=scale["posts"], database_url=url),
         "verb_tx": lambda tenant, url: VerbTx(tenant, verbs=scale["verbs"], clients=1),
         "verb_tx_4": lambda tenant, url: VerbTx(tenant, verbs=scale["verbs"], clients=4),
         BookAdjust.name: lambda tenant, url: BookAdjust(tenant, customers=scale["customers"]),
