@@ -113,7 +113,7 @@ def test_a_bill_that_its_pos_sends_anew_after_the_reversal_stands_again(kulfi: T
     deliver(kulfi, sold("A1", net="1200.00", version=2))
     row.refresh_from_db()
     assert (balance(meera), row.state, row.message) == (
-        (0, 10, 0, 0),
+        (0, 12, 0, 0),
         "reversed",
         "The POS has sent bill A1 once more; it stands again.",
     )
