@@ -61,6 +61,7 @@ UNFOLD: dict[str, Any] = {
                 "title": "Bills",
                 "items": [
                     _page("Inbox", "inbox", "integrations_delivery_changelist", "view_inbox"),
+                    _page("Queue", "speed", "queue", "view_inbox"),
                     _page("Bills", "receipt_long", "integrations_bill_changelist", "view_inbox"),
                     _page("Missing bills", "troubleshoot", "missing_bills", "view_inbox"),
                     _page("Replays", "replay", "integrations_replay_changelist", "view_inbox"),

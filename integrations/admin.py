@@ -56,6 +56,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
     view_act = Act.VIEW_INBOX
     list_display = ("receipt", "labelled_state", "bill_no", "store_code", "check_name", "message", "received_at", "attempts")
     list_filter = ("state", "source", "check_name")
+    extra_lookups = ("store_code",)
     search_fields = ("receipt__exact", "bill_no__exact")
     search_help_text = "Receipt or bill number, whole"
 

@@ -3,6 +3,7 @@
 from typing import Any, ClassVar
 
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models.functions import Now
 from django_scopes import ScopedManager
@@ -203,6 +204,7 @@ class Delivery(models.Model):
             models.Index(fields=["tenant", "bill_no"], name="delivery_by_bill_no"),
             models.Index(fields=["tenant", "mobile", "-id"], condition=~models.Q(mobile=""), name="delivery_by_mobile"),
             models.Index(fields=["tenant", "bill"], condition=models.Q(bill__isnull=False), name="delivery_of_bill"),
+            BrinIndex(fields=["received_at"], name="delivery_by_time"),
             models.Index(fields=["tenant", "waits_for"], condition=models.Q(state="waiting_parent"), name="delivery_waiting"),
         ]
 

@@ -1,16 +1,19 @@
 """Pages about one delivery or bill: what is decided about it, claims, reversals."""
 
+from typing import Any
+
 from django.contrib import messages
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
-from integrations import bell, voids
+from integrations import bell, queue, voids
 from integrations.decisions import MOVES, Decision, ask_claim, decide, decide_claim
-from integrations.models import Bill, BillClaim, Delivery
+from integrations.models import Bill, BillClaim, Delivery, DeliveryState
 from support import delivery_page
 from support.forms import ClaimForm, LinkForm, ReasonForm
 from support.views import dialog, render
@@ -18,6 +21,23 @@ from tenants import access as gate
 from tenants.access import Act
 from tenants.admin_base import access_of
 from tenants.errors import DomainError
+from tenants.tasks import worker_is_alive
+
+
+@require_GET
+def queue_now(request: HttpRequest) -> HttpResponse:
+    """The inbox as it is now; the page asks again by itself."""
+    access = access_of(request)
+    access.require(Act.VIEW_INBOX)
+    now = timezone.now()
+    seen = queue.look(access.tenant, now=now)
+    context: dict[str, Any] = {
+        "queue": seen, "queue_count": seen.count(DeliveryState.RECEIVED), "queue_oldest": seen.oldest(DeliveryState.RECEIVED),
+        "in_rate": seen.received / 60, "out_rate": seen.processed / 60, "worker": worker_is_alive(), "now": now,
+    }  # fmt: skip
+    if request.headers.get("HX-Request"):
+        return TemplateResponse(request, "support/queue_body.html", context)
+    return render(request, "support/queue.html", title="Queue", **context)
 
 
 @require_GET

@@ -41,6 +41,7 @@ class DeskSite(UnfoldAdminSite):
             path("customers/<int:pk>/mobile/", self._page(views.reveal), name="reveal_mobile"),
             path("customers/<int:pk>/issue/", self._page(views.issue), name="issue_points"),
             path("holds/<int:pk>/unblock/", self._page(views.unblock), name="unblock"),
+            path("queue/", self._page(bill_views.queue_now), name="queue"),
             path("deliveries/<int:pk>/", self._page(bill_views.delivery), name="delivery"),
             path("deliveries/<int:pk>/ask/", self._page(missing_views.ask_vendor), name="ask_vendor"),
             path("deliveries/<int:pk>/<slug:decision>/", self._page(bill_views.decide_delivery), name="decide_delivery"),

@@ -10,7 +10,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from integrations import inbox, replay
+from integrations import inbox, queue, replay
 from integrations.admin import CrmBalanceResource, DayEndResource, ErpOrderResource, WitnessResource
 from integrations.models import (
     Bill,
@@ -18,11 +18,13 @@ from integrations.models import (
     CrmBalance,
     DayEnd,
     Delivery,
+    DeliveryState,
     ErpOrder,
     Incident,
     PosChange,
     Replay,
     RepushRequest,
+    Source,
 )
 from integrations.tasks import work_on_replay
 from loyalty.models import Customer, Entry
@@ -30,7 +32,7 @@ from tenants.access import walls_around
 from tenants.actors import SYSTEM
 from tenants.models import AuditEvent, Store, StoreMode, Tenant
 from tests import builders
-from tests.builders import MEERA, balance, bill, deliver, discounted
+from tests.builders import MEERA, balance, bill, deliver, discounted, raw
 from tests.conftest import _person, signed_in
 from tests.integrations.test_returns import returned
 
@@ -344,3 +346,17 @@ def test_a_pos_change_is_logged_by_whoever_saw_it(as_alice: Client, kulfi: Tenan
     as_alice.post(reverse("admin:integrations_poschange_add"), body)
     row = PosChange.objects.get()
     assert (row.what, row.store, row.logged_by) == ("Version 7 rolled out", store, "Alice")
+
+
+def test_the_queue_says_what_waits_since_when_and_how_fast_it_goes(as_bob: Client, kulfi: Tenant) -> None:
+    assert "Nothing waits" in page(as_bob, "queue")
+    deliver(kulfi, bill("A1"), bill("A2", store="K9"), returned("R1", "A7", "100.00"))
+    inbox.receive(kulfi, raw(bill("A3")), source=Source.API, sender=SYSTEM, now=timezone.now())
+    text = page(as_bob, "queue")
+    for words in ("No worker has been heard of", "Quarantined", "K9", "Waiting for its sale", "not read yet, or unreadable"):
+        assert words in text
+    seen = queue.look(kulfi, now=timezone.now())
+    assert (seen.count(DeliveryState.RECEIVED), seen.received, seen.processed, seen.hour) == (1, 4, 3, 4)
+    assert seen.oldest(DeliveryState.CONFLICT) is None
+    assert as_bob.get(reverse("admin:queue"), headers={"HX-Request": "true"}).content.strip().startswith(b"<p")
+    assert "K9" in page(as_bob, "integrations_delivery_changelist", state__exact="quarantined", store_code__exact="K9")

@@ -53,7 +53,7 @@ PAGES: dict[str, dict[str, str]] = {
     "admin:integrations_replay_changelist": {}, "admin:integrations_billclaim_changelist": {},
     "admin:integrations_repushrequest_changelist": {}, "admin:integrations_dayend_changelist": {},
     "admin:integrations_erporder_changelist": {}, "admin:integrations_crmbalance_changelist": {},
-    "admin:integrations_poschange_changelist": {}, "admin:new_replay": {}, "admin:missing_bills": {}, "admin:ask_missing": {},
+    "admin:integrations_poschange_changelist": {}, "admin:new_replay": {}, "admin:queue": {}, "admin:missing_bills": {}, "admin:ask_missing": {},
     **{
         f"admin:integrations_{model}_{page}": {}
         for model in ("dayend", "erporder", "crmbalance")
