@@ -2,12 +2,14 @@
 
 from datetime import date, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from config.demo import bonuses
+from config.demo import bonuses, derive
 from config.demo.campaigns import campaigns
+from config.demo.full import FetchFailed, whole_cut
 from config.demo.journey import build
 from config.demo.repush import pushed_again
 
@@ -58,3 +60,40 @@ def test_the_bills_that_are_pushed_again_differ_by_their_points_alone() -> None:
         assert {name for name in bill if bill[name] != before.get(name)} == {"redemption", "tenders"}
         assert sum(Decimal(tender["amount"]) for tender in bill["tenders"]) == Decimal(str(bill["payable_amount"]))
         assert hold["mobile"] not in told
+
+
+def test_what_comes_back_is_of_people_whose_points_nobody_counts_on() -> None:
+    for stream in build(ends_on=WEDNESDAY):
+        sent = [bill for wave in stream.waves for bill in wave.bills]
+        place = {str(bill.get("bill_no")): at for at, bill in reversed(list(enumerate(sent)))}
+        redeeming = {hold["mobile"] for wave in stream.waves for hold in wave.holds}
+        told = {story["mobile"] for story in stream.stories}
+        back = [bill for bill in sent if bill["bill_type"] == "RETURN"]
+        assert back
+        for found in back:
+            bill: dict[str, Any] = found
+            fault, of = stream.faults[bill["bill_no"]], bill["bill_no"].removeprefix("R-")
+            assert bill["customer"]["mobile"] not in redeeming | told
+            assert (place[bill["bill_no"]] < place[of]) == (fault == "return_first")
+            assert ("original" in bill) == (fault != "return_unnamed")
+            assert bill["net_amount"] == sent[place[of]]["net_amount"]
+
+
+def test_the_whole_cut_keeps_every_basket_by_the_tenant_of_its_store() -> None:
+    def line(basket: int, household: int, store: int, moment: int) -> derive.Line:
+        return derive.Line(basket, household, store, moment, 7, "BAKERY", 1000, 250, 0, 0, empty=False)
+
+    one, other = (stores[0] for stores in derive.TENANT_STORES)
+    lines = [line(1, 5, one, 40), line(2, 5, other, 30), line(3, 6, one, 20), line(3, 6, one, 20)]
+    packed: Any = derive.pack(lines, whole=True)
+    assert [tenant["baskets"]["number"] for tenant in packed["tenants"]] == [[3, -2], [2]]
+
+
+def test_without_its_source_the_whole_cut_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/none")
+    for name in ("PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PIP_RETRIES", "0")
+    with pytest.raises(FetchFailed, match="Leave DEMO unset"):
+        whole_cut(tmp_path, say=lambda words: None)
+    assert list(tmp_path.iterdir()) == []

@@ -86,4 +86,4 @@ def _within(bill: dict[str, Any], starts_on: date, ends_on: date) -> bool:
 
 
 def _bills(stream: TenantStream) -> Iterable[dict[str, Any]]:
-    return (bill for wave in stream.waves for bill in wave.bills)
+    return (bill for wave in stream.waves for bill in wave.bills if bill["bill_type"] == "SALE")

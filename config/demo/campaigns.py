@@ -15,7 +15,7 @@ from datetime import date, timedelta
 from itertools import accumulate
 from pathlib import Path
 
-from config.demo.fixture import read_fixture
+from config.demo.fixture import FIXTURE, read_fixture
 from config.demo.people import invent_people
 from config.demo.shops import SHOPS
 
@@ -49,20 +49,20 @@ class Campaign:
     products: tuple[int, ...]
 
 
-def campaigns(*, ends_on: date) -> dict[str, list[DemoCampaign]]:
+def campaigns(*, ends_on: date, baskets: Path = FIXTURE, packed: Path = CAMPAIGNS) -> dict[str, list[DemoCampaign]]:
     """All campaigns by tenant slug, with the dates and the mobiles that `journey.build` makes for the same `ends_on`.
 
     A household shops at one tenant only, so no mobile is targeted twice by a campaign. Items are the same for both tenants.
     """
-    fixture = read_fixture()
+    fixture = read_fixture(baskets)
     moved = (ends_on - fixture.last_day) // timedelta(weeks=1)
     first_day = fixture.first_day + timedelta(weeks=moved)
-    packed = read_campaigns()
+    found = read_campaigns(packed)
     by_slug = {}
-    for shop, baskets in zip(SHOPS, fixture.tenants, strict=True):
-        people = invent_people((basket.household for basket in baskets), region=shop.region)
+    for shop, own in zip(SHOPS, fixture.tenants, strict=True):
+        people = invent_people((basket.household for basket in own), region=shop.region)
         mobiles = {household: person.mobile for household, person in people.items()}
-        by_slug[shop.slug] = [_set_up(campaign, first_day=first_day, mobiles=mobiles) for campaign in packed]
+        by_slug[shop.slug] = [_set_up(campaign, first_day=first_day, mobiles=mobiles) for campaign in found]
     return by_slug
 
 

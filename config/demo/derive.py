@@ -170,16 +170,18 @@ def pack_tenant(baskets: list[list[Line]], *, stores: tuple[int, ...], products:
     }
 
 
-def pack(lines: list[Line]) -> dict[str, object]:
-    """The whole fixture as one JSON document; config/demo/fixture.py reads it."""
+def pack(lines: list[Line], *, whole: bool = False) -> dict[str, object]:
+    """The fixture as one JSON document; config/demo/fixture.py reads it. `whole`: every basket, by the tenant of its store."""
     baskets: dict[int, list[Line]] = defaultdict(list)
     for line in lines:
         baskets[line.basket].append(line)
     baskets = {number: own for number, own in baskets.items() if not all(line.empty for line in own)}
-    chosen = [
-        sorted((own for own in baskets.values() if own[0].household in group), key=lambda own: (own[0].moment, own[0].basket))
-        for group in choose_households(baskets)
-    ]
+    groups = (
+        [[own for own in baskets.values() if own[0].household in group] for group in choose_households(baskets)]
+        if not whole
+        else [[own for own in baskets.values() if own[0].store in stores] for stores in TENANT_STORES]
+    )
+    chosen = [sorted(group, key=lambda own: (own[0].moment, own[0].basket)) for group in groups]
     sold: dict[int, str] = {}
     for line in (line for group in chosen for own in group for line in own if not line.empty):
         # A product that was once sold by the thousandth is petrol on every bill.

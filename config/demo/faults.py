@@ -20,6 +20,9 @@ class Fault(StrEnum):
     CONFLICT = "conflict"  # the second document changes nothing
     LATE = "late"  # comes a wave later
     SENT_TWICE = "sent_twice"  # the second is a duplicate
+    RETURNED = "returned"  # of a return's number: all of its sale comes back
+    RETURN_FIRST = "return_first"  # it comes before its sale, and waits
+    RETURN_UNNAMED = "return_unnamed"  # it names no original: quarantined with suggestions
 
 
 #: Bills that are not booked, so they earn nothing.

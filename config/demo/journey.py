@@ -7,14 +7,16 @@ The same `ends_on` and seed give the same stream, and `truth` says which bills w
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from config.demo.bills import Document, Redemption, bill_no, make_bill
 from config.demo.draws import draw, happens
 from config.demo.faults import Fault, draw_fault, with_another_amount, without_required_field
-from config.demo.fixture import Basket, Fixture, read_fixture
+from config.demo.fixture import FIXTURE, Basket, Fixture, read_fixture
 from config.demo.people import invent_people
 from config.demo.redeem import Redemptions, Sale, play
+from config.demo.returned import draw_returns, make_return, return_number
 from config.demo.shops import SHOPS, Mode, Shop
 from config.demo.stories import Story, tell_stories
 
@@ -61,13 +63,16 @@ class TenantStream:
         return {**self.faults, "stories": self.stories}
 
 
-def build(*, ends_on: date, seed: str = "pointdesk") -> list[TenantStream]:
-    """Both tenants' streams. Dates move by whole weeks: weekdays stay, the last day is the Saturday on or before `ends_on`."""
-    fixture = read_fixture()
+def build(*, ends_on: date, seed: str = "pointdesk", baskets: Path = FIXTURE) -> list[TenantStream]:
+    """Both tenants' streams of the packed baskets.
+
+    Dates move by whole weeks: weekdays stay, the last day is the Saturday on or before `ends_on`.
+    """
+    fixture = read_fixture(baskets)
     first_day = fixture.first_day + (ends_on - fixture.last_day) // timedelta(weeks=1) * timedelta(weeks=1)
     return [
-        _stream(shop, baskets=baskets, fixture=fixture, first_day=first_day, seed=seed)
-        for shop, baskets in zip(SHOPS, fixture.tenants, strict=True)
+        _stream(shop, baskets=own, fixture=fixture, first_day=first_day, seed=seed)
+        for shop, own in zip(SHOPS, fixture.tenants, strict=True)
     ]
 
 
@@ -75,7 +80,9 @@ def _stream(shop: Shop, *, baskets: Sequence[Basket], fixture: Fixture, first_da
     sales = _sales(baskets, shop=shop, first_day=first_day, last_week=fixture.weeks - 1, seed=seed)
     outcome = play(sales, weeks=fixture.weeks, shop=shop, seed=seed)
     waves = [Wave(starts_on=first_day + timedelta(weeks=week), holds=[], bills=[]) for week in range(fixture.weeks)]
-    _fill(waves, sales=sales, outcome=outcome, shop=shop, seed=seed)
+    stories = tell_stories(sales, outcome=outcome)
+    returns = draw_returns(sales, outcome=outcome, told={story["mobile"] for story in stories}, seed=seed)
+    _fill(waves, sales=sales, outcome=outcome, returns=returns, shop=shop, seed=seed)
     return TenantStream(
         slug=shop.slug,
         name=shop.name,
@@ -86,8 +93,9 @@ def _stream(shop: Shop, *, baskets: Sequence[Basket], fixture: Fixture, first_da
         point_value=shop.point_value,
         stores=[StoreInfo(code=store.code, name=store.name, mode=store.mode) for store in shop.stores],
         waves=waves,
-        faults={number: fault.value for number, fault in outcome.faults.items()},
-        stories=tell_stories(sales, outcome=outcome),
+        faults={number: fault.value for number, fault in outcome.faults.items()}
+        | {return_number(number): fault.value for number, fault in returns.items()},
+        stories=stories,
     )
 
 
@@ -115,7 +123,9 @@ def _sales(baskets: Sequence[Basket], *, shop: Shop, first_day: date, last_week:
     return sales
 
 
-def _fill(waves: Sequence[Wave], *, sales: Sequence[Sale], outcome: Redemptions, shop: Shop, seed: str) -> None:
+def _fill(
+    waves: Sequence[Wave], *, sales: Sequence[Sale], outcome: Redemptions, returns: dict[str, Fault], shop: Shop, seed: str
+) -> None:
     """Holds and bills of each wave, oldest first; it ends with what is sent again and the conflicts with the week before."""
     again: list[list[Document]] = [[] for _ in waves]
     late: list[list[Document]] = [[] for _ in waves]
@@ -139,7 +149,11 @@ def _fill(waves: Sequence[Wave], *, sales: Sequence[Sale], outcome: Redemptions,
                 # A wave later, so that it is certain which of the two came first.
                 other = with_another_amount(sale.basket)
                 again[week + 1].append(_document(sale, basket=other, redemption=redemption, shop=shop, seed=seed))
-        waves[week].bills.append(document)
+        of_sale = [document]
+        if back := returns.get(sale.bill_no):
+            returned = make_return(sale, document, back, seed=seed)
+            of_sale = [returned, document] if back is Fault.RETURN_FIRST else [document, returned]
+        waves[week].bills.extend(of_sale)
     for wave, first, last in zip(waves, late, again, strict=True):
         wave.bills[:0] = first
         wave.bills.extend(last)

@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from config.demo import bonuses
 from config.demo.campaigns import DemoCampaign, campaigns
+from config.demo.full import Cut, whole_cut
 from config.demo.journey import TenantStream, Wave, build
 from config.demo.repush import LABEL, PushedAgain, pushed_again
 from config.demo.stories import Story
@@ -35,14 +36,15 @@ class LoadFailed(RuntimeError):
     """The demo could not be loaded; the message says where it stopped."""
 
 
-def load_demo(address: str, *, say: Callable[[str], None]) -> None:
-    """Make both tenants and send their half year, once; a later start reuses what is there. Prints the logins."""
+def load_demo(address: str, *, say: Callable[[str], None], full: bool = False) -> None:
+    """Make both tenants and send their half year (`full`: of the whole cut), once; a later start reuses what is there. Prints the logins."""
     note = data_dir() / "demo.json"
     known: dict[str, Any] = json.loads(note.read_text()) if note.exists() else {}
     if not known.get("loaded"):
         yesterday = (datetime.now(UTC) - timedelta(days=1)).date()
-        streams = build(ends_on=yesterday)
-        targeted = campaigns(ends_on=yesterday)
+        cut = whole_cut(data_dir(), say=say) if full else Cut()
+        streams = build(ends_on=yesterday, baskets=cut.baskets)
+        targeted = campaigns(ends_on=yesterday, baskets=cut.baskets, packed=cut.campaigns)
         keys = known.get("keys") or _set_up(streams, targeted, note=note)
         _send_all(address, streams, keys)
         kulfi = next(stream for stream in streams if stream.slug == "kulfi-house")

@@ -6,6 +6,7 @@ from typing import Any
 
 from config.demo.bills import Document
 from config.demo.journey import TenantStream
+from config.demo.returned import return_number
 
 STORE = "S00343"
 LABEL = "Adyar, four weeks"
@@ -24,11 +25,18 @@ class PushedAgain:
 def pushed_again(stream: TenantStream) -> PushedAgain:
     """One bill for each customer of the store; nobody of the demo's stories."""
     told = {story["mobile"] for story in stream.stories}
-    bills = [bill for wave in stream.waves[-WEEKS:] for bill in wave.bills if bill.get("store_code") == STORE]
+    bills = [
+        bill
+        for wave in stream.waves[-WEEKS:]
+        for bill in wave.bills
+        if bill.get("store_code") == STORE and bill["bill_type"] == "SALE"
+    ]
     found: dict[str, tuple[Document, Document]] = {}
     for bill in bills:
         customer: Any = bill.get("customer")
-        plain = "redemption" not in bill and bill["bill_no"] not in stream.faults and "net_amount" in bill
+        number = bill["bill_no"]
+        tampered = number in stream.faults or return_number(str(number)) in stream.faults
+        plain = "redemption" not in bill and not tampered and "net_amount" in bill
         if customer and plain and customer["mobile"] not in told and customer["mobile"] not in found and _cash(bill) > POINTS:
             found[customer["mobile"]] = (_hold(bill), _with_points(bill))
     return PushedAgain(LABEL, list(found.values()))

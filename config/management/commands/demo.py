@@ -13,12 +13,13 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if os.environ.get("DEMO", "") not in ("", "small"):
-            self.stderr.write("pointdesk: only the shipped demo data exists in this version. Leave DEMO unset.")
+        size = os.environ.get("DEMO", "")
+        if size not in ("", "small", "full"):
+            self.stderr.write(f"pointdesk: DEMO={size} is not known. Leave DEMO unset for the shipped data, or say DEMO=full.")
             sys.exit(2)
         try:
             processes = Processes(port=int(os.environ.get("PORT", "8000")), say=self._say)
-            sys.exit(processes.run(when_up=lambda: load_demo(processes.address, say=self._say)))
+            sys.exit(processes.run(when_up=lambda: load_demo(processes.address, say=self._say, full=size == "full")))
         except RuntimeError as failure:
             self.stderr.write(f"pointdesk: {failure}")
             sys.exit(2)
