@@ -38,6 +38,7 @@ app.conf.update(
     enable_utc=True,
     beat_schedule={
         "sweep_inbox": {"task": "integrations.tasks.sweep_inbox", "schedule": timedelta(seconds=5)},
+        "continue_files": {"task": "integrations.tasks.continue_files", "schedule": timedelta(seconds=30)},
         "continue_replays": {"task": "integrations.tasks.continue_replays", "schedule": timedelta(seconds=30)},
         "feed_analytics": {"task": "integrations.tasks.feed_analytics", "schedule": timedelta(seconds=3)},
         "release_expired_holds": {"task": "loyalty.tasks.release_expired_holds", "schedule": timedelta(minutes=1)},

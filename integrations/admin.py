@@ -1,9 +1,10 @@
 """The inbox, bills, and what needs a person."""
 
 import json
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -15,9 +16,10 @@ from django.utils.safestring import SafeString
 from import_export.admin import ImportExportModelAdmin
 from import_export.fields import Field
 from import_export.widgets import ForeignKeyWidget
-from unfold.contrib.import_export.forms import ExportForm, ImportForm
+from unfold.contrib.import_export.forms import ExportForm
 from unfold.decorators import display
 
+from integrations import bell, files
 from integrations.models import (
     Bill,
     BillClaim,
@@ -29,6 +31,8 @@ from integrations.models import (
     DeliveryState,
     Discrepancy,
     ErpOrder,
+    FileImport,
+    FileKind,
     Incident,
     ParityRun,
     PosChange,
@@ -42,6 +46,7 @@ from tenants import stores
 from tenants.access import Act
 from tenants.actors import Actor
 from tenants.admin_base import HouseAdmin, ReadOnlyAdmin, ReadOnlyInline, TenantAdmin, TenantResource, access_of, may
+from tenants.import_form import LongImportForm
 from tenants.models import Store, Tenant
 
 STATE_LABELS = {
@@ -289,12 +294,27 @@ class WitnessAdmin(ReadOnlyAdmin, ImportExportModelAdmin):
     """Looked at, imported and exported; never edited by hand."""
 
     view_act = Act.VIEW_INBOX
-    import_form_class = ImportForm
+    import_form_class = LongImportForm
+    file_kind: ClassVar[FileKind]
     export_form_class: Any = ExportForm
     skip_admin_log: Any = True
 
     def has_import_permission(self, request: HttpRequest) -> bool:
         return may(request, Act.REPLAY_BILLS)
+
+    def import_action(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
+        """A long file goes to the worker; its page shows how far it is."""
+        if request.method == "POST" and self.has_import_permission(request):
+            form: Any = self.create_import_form(request)
+            if form.is_valid() and form.long:
+                access = access_of(request)
+                row = files.keep(
+                    access.tenant, self.file_kind, name=form.cleaned_data["import_file"].name, body=form.body, actor=access.actor
+                )
+                transaction.on_commit(lambda: bell.send("integrations.tasks.read_file", row.pk))
+                return redirect("admin:file_import", row.pk)
+        answer: HttpResponse = super().import_action(request, **kwargs)
+        return answer
 
     def has_export_permission(self, request: HttpRequest) -> bool:
         """A file with everybody's number is for those who may see a number."""
@@ -308,6 +328,7 @@ class WitnessAdmin(ReadOnlyAdmin, ImportExportModelAdmin):
 @admin.register(DayEnd)
 class DayEndAdmin(WitnessAdmin):
     resource_classes: Any = (DayEndResource,)
+    file_kind = FileKind.DAY_ENDS
     list_display = ("business_date", "store", "bills", "returns", "net_amount", "loyalty_amount", "settled_at")
     list_select_related = ("store",)
     list_filter = ("store",)
@@ -317,6 +338,7 @@ class DayEndAdmin(WitnessAdmin):
 @admin.register(ErpOrder)
 class ErpOrderAdmin(WitnessAdmin):
     resource_classes: Any = (ErpOrderResource,)
+    file_kind = FileKind.ORDERS
     list_display = ("order_no", "store", "bill_no", "amount", "state", "at", "seen_at")
     list_select_related = ("store",)
     list_filter = ("state", "store")
@@ -327,9 +349,26 @@ class ErpOrderAdmin(WitnessAdmin):
 @admin.register(CrmBalance)
 class CrmBalanceAdmin(WitnessAdmin):
     resource_classes: Any = (CrmBalanceResource,)
+    file_kind = FileKind.BALANCES
     list_display = ("customer", "points", "as_of", "written_by", "seen_at")
     list_select_related = ("customer",)
     exclude = ("mobile",)
+
+
+@admin.register(FileImport)
+class FileImportAdmin(ReadOnlyAdmin):
+    """Long files that the worker takes; each has a page of its own."""
+
+    view_act = Act.VIEW_INBOX
+    list_display = ("name", "kind", "state", "taken", "refused", "actor_name", "created_at", "finished_at")
+    list_filter = ("kind", "state")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[FileImport]:
+        rows: QuerySet[FileImport] = super().get_queryset(request)
+        return rows.defer("body", "refused_rows")
+
+    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        return _page_of(self, request, object_id, "admin:file_import")
 
 
 @admin.register(PosChange)

@@ -490,6 +490,50 @@ class ReplayRow(models.Model):
         return f"{self.place}: {self.outcome or 'to do'}"
 
 
+class FileKind(models.TextChoices):
+    DAY_ENDS = "day_ends", "day-ends"
+    ORDERS = "orders", "ERP orders"
+    BALANCES = "balances", "CRM balances"
+
+
+class FileState(models.TextChoices):
+    WAITING = "waiting", "waiting for the worker"
+    RUNNING = "running", "running"
+    DONE = "done", "done"
+    REFUSED = "refused", "refused"
+
+
+class FileImport(models.Model):
+    """A long file on its way through the worker. `last_row`: how far it is; the body goes when it is over."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False)
+    kind = models.CharField(max_length=8, choices=FileKind.choices)
+    name = models.CharField(max_length=200)
+    body = models.BinaryField()
+    state = models.CharField(max_length=7, choices=FileState.choices, default=FileState.WAITING)
+    last_row = models.PositiveIntegerField(default=0)
+    taken = models.PositiveIntegerField(default=0)
+    refused = models.PositiveIntegerField(default=0)
+    refused_rows = models.JSONField(default=list, help_text="The first of them: row, code, message.")
+    message = models.CharField(max_length=500, blank=True)
+    actor_kind = models.CharField(max_length=8)
+    actor_id = models.BigIntegerField(null=True)
+    actor_name = models.CharField(max_length=254)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    finished_at = models.DateTimeField(null=True)
+
+    objects: ClassVar[Any] = ScopedManager(tenant="tenant")
+
+    class Meta:
+        ordering: ClassVar = ["-id"]
+        indexes: ClassVar = [
+            models.Index(fields=["id"], condition=models.Q(state__in=["waiting", "running"]), name="file_to_read"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class DiscrepancyKind(models.TextChoices):
     MODE_DRIFT = "mode_drift", "points shown in another way than this store's setting"
     LATE_COMPLETION = "late_completion", "the bill came after its blocked points had been freed"

@@ -7,8 +7,8 @@ from celery import shared_task
 from django.utils import timezone
 from django_scopes import scopes_disabled
 
-from integrations import bell, clickhouse, feed, inbox, replay
-from integrations.models import Replay
+from integrations import bell, clickhouse, feed, files, inbox, replay
+from integrations.models import FileImport, FileState, Replay
 from tenants.models import Tenant
 from tenants.runs import recorded
 
@@ -38,6 +38,32 @@ def work_on_replay(replay_id: int) -> None:
     """The dry run or the run that somebody asked for."""
     for row in _replays(pk=replay_id):
         replay.work_on(row, now=timezone.now())
+
+
+@shared_task
+def read_file(file_id: int) -> None:
+    """A long file that somebody has just uploaded."""
+    for row in _files(pk=file_id):
+        files.work_on(row)
+
+
+@shared_task
+def continue_files() -> None:
+    """Files whose worker was killed go on."""
+    with recorded("continue_files") as tally:
+        if not tally.busy:
+            for row in _files(state__in=[FileState.WAITING, FileState.RUNNING]):
+                try:
+                    files.work_on(row)
+                    tally.done += 1
+                except Exception as problem:  # one that cannot go on stops no other
+                    log.error("file stopped", file=row.pk, error=type(problem).__name__)
+                    tally.failed, tally.note = tally.failed + 1, f"file {row.pk}: {type(problem).__name__}"
+
+
+def _files(**wanted: Any) -> list[FileImport]:
+    with scopes_disabled():
+        return list(FileImport.objects.filter(tenant__is_active=True, **wanted).select_related("tenant"))
 
 
 @shared_task

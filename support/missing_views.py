@@ -6,11 +6,12 @@ from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
 from integrations import missing, voids
-from integrations.models import Delivery, DeliveryState, RepushRequest
+from integrations.models import Delivery, DeliveryState, FileImport, FileState, RepushRequest
 from support.forms import MailForm
 from support.views import render
 from tenants import access as gate
@@ -19,6 +20,7 @@ from tenants.access import Act
 from tenants.admin_base import access_of
 from tenants.errors import DomainError
 from tenants.models import Store
+from tenants.tasks import worker_is_alive
 
 #: How many weeks back bills are looked for.
 LOOK_BACK = timedelta(days=35)
@@ -106,6 +108,18 @@ def ask_vendor(request: HttpRequest, pk: int) -> HttpResponse:
         messages.error(request, refusal.sentence)
         return redirect("admin:delivery", row.pk)
     return redirect("admin:repush_request", made.pk)
+
+
+@require_GET
+def file_import(request: HttpRequest, pk: int) -> HttpResponse:
+    """A long file: how far it is, and each row that was refused with its reason."""
+    access = access_of(request)
+    access.require(Act.VIEW_INBOX)
+    row = gate.get(FileImport, pk, access=access)
+    context = {"row": row, "at_work": row.state in (FileState.WAITING, FileState.RUNNING), "worker": worker_is_alive()}
+    if request.headers.get("HX-Request"):
+        return TemplateResponse(request, "support/file_body.html", context)
+    return render(request, "support/file.html", title=f"File {row.name}", **context)
 
 
 def repush_request(request: HttpRequest, pk: int) -> HttpResponse:

@@ -56,6 +56,7 @@ class DeskSite(UnfoldAdminSite):
             path("incidents/<int:pk>/close/", self._page(incident_views.close_incident), name="close_incident"),
             path("missing/", self._page(missing_views.missing_bills), name="missing_bills"),
             path("missing/ask/", self._page(missing_views.ask_missing), name="ask_missing"),
+            path("files/<int:pk>/", self._page(missing_views.file_import), name="file_import"),
             path("requests/<int:pk>/", self._page(missing_views.repush_request), name="repush_request"),
             path("requests/<int:pk>/csv/", self._page(missing_views.repush_csv), name="repush_csv"),
             path("simulator/", self._page(views.simulator), name="simulator"),

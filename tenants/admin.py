@@ -5,11 +5,12 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 from import_export.admin import ImportExportModelAdmin
-from unfold.contrib.import_export.forms import ExportForm, ImportForm
+from unfold.contrib.import_export.forms import ExportForm
 
 from tenants import staff
 from tenants.access import Act
 from tenants.admin_base import HouseAdmin, ReadOnlyAdmin, ReadOnlyInline, TenantAdmin, TenantResource, access_of, may
+from tenants.import_form import CheckedImportForm
 from tenants.models import ApiKey, AuditEvent, Membership, ScheduledRun, Store, StoreAlias, StoreMode
 
 
@@ -53,7 +54,7 @@ class StoreAdmin(TenantAdmin, ImportExportModelAdmin):
     view_act = Act.VIEW_INBOX
     change_act = Act.MANAGE_STORES
     resource_classes: Any = (StoreResource,)
-    import_form_class = ImportForm
+    import_form_class = CheckedImportForm
     export_form_class: Any = ExportForm
     skip_admin_log: Any = True
     list_display = ("code", "name", "timezone", "is_active")

@@ -30,7 +30,7 @@ KEPT = (
     "integrations_billissue", "integrations_billclaim", "integrations_replay", "integrations_replayrow", "integrations_dayend",
     "integrations_erporder", "integrations_crmbalance", "integrations_repushrequest", "integrations_repushline", "integrations_poschange",
     "integrations_delivery", "integrations_bill", "integrations_billline", "integrations_discrepancy", "integrations_incident",
-    "integrations_returnedpart",
+    "integrations_returnedpart", "integrations_fileimport",
     "loyalty_customer", "loyalty_balance", "loyalty_lot", "loyalty_hold",
     "loyalty_customermerge", "loyalty_numbermove", "loyalty_bonus", "tenants_tenant", "tenants_store", "tenants_apikey",
 )  # fmt: skip

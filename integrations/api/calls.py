@@ -11,8 +11,8 @@ from rest_framework.permissions import AllowAny
 
 from integrations.api.holds import HoldRequest, ReleaseRequest
 from integrations.api.points import AdjustmentRequest, IssueRequest
-from integrations.api.witnesses import DayEndRequest, OrderRequest, ShownRequest
 from integrations.documents import Form
+from integrations.witness_rows import DayEndRow, OrderRow, ShownRow
 
 RECEIPT = {"receipt": "dl_5f0c9a7b21d84e6f0a3c", "state": "received"}
 HOLD = {
@@ -41,13 +41,13 @@ class BillsBatchRequest(BaseModel):
 class OrdersRequest(BaseModel):
     """Up to 500 orders."""
 
-    orders: list[OrderRequest]
+    orders: list[OrderRow]
 
 
 class BalancesRequest(BaseModel):
     """Up to 500 balances."""
 
-    balances: list[ShownRequest]
+    balances: list[ShownRow]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ CALLS: dict[tuple[str, str], Call] = {
         "A customer's entries, newest first", {200: {"results": [], "next": None, "previous": None}},
         parameters=[*DAYS, *(OpenApiParameter(name, str) for name in ("kind", "store", "actor", "cursor"))],
     ),
-    ("DayEnds", "POST"): Call("Settle a store-day", {200: {"accepted": 1, "refused": []}}, DayEndRequest),
+    ("DayEnds", "POST"): Call("Settle a store-day", {200: {"accepted": 1, "refused": []}}, DayEndRow),
     ("ErpOrders", "POST"): Call("What the ERP has sold", {200: TAKEN}, OrdersRequest),
     ("CrmBalances", "POST"): Call("What the CRM shows", {200: TAKEN}, BalancesRequest),
 }  # fmt: skip

@@ -17,7 +17,18 @@ from django_scopes import scope
 
 from integrations.decisions import ask_claim
 from integrations.missing import Missing, ask
-from integrations.models import Bill, CrmBalance, Delivery, Discrepancy, ErpOrder, Incident, MissingKind, ParityRun, PosChange
+from integrations.models import (
+    Bill,
+    CrmBalance,
+    Delivery,
+    Discrepancy,
+    ErpOrder,
+    FileImport,
+    Incident,
+    MissingKind,
+    ParityRun,
+    PosChange,
+)
 from integrations.replay import choose
 from integrations.witnesses import DayTotals, settle_day
 from loyalty.models import BonusEvaluation, Cohort, Hold, Programme, ProgrammeVersion, StoreProgramme
@@ -53,7 +64,8 @@ PAGES: dict[str, dict[str, str]] = {
     "admin:integrations_replay_changelist": {}, "admin:integrations_billclaim_changelist": {},
     "admin:integrations_repushrequest_changelist": {}, "admin:integrations_dayend_changelist": {},
     "admin:integrations_erporder_changelist": {}, "admin:integrations_crmbalance_changelist": {},
-    "admin:integrations_poschange_changelist": {}, "admin:new_replay": {}, "admin:queue": {}, "admin:missing_bills": {}, "admin:ask_missing": {},
+    "admin:integrations_poschange_changelist": {},
+    "admin:integrations_fileimport_changelist": {}, "admin:new_replay": {}, "admin:queue": {}, "admin:missing_bills": {}, "admin:ask_missing": {},
     **{
         f"admin:integrations_{model}_{page}": {}
         for model in ("dayend", "erporder", "crmbalance")
@@ -66,7 +78,8 @@ OURS = {
     "admin:issue_points": "customer", "admin:unblock": "hold", "admin:delivery": "delivery", "admin:ask_vendor": "delivery",
     "admin:decide_delivery": "delivery", "admin:claim_bill": "bill", "admin:settle_claim": "billclaim", "admin:replay": "replay",
     "admin:act_on_replay": "replay", "admin:repush_request": "repushrequest", "admin:repush_csv": "repushrequest",
-    "admin:reverse_bill": "bill", "admin:incident": "incident", "admin:set_mode": "incident", "admin:close_incident": "incident",
+    "admin:reverse_bill": "bill",
+    "admin:file_import": "fileimport", "admin:incident": "incident", "admin:set_mode": "incident", "admin:close_incident": "incident",
 }  # fmt: skip
 #: What stands behind the id.
 SUFFIXES = {"admin:decide_delivery": ["retry"], "admin:act_on_replay": ["try"]}
@@ -82,7 +95,7 @@ MODELS = {
     "loyalty_bonus": "bonus", "loyalty_bonusevaluation": "bonusevaluation", "loyalty_cohort": "cohort",
     "loyalty_storeprogramme": "storeprogramme", "integrations_replay": "replay", "integrations_billclaim": "billclaim",
     "integrations_repushrequest": "repushrequest", "integrations_dayend": "dayend", "integrations_erporder": "erporder",
-    "integrations_crmbalance": "crmbalance", "integrations_poschange": "poschange",
+    "integrations_crmbalance": "crmbalance", "integrations_poschange": "poschange", "integrations_fileimport": "fileimport",
 }  # fmt: skip
 ID_PAGES = ("change", "delete", "history")
 
@@ -170,6 +183,9 @@ def _witnesses(liberty: Tenant, customer_id: int) -> dict[str, Any]:
         ),
         "crmbalance": CrmBalance.objects.create(
             tenant=liberty, customer_id=customer_id, mobile=MOBILE, points=1, as_of=now, written_by=CANARY
+        ),
+        "fileimport": FileImport.objects.create(
+            tenant=liberty, kind="orders", name=CANARY, body=CANARY.encode(), actor_kind="system", actor_name=CANARY
         ),
         "poschange": PosChange.objects.create(tenant=liberty, store=store, at=now, what=CANARY, logged_by=CANARY),
     }

@@ -1,0 +1,153 @@
+"""Long files of witnesses, taken by the worker: streamed in chunks, each one transaction with its count, so a killed run goes on."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from itertools import batched
+from typing import Any
+
+import structlog
+from django.db import connection, transaction
+from django.utils import timezone
+from django_scopes import scope
+
+from integrations import witnesses
+from integrations.api.forms import read_body
+from integrations.models import FileImport, FileKind, FileState
+from integrations.witness_rows import DayEndRow, OrderRow, ShownRow
+from integrations.witnesses import DayTotals, Refused
+from loyalty.ledger import retried
+from tenants import audit, crash
+from tenants.actors import Actor, ActorKind
+from tenants.errors import DomainError
+from tenants.models import Tenant
+from tenants.uploads import FileRefused, kind_of, rows_of
+
+log = structlog.get_logger("pointdesk.files")
+CHUNK = 500
+#: Refused rows that are kept with their reasons; all are counted.
+SHOWN = 1000
+
+type Take = Callable[[Tenant, Sequence[tuple[int, Any]], datetime], list[Refused]]
+
+
+def _take_days(tenant: Tenant, days: Sequence[tuple[int, DayTotals]], now: datetime) -> list[Refused]:
+    refused = []
+    for number, totals in days:
+        try:
+            witnesses.settle_day(tenant, totals, now=now)
+        except DomainError as refusal:
+            refused.append(Refused(number, refusal))
+    return refused
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    form: type[DayEndRow] | type[OrderRow] | type[ShownRow]
+    take: Take
+
+
+KINDS: dict[str, Kind] = {
+    FileKind.DAY_ENDS: Kind(DayEndRow, _take_days),
+    FileKind.ORDERS: Kind(OrderRow, lambda tenant, rows, now: witnesses.take_orders(tenant, rows, now=now)),
+    FileKind.BALANCES: Kind(ShownRow, lambda tenant, rows, now: witnesses.take_crm_balances(tenant, rows, now=now)),
+}
+
+
+def keep(tenant: Tenant, kind: FileKind, *, name: str, body: bytes, actor: Actor) -> FileImport:
+    """The file for the worker to read; it stands in the database, so any host can go on with it. Raises: FileRefused."""
+    kind_of(body)
+    with transaction.atomic():
+        row: FileImport = FileImport.objects.create(
+            tenant=tenant,
+            kind=kind,
+            name=name[-200:],
+            body=body,
+            actor_kind=actor.kind.value,
+            actor_id=actor.id,
+            actor_name=actor.name,
+        )
+        audit.record(tenant, actor=actor, action="import_file", target=row, reason=f"Imported from {row.name}")
+    return row
+
+
+def work_on(file: FileImport) -> bool:
+    """Read it from where it was to its end, unless another worker is at it. -> whether we did.
+
+    A file that turns out to be unreadable ends as `refused`; what stood before the place is taken, and the page says so.
+    """
+    with scope(tenant=file.tenant), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(hashtext('pointdesk.file'), %s)", [file.pk % 2**31])
+        if not cursor.fetchone()[0]:
+            return False
+        try:
+            file.refresh_from_db()
+            if file.state in (FileState.WAITING, FileState.RUNNING):
+                _read(file)
+        finally:
+            cursor.execute("SELECT pg_advisory_unlock(hashtext('pointdesk.file'), %s)", [file.pk % 2**31])
+    return True
+
+
+def _read(file: FileImport) -> None:
+    try:
+        for chunk in batched(_rows(file), CHUNK):
+            retried(partial(_take, file, chunk))
+            crash.point("file_after_chunk")
+    except FileRefused as refusal:
+        _end(file, FileState.REFUSED, message=refusal.sentence)
+    else:
+        _end(file, FileState.DONE)
+
+
+def _rows(file: FileImport) -> Iterator[tuple[int, dict[str, str]]]:
+    body = bytes(file.body)
+    return ((number, cells) for number, cells in rows_of(body, kind=kind_of(body)) if number > file.last_row)
+
+
+def _take(file: FileImport, chunk: Sequence[tuple[int, dict[str, str]]]) -> None:
+    kind = KINDS[file.kind]
+    read: list[tuple[int, Any]] = []
+    refused: list[Refused] = []
+    for number, cells in chunk:
+        try:
+            read.append((number, read_body(kind.form, _named(cells)).value()))
+        except DomainError as refusal:
+            refused.append(Refused(number, refusal))
+    with transaction.atomic():
+        locked: FileImport = FileImport.objects.select_for_update().defer("body").get(pk=file.pk)
+        if locked.last_row >= chunk[0][0]:
+            return  # another worker was faster
+        refused += kind.take(file.tenant, read, timezone.now())
+        told = [{"row": each.index, "code": each.refusal.code, "message": each.refusal.sentence} for each in refused]
+        locked.refused_rows = [*locked.refused_rows, *sorted(told, key=lambda row: int(str(row["row"])))][:SHOWN]
+        locked.refused += len(refused)
+        locked.taken += len(chunk) - len(refused)
+        locked.last_row, locked.state = chunk[-1][0], FileState.RUNNING
+        locked.save(update_fields=["refused_rows", "refused", "taken", "last_row", "state"])
+    file.last_row = locked.last_row
+
+
+def _named(cells: dict[str, str]) -> dict[str, str]:
+    """By the API's names; an empty cell says nothing; a date that a spreadsheet keeps as a time is a date."""
+    named = {name.lower().replace(" ", "_"): cell for name, cell in cells.items() if cell}
+    if "store" in named:
+        named.setdefault("store_code", named.pop("store"))
+    if "business_date" in named:
+        named["business_date"] = named["business_date"].removesuffix("T00:00:00")
+    return named
+
+
+def _end(file: FileImport, state: FileState, *, message: str = "") -> None:
+    with transaction.atomic():
+        locked: FileImport = FileImport.objects.select_for_update().defer("body").get(pk=file.pk)
+        if locked.state not in (FileState.WAITING, FileState.RUNNING):
+            return
+        locked.state, locked.message, locked.finished_at = state, message[:500], timezone.now()
+        locked.body = b""  # it is personal data, and what it said is taken
+        locked.save(update_fields=["state", "message", "finished_at", "body"])
+        audit.record(
+            file.tenant, actor=Actor(ActorKind(file.actor_kind), file.actor_id, file.actor_name), action="end_import", target=locked,
+            reason=f"Imported from {file.name}", after={"state": state.value, "taken": locked.taken, "refused": locked.refused},
+        )  # fmt: skip

@@ -1,0 +1,145 @@
+"""Files from outside: looked at before they are read, read as a stream, refused by name when they are hostile (CSV and xlsx)."""
+
+import csv
+import io
+import zipfile
+from collections.abc import Iterator
+from datetime import date, datetime
+from typing import Any
+from xml.etree.ElementTree import ParseError
+
+import openpyxl
+from defusedxml import DefusedXmlException
+from openpyxl.utils.exceptions import InvalidFileException
+
+from tenants.errors import DomainError
+
+BYTES_MAX = 20 << 20
+COLUMNS_MAX = 100
+CELL_MAX = 4000
+#: Of an xlsx, which is a zip: unpacked size, how far it may be packed, and how many files it may hold.
+UNPACKED_MAX, RATIO_MAX, ENTRIES_MAX = 50 << 20, 100, 200
+#: What a worker reads, and not the web process while somebody waits.
+ROWS_AT_ONCE = 5000
+
+
+class FileRefused(DomainError):
+    """The file is not read; nothing of it was taken."""
+
+    def __init__(self, sentence: str, **details: Any) -> None:
+        super().__init__("file_refused", sentence, **details)
+
+
+def kind_of(data: bytes) -> str:
+    """`csv` or `xlsx`, after a look that costs nothing. Raises: FileRefused."""
+    if len(data) > BYTES_MAX:
+        raise FileRefused(f"The file has more than {BYTES_MAX >> 20} MB. Split it.")
+    if data[:4] == b"PK\x03\x04":
+        _check_zip(data)
+        return "xlsx"
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise FileRefused("The file is in UTF-16. Save it as CSV UTF-8.")
+    if b"\0" in data:
+        row = data[: data.index(b"\0")].count(b"\n") + 1
+        raise FileRefused(f"Row {row} holds a NUL byte, so this is no CSV. Save it as CSV UTF-8 or as xlsx.", row=row)
+    try:
+        data.decode("utf-8-sig")
+    except UnicodeDecodeError as problem:
+        row = data[: problem.start].count(b"\n") + 1
+        raise FileRefused(f"Row {row} is not UTF-8. Save the file as CSV UTF-8.", row=row) from None
+    return "csv"
+
+
+def _check_zip(data: bytes) -> None:
+    try:
+        entries = zipfile.ZipFile(io.BytesIO(data)).infolist()
+    except (zipfile.BadZipFile, ValueError, OSError) as problem:
+        raise FileRefused("The file begins like an xlsx and is broken. Save it again.") from problem
+    unpacked = sum(entry.file_size for entry in entries)
+    packed = max(sum(entry.compress_size for entry in entries), 1)
+    if len(entries) > ENTRIES_MAX or unpacked > UNPACKED_MAX or unpacked / packed > RATIO_MAX:
+        raise FileRefused(
+            f"The xlsx unpacks to {unpacked >> 20} MB in {len(entries)} files; that is more than a list needs. Save it as CSV UTF-8."
+        )
+    if any(".." in entry.filename or entry.filename.startswith(("/", "\\")) or entry.flag_bits & 1 for entry in entries):
+        raise FileRefused("The xlsx holds files that lead out of it, or is locked with a password. Save it again.")
+
+
+def rows_of(data: bytes, *, kind: str) -> Iterator[tuple[int, dict[str, str]]]:
+    """-> (number of the row in the file, its cells by the names of the first row), one by one. Raises: FileRefused, on the way."""
+    lines = _xlsx_lines(data) if kind == "xlsx" else _csv_lines(data)
+    _, first = next(lines, (0, []))
+    names = [name.strip() for name in first]
+    while names and not names[-1]:
+        names.pop()
+    if not names:
+        raise FileRefused("The file is empty. Its first row names the columns.")
+    if len(set(names)) < len(names) or "" in names:
+        raise FileRefused("The first row names a column twice, or leaves one without a name.", row=1)
+    for number, cells in lines:
+        if any(cells[len(names) :]):
+            raise FileRefused(f"Row {number} has more cells than there are columns; perhaps a quote is missing.", row=number)
+        if any(cells):
+            yield number, dict(zip(names, cells, strict=False))
+
+
+def _csv_lines(data: bytes) -> Iterator[tuple[int, list[str]]]:
+    reader = csv.reader(io.TextIOWrapper(io.BytesIO(data), encoding="utf-8-sig", newline=""), strict=True)
+    while True:
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as problem:
+            raise FileRefused(f"Row {reader.line_num} cannot be read: {problem}.", row=reader.line_num) from None
+        yield reader.line_num, _checked(cells, number=reader.line_num)
+
+
+def _xlsx_lines(data: bytes) -> Iterator[tuple[int, list[str]]]:
+    try:
+        book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True, keep_links=False)
+        sheet = book.worksheets[0]
+        for number, cells in enumerate(sheet.iter_rows(max_col=COLUMNS_MAX + 1, values_only=True), start=1):
+            yield number, _checked([_text(cell) for cell in cells], number=number)
+    except FileRefused:
+        raise
+    except (
+        DefusedXmlException,
+        ParseError,
+        InvalidFileException,
+        zipfile.BadZipFile,
+        KeyError,
+        ValueError,
+        IndexError,
+        OSError,
+    ) as problem:
+        raise FileRefused(f"The xlsx cannot be read ({type(problem).__name__}). Save it as CSV UTF-8.") from problem
+
+
+def _checked(cells: list[str], *, number: int) -> list[str]:
+    while cells and not cells[-1]:
+        cells.pop()
+    if len(cells) > COLUMNS_MAX:
+        raise FileRefused(f"Row {number} has more than {COLUMNS_MAX} columns.", row=number)
+    if any(len(cell) > CELL_MAX for cell in cells):
+        raise FileRefused(
+            f"A cell of row {number} has more than {CELL_MAX:,} characters; perhaps a quote is missing.", row=number
+        )
+    return cells
+
+
+def _text(cell: Any) -> str:
+    """A cell as a CSV would hold it. A whole number has no `.0`, a time is ISO 8601."""
+    match cell:
+        case None:
+            return ""
+        case datetime() | date():
+            return cell.isoformat()
+        case float() if cell.is_integer() and abs(cell) < 1e15:
+            return str(int(cell))
+    return str(cell).strip()
+
+
+def is_long(data: bytes, *, kind: str) -> bool:
+    """Whether there are more rows than are read at once; no more are read to tell. Raises: FileRefused."""
+    return any(place > ROWS_AT_ONCE for place, _ in enumerate(rows_of(data, kind=kind), start=1))
