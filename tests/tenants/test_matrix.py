@@ -65,7 +65,8 @@ PAGES: dict[str, dict[str, str]] = {
     "admin:integrations_repushrequest_changelist": {}, "admin:integrations_dayend_changelist": {},
     "admin:integrations_erporder_changelist": {}, "admin:integrations_crmbalance_changelist": {},
     "admin:integrations_poschange_changelist": {},
-    "admin:integrations_fileimport_changelist": {}, "admin:new_replay": {}, "admin:queue": {}, "admin:missing_bills": {}, "admin:ask_missing": {},
+    "admin:integrations_fileimport_changelist": {}, "admin:new_replay": {}, "admin:queue": {},
+    "admin:missing_bills": {}, "admin:ask_missing": {},
     **{
         f"admin:integrations_{model}_{page}": {}
         for model in ("dayend", "erporder", "crmbalance")
