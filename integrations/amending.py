@@ -241,7 +241,8 @@ class Amendment:
             return self._own_customer() or self._claimant()
         owners = {customers.survivor(self.tenant, leg.bill.customer_id) for leg in legs if leg.bill.customer_id}
         named = self._named_customer()
-        if len(owners) > 1 or (owners and case.mobile and named not in owners):
+        stranger = bool(owners and case.mobile) and named not in owners and not self._sold_under(case.mobile, legs)
+        if len(owners) > 1 or stranger:
             raise CheckFailed(
                 "parent_of_other_customer",
                 f"Bill {legs[0].bill.bill_no} belongs to another customer than this {case.kind}. Check the number at the till.",
@@ -250,6 +251,12 @@ class Amendment:
         if owners:
             return owners.pop()
         return self._own_customer() if case.document.bill_type == "EXCHANGE" else None
+
+    def _sold_under(self, mobile: str, legs: Sequence[Leg]) -> bool:
+        """Whether the earlier bill itself came with this number, which leads to somebody else by now: after an unmerge, or when the number was
+        given to a stranger. The points are where the bill put them."""
+        bills = [leg.bill.pk for leg in legs]
+        return bool(Delivery.objects.filter(tenant=self.tenant, bill__in=bills, mobile=mobile).exists())
 
     def _own_customer(self) -> int | None:
         case = self.case
@@ -582,7 +589,8 @@ class Amendment:
 
     def _is_presumed(self, child: Bill, delivery: Taken) -> bool:
         """Whether the desk had written this cancellation, since the POS seemed to have no such bill: the POS has sent it anew, so it has."""
-        if child.bill_class != BillClass.CANCEL or self.case.decided.get("anew"):
+        of_this = self.old is not None and child.parent_id == self.old.pk
+        if child.bill_class != BillClass.CANCEL or not of_this or self.case.decided.get("anew"):
             return False
         told = f"The POS has sent bill {self.case.document.bill_no} once more; it stands again."
         rows = Delivery.objects.filter(tenant=self.tenant, pk=delivery.id, source=Source.DESK)

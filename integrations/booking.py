@@ -529,7 +529,11 @@ class Batch:
         if not before:
             return set()
         rows = Discrepancy.objects.filter(
-            tenant=self.tenant, bill__in=before, kind=DiscrepancyKind.MODE_DRIFT, incident__closed_at=None, incident__isnull=False
+            tenant=self.tenant,
+            bill__in=before,
+            kind=DiscrepancyKind.MODE_DRIFT,
+            incident__closed_at=None,
+            incident__store=cases[0].store,
         )
         return set(rows.values_list("bill_id", flat=True))
 

@@ -38,9 +38,14 @@ LOYALTY_TENDER = "LOYALTY_POINTS"
 AMOUNT_MAX = Decimal(10) ** 13
 
 
-def hide_numbers(text: str) -> str:
-    """A text in which nobody finds a mobile: the inbox is for documents, Customer 360 for people."""
-    return LONG_DIGITS.sub(r"•••••\1", text)
+def hide_numbers(text: str, *, but: str = "") -> str:
+    """A text in which nobody finds a mobile: the inbox is for documents, Customer 360 for people.
+
+    `but`: the bill's own number, where it cannot be taken for a mobile.
+    """
+    if not any(sign.isalpha() for sign in but):
+        return LONG_DIGITS.sub(r"•••••\1", text)
+    return but.join(LONG_DIGITS.sub(r"•••••\1", part) for part in text.split(but))
 
 
 class CheckFailed(DomainError):

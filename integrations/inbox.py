@@ -23,7 +23,7 @@ from integrations.models import DeliveryState, Source
 from integrations.posting import Outcome, Taken
 from loyalty.ledger import retried
 from tenants import crash
-from tenants.actors import Actor
+from tenants.actors import Actor, ActorKind
 from tenants.counters import count
 from tenants.errors import DomainError
 from tenants.models import Tenant
@@ -137,8 +137,9 @@ def _keep(
 ) -> Received:
     digest = hashlib.sha256(body).digest()
     state = DeliveryState.REJECTED if rejected else DeliveryState.RECEIVED
+    key_id = sender.id if sender.kind is ActorKind.KEY else None
     row: list[Any] = [
-        tenant.pk, f"dl_{secrets.token_hex(10)}", source.value, repush[:120], sender.id, sender.name, body, digest, state.value,
+        tenant.pk, f"dl_{secrets.token_hex(10)}", source.value, repush[:120], key_id, sender.name, body, digest, state.value,
         rejected.code if rejected else "", rejected.sentence if rejected else "",
     ]  # fmt: skip
     with connection.cursor() as cursor:

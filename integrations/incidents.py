@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 
-from integrations import replay
+from integrations import inbox, replay
 from integrations.models import Bill, DeliveryState, DiscrepancyKind, Incident, PosChange, Replay, ReplayState
 from loyalty.ledger import checked_reason
 from tenants import audit
@@ -55,16 +55,18 @@ def set_mode(
     Raises: DomainError `incident_unknown`, `incident_closed`, `incident_kind` (of other trouble), `date_window`, `reason_length`.
     """
     reason = checked_reason(reason)
-    with transaction.atomic():
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(
+            inbox.WAIT_FOR_TENANT, [tenant.pk % 2**31]
+        )  # a batch under way goes by the old setting, and is seen by what follows
         incident = _open(tenant, incident_id)
         if incident.kind != DiscrepancyKind.MODE_DRIFT:
             raise DomainError("incident_kind", "This incident is not about how points are shown. Look at its bills instead.")
-        zone = incident.store.timezone_or(tenant)
-        if not FIRST_DAY <= since <= now.astimezone(zone).date():
+        today = now.astimezone(incident.store.timezone_or(tenant)).date()
+        if not FIRST_DAY <= since <= today:
             raise DomainError(
                 "date_window", f"{since} has not come yet, or is long ago. Give the day since which the bills are different."
             )
-        today = now.astimezone(zone).date()
         rows = StoreMode.objects.filter(tenant=tenant, store=incident.store_id)
         before = rows.filter(effective_from__lte=since).last()
         later = rows.filter(effective_from__gt=since, effective_from__lte=today)  # they would take it back before today

@@ -66,7 +66,10 @@ NUMBERS = r"""
 HOLDS = """
     SELECT h.store_id, h.reference, h.bill_no, h.points, h.at, round(h.points * h.rate, 2) FROM loyalty_hold h
     WHERE h.tenant_id = %(tenant)s AND h.store_id IS NOT NULL AND h.late_bill_id IS NULL AND h.bill_id IS NULL AND h.at < %(before)s
-      AND h.at >= %(since)s AND (h.state = 'active' OR h.state = 'expired') ORDER BY h.store_id, h.at LIMIT %(limit)s
+      AND h.at >= %(since)s AND (h.state = 'active' OR h.state = 'expired')
+      AND NOT EXISTS (SELECT FROM integrations_delivery d WHERE d.tenant_id = h.tenant_id AND h.bill_no <> '' AND d.bill_no = h.bill_no
+                      AND d.received_at >= h.at - interval '7 days' AND d.state IN ('received', 'quarantined', 'waiting_parent', 'conflict'))
+    ORDER BY h.store_id, h.at LIMIT %(limit)s
 """
 #: What was sold and cancelled on one day is in no day-end.
 DAY_ENDS = """
@@ -103,10 +106,11 @@ ARRIVED = """
       AND integrations_repushline.store_id = landed.store_id AND integrations_repushline.bill_no = landed.bill_no
     RETURNING integrations_repushline.request_id
 """
-#: A bill without a known number has come when its blocked points have found one.
+#: A bill that was asked for by its blocked points has come when they have found one.
 COMPLETED = """
-    UPDATE integrations_repushline l SET arrived_at = %s
-    WHERE l.tenant_id = %s AND l.arrived_at IS NULL AND l.bill_no = '' AND l.reference <> '' AND EXISTS (
+    UPDATE integrations_repushline l SET arrived_at = %s FROM integrations_repushrequest r
+    WHERE l.tenant_id = %s AND l.arrived_at IS NULL AND l.reference <> '' AND r.tenant_id = l.tenant_id AND r.id = l.request_id
+      AND r.closed_at IS NULL AND EXISTS (
         SELECT FROM loyalty_hold h WHERE h.tenant_id = l.tenant_id AND h.reference = l.reference AND coalesce(h.bill_id, h.late_bill_id) > 0)
     RETURNING l.request_id
 """

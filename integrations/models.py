@@ -3,7 +3,6 @@
 from typing import Any, ClassVar
 
 from django.contrib.postgres.fields import ArrayField
-from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models.functions import Now
 from django_scopes import ScopedManager
@@ -204,7 +203,12 @@ class Delivery(models.Model):
             models.Index(fields=["tenant", "bill_no"], name="delivery_by_bill_no"),
             models.Index(fields=["tenant", "mobile", "-id"], condition=~models.Q(mobile=""), name="delivery_by_mobile"),
             models.Index(fields=["tenant", "bill"], condition=models.Q(bill__isnull=False), name="delivery_of_bill"),
-            BrinIndex(fields=["received_at"], name="delivery_by_time"),
+            models.Index(fields=["tenant", "processed_at"], name="delivery_by_end"),
+            models.Index(
+                fields=["tenant", "state", "store_code", "received_at"],
+                condition=models.Q(state__in=["waiting_parent", "quarantined", "conflict"]),
+                name="delivery_for_people",
+            ),
             models.Index(fields=["tenant", "waits_for"], condition=models.Q(state="waiting_parent"), name="delivery_waiting"),
         ]
 
@@ -259,7 +263,8 @@ class BillClaim(models.Model):
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["tenant", "bill"], condition=models.Q(decided_at=None), name="one_open_claim_a_bill"),
             models.CheckConstraint(
-                condition=models.Q(decided_by_ident="") | ~models.Q(decided_by_ident=models.F("asked_by_ident")),
+                condition=models.Q(decided_by_ident="") & ~models.Q(decided_by=models.F("asked_by"))
+                | ~models.Q(decided_by_ident="") & ~models.Q(decided_by_ident=models.F("asked_by_ident")),
                 name="claim_by_two_people",
             ),
         ]
@@ -318,6 +323,7 @@ class ErpOrder(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["tenant", "store", "bill_no"], name="erp_order_by_bill"),
             models.Index(fields=["tenant", "mobile", "-at"], condition=~models.Q(mobile=""), name="erp_order_by_mobile"),
+            models.Index(fields=["tenant", "at"], name="erp_order_by_time"),
         ]
 
     def __str__(self) -> str:

@@ -177,7 +177,10 @@ def try_it(replay: Replay, *, now: datetime) -> Replay:
                     refused.append(
                         {"delivery": result.delivery_id, "state": result.state, "check": result.check, "message": result.message}
                     )
+            totals["touched"] += len(effect)
             for each in effect:
+                if each["before"] == each["after"]:
+                    continue
                 totals.update(
                     {name: each["after"][name] - each["before"][name] for name in ("pending", "available", "held", "owed")}
                 )
@@ -332,6 +335,9 @@ def ask(replay: Replay, state: ReplayState, *, actor: Actor) -> None:
     allowed = {ReplayState.TRYING: {ReplayState.CHOSEN, ReplayState.TRIED}, ReplayState.RUNNING: {ReplayState.TRIED}}
     with transaction.atomic():
         _begin(replay, allowed[state], state)
+        if state is ReplayState.RUNNING:  # whoever presses Run does it
+            replay.actor_kind, replay.actor_id, replay.actor_name = actor.kind.value, actor.id, actor.name
+            replay.save(update_fields=["actor_kind", "actor_id", "actor_name"])
         audit.record(
             replay.tenant, actor=actor, action="ask_replay", target=replay, reason=replay.reason, after={"state": state.value}
         )
@@ -380,9 +386,10 @@ def _chunks(replay: Replay, *, undone: bool = False) -> Iterator[list[_Row]]:
         if first is None:
             return
         after = first - 1
+    chunk = min(CHUNK, replay.per_second) or CHUNK  # a second's worth at most, so that slow is slow
     while True:
         with connection.cursor() as cursor:
-            cursor.execute(NEXT_ROWS, {"tenant": replay.tenant_id, "replay": replay.pk, "after": after, "chunk": CHUNK})
+            cursor.execute(NEXT_ROWS, {"tenant": replay.tenant_id, "replay": replay.pk, "after": after, "chunk": chunk})
             rows = [_Row(*row) for row in cursor.fetchall()]
         if not rows:
             return

@@ -17,7 +17,7 @@ from loyalty.ledger import checked_reason
 from tenants import audit
 from tenants.actors import Actor
 from tenants.errors import DomainError
-from tenants.models import Tenant
+from tenants.models import Store, Tenant
 
 ROWS_MAX = 1000
 
@@ -26,11 +26,15 @@ VOIDED = """
     SELECT b.id, b.store_id, b.bill_no, b.business_date, b.net_amount, b.customer_id, e.order_no FROM integrations_erporder e
     JOIN integrations_bill b ON b.tenant_id = e.tenant_id AND b.store_id = e.store_id AND b.bill_no = e.bill_no
       AND b.billed_at BETWEEN e.at - interval '60 days' AND e.at + interval '60 days'
-    WHERE e.tenant_id = %(tenant)s AND e.state = 'voided' AND b.business_date BETWEEN %(since)s AND %(until)s AND b.bill_class = 'sale'
+    WHERE e.tenant_id = %(tenant)s AND e.state = 'voided' AND (%(store)s::bigint IS NULL OR e.store_id = %(store)s)
+      AND e.at BETWEEN %(since)s::date - 61 AND %(until)s::date + 61
+      AND NOT EXISTS (SELECT FROM integrations_erporder o WHERE o.tenant_id = e.tenant_id AND o.store_id = e.store_id AND o.bill_no = e.bill_no
+                      AND o.state = 'confirmed' AND o.at BETWEEN e.at - interval '60 days' AND e.at + interval '60 days')
+      AND b.business_date BETWEEN %(since)s AND %(until)s AND b.bill_class = 'sale'
       AND b.superseded_at IS NULL AND b.cancelled_by_id IS NULL
     ORDER BY b.store_id, b.business_date, b.id LIMIT %(limit)s
 """
-#: Settled days of which we have more sales than the POS counts, with the bills that would make the difference: the only one of its
+#: Settled days of which we have more sales than the POS counts, with the bills that would make the difference: one of that
 #: amount, one whose number lies outside of the day's, or one that the ERP does not know although it knows the day.
 SURPLUS = """
     WITH ours AS (
@@ -38,6 +42,7 @@ SURPLUS = """
         FROM integrations_bill b LEFT JOIN integrations_bill c ON c.tenant_id = b.tenant_id AND c.id = b.cancelled_by_id
         WHERE b.tenant_id = %(tenant)s AND b.business_date BETWEEN %(since)s AND %(until)s AND b.bill_class = 'sale'
           AND b.superseded_at IS NULL AND c.business_date IS DISTINCT FROM b.business_date
+          AND (%(store)s::bigint IS NULL OR b.store_id = %(store)s)
     ), days AS (
         SELECT e.store_id, e.business_date, e.first_bill_no, e.last_bill_no, count(o.id) - e.bills AS more,
                sum(o.net_amount) - e.net_amount AS net
@@ -46,6 +51,7 @@ SURPLUS = """
     ), known AS (
         SELECT d.store_id, d.business_date FROM days d WHERE EXISTS (
             SELECT FROM ours o JOIN integrations_erporder e ON e.tenant_id = %(tenant)s AND e.store_id = o.store_id AND e.bill_no = o.bill_no
+              AND e.at BETWEEN %(since)s::date - 61 AND %(until)s::date + 61
             WHERE o.store_id = d.store_id AND o.business_date = d.business_date)
     ), judged AS (
         SELECT o.*, d.more, d.more = 1 AND o.net_amount = d.net AS by_amount,
@@ -54,6 +60,7 @@ SURPLUS = """
                    AND (o.bill_no < d.first_bill_no OR o.bill_no > d.last_bill_no) AS by_number,
                k.store_id IS NOT NULL AND NOT EXISTS (
                    SELECT FROM integrations_erporder e WHERE e.tenant_id = %(tenant)s AND e.store_id = o.store_id AND e.bill_no = o.bill_no
+                     AND e.at BETWEEN %(since)s::date - 61 AND %(until)s::date + 61
                ) AS by_erp
         FROM days d JOIN ours o ON o.store_id = d.store_id AND o.business_date = d.business_date
         LEFT JOIN known k ON k.store_id = d.store_id AND k.business_date = d.business_date
@@ -65,7 +72,7 @@ SURPLUS = """
 
 @dataclass(frozen=True, slots=True)
 class Void:
-    """A booked sale that seems to be deleted at its POS. `why`: every trace of it."""
+    """A booked sale that seems to be deleted at its POS. `why`: how we know."""
 
     bill_id: int
     store_id: int
@@ -76,9 +83,11 @@ class Void:
     why: str
 
 
-def find(tenant: Tenant, *, since: date, until: date) -> list[Void]:
-    """Bills whose reversal is proposed, those that the ERP calls void first."""
-    bounds: dict[str, Any] = {"tenant": tenant.pk, "since": since, "until": until, "limit": ROWS_MAX}
+def find(tenant: Tenant, *, since: date, until: date, store: Store | None = None) -> list[Void]:
+    """Bills whose reversal is proposed, those that the ERP calls void first; ROWS_MAX of each kind at most."""
+    bounds: dict[str, Any] = {
+        "tenant": tenant.pk, "since": since, "until": until, "limit": ROWS_MAX, "store": store.pk if store else None,
+    }  # fmt: skip
     found: dict[int, Void] = {}
     with connection.cursor() as cursor:
         cursor.execute(VOIDED, bounds)

@@ -170,7 +170,8 @@ class NumberMove(models.Model):
                 fields=["tenant", "mobile"], condition=models.Q(decided_at=None), name="one_open_move_a_number"
             ),
             models.CheckConstraint(
-                condition=models.Q(decided_by_ident="") | ~models.Q(decided_by_ident=models.F("asked_by_ident")),
+                condition=models.Q(decided_by_ident="") & ~models.Q(decided_by=models.F("asked_by"))
+                | ~models.Q(decided_by_ident="") & ~models.Q(decided_by_ident=models.F("asked_by_ident")),
                 name="number_move_by_two_people",
             ),
         ]

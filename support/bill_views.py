@@ -1,4 +1,4 @@
-"""Pages about one delivery or bill: what is decided about it, claims, reversals."""
+"""Pages about the inbox as it is, and about one delivery or bill: what is decided about it, claims, reversals."""
 
 from typing import Any
 

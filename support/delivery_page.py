@@ -70,7 +70,7 @@ def load(tenant: Tenant, delivery: Delivery) -> Page:
         delivery=delivery,
         bill_type=bill_type_of(delivery),
         understood=_understood(tenant, body),
-        raw=shown_body(body),
+        raw=shown_body(body, but=delivery.bill_no),
         moves=[(decision, MOVES[decision]) for decision in offered(delivery, bill_type_of(delivery))],
         masked=mask_mobile(delivery.mobile) if delivery.mobile else "",
         figures=figures,
@@ -92,10 +92,10 @@ def _understood(tenant: Tenant, body: bytes) -> Document | None:
         return None
 
 
-def shown_body(body: bytes) -> str:
-    """The body as text, its long numbers hidden."""
+def shown_body(body: bytes, *, but: str = "") -> str:
+    """The body as text, its long numbers hidden, `but` the bill's own."""
     try:
-        text = hide_numbers(json.dumps(_masked(read_json(body)), indent=2, ensure_ascii=False, default=str))
+        text = hide_numbers(json.dumps(_masked(read_json(body)), indent=2, ensure_ascii=False, default=str), but=but)
     except (DomainError, RecursionError):
         return f"{len(body)} bytes that are not a bill"
     more = f"\n… {len(text) - RAW_MAX:,} more characters" if len(text) > RAW_MAX else ""

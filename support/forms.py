@@ -26,6 +26,12 @@ class ReasonForm(forms.Form):
             "max_length": f"Give a reason of {REASON_MIN} to {REASON_MAX} characters.",
         },
     )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if next(iter(self.visible_fields())).name != "reason":  # the page begins at its beginning
+            self.fields["reason"].widget.attrs.pop("autofocus", None)
+
     token = forms.RegexField(r"^[A-Za-z0-9_-]{16,64}$", widget=forms.HiddenInput)
 
     @staticmethod
@@ -77,7 +83,7 @@ class ReplayForm(ReasonForm):
         required=False,
         label="Business date from",
         widget=forms.DateInput(attrs={"type": "date"}),
-        help_text="With dates only booked bills are chosen: what is not booked has no business date yet.",
+        help_text="By the business date of the bill; what has not been booked under its number has none and is not chosen then.",
     )
     billed_until = forms.DateField(required=False, label="until", widget=forms.DateInput(attrs={"type": "date"}))
     per_second = forms.IntegerField(

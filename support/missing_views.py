@@ -45,7 +45,12 @@ def missing_bills(request: HttpRequest) -> HttpResponse:
     unsettled = [
         each for each in missing.unsettled(tenant, since=today - LOOK_BACK, until=today) if _fits(each.store_id, stores, chosen)
     ]
-    deleted = [each for each in voids.find(tenant, since=today - LOOK_BACK, until=today) if _fits(each.store_id, stores, chosen)]
+    chosen_store = next((store for store in stores.values() if store.code == chosen), None)
+    deleted = [
+        each
+        for each in voids.find(tenant, since=today - LOOK_BACK, until=today, store=chosen_store)
+        if _fits(each.store_id, stores, chosen)
+    ]
     silent = [each for each in missing.silent(tenant, on=today - timedelta(days=1)) if _fits(each.store_id, stores, chosen)]
     counts: dict[int, int] = {}
     for each in found:

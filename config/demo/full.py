@@ -39,7 +39,10 @@ def whole_cut(folder: Path, *, say: Callable[[str], None]) -> Cut:
     cut = Cut(folder / "demo-full-baskets.json.gz", folder / "demo-full-campaigns.json.gz")
     if cut.baskets.exists() and cut.campaigns.exists():
         return cut
-    from config.demo import derive, derive_campaigns  # they read parquet, which only the whole cut needs
+    try:
+        from config.demo import derive, derive_campaigns  # they read parquet, which only the whole cut needs
+    except ImportError as problem:
+        raise FetchFailed(f"The whole cut needs pyarrow ({problem}). Leave DEMO unset for the shipped data.") from problem
 
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as scratch:

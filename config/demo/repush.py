@@ -58,6 +58,7 @@ def _hold(bill: Document) -> Document:
         "mobile": customer["mobile"],
         "points": POINTS,
         "store_code": STORE,
+        "bill_no": bill["bill_no"],
         "reference": _reference(bill),
         "at": at.isoformat(),
     }

@@ -19,7 +19,7 @@ TRIES_MAX = 60
 PAUSE_MAX = 2.0
 #: How long what was sent may take to be booked.
 SETTLES_SECONDS = 120.0
-FINAL = {"applied", "duplicate", "conflict", "quarantined", "rejected", "discarded", "reversed"}
+FINAL = {"unknown", "applied", "duplicate", "conflict", "quarantined", "rejected", "discarded", "reversed"}
 
 
 class NoAnswer(Exception):
@@ -33,6 +33,7 @@ class Book:
     answers: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
     receipts: dict[str, tuple[str, str]] = field(default_factory=dict)
+    not_taken: list[dict[str, str]] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     tried_again: int = 0
     held: int = 0
@@ -41,6 +42,7 @@ class Book:
         self.answers.update(other.answers)
         self.faults.update(other.faults)
         self.receipts |= other.receipts
+        self.not_taken += other.not_taken
         self.seconds += other.seconds
         self.tried_again += other.tried_again
         self.held += other.held
@@ -73,9 +75,12 @@ class Till:
         status, answer = self.call("POST", "/bills", message.body)
         if status in (200, 202):  # 200: the server has it already
             self.book.receipts[answer["receipt"]] = (message.bill_no, message.expected)
+        else:
+            self.book.not_taken.append({"bill_no": message.bill_no, "expected": message.expected, "found": f"answer {status}"})
 
     def state_of(self, receipt: str) -> str:
-        return str(self.call("GET", f"/deliveries/{receipt}", None, counted=False)[1]["state"])
+        """`unknown`: the server has lost what it gave a receipt for."""
+        return str(self.call("GET", f"/deliveries/{receipt}", None, counted=False)[1].get("state", "unknown"))
 
     def call(self, method: str, path: str, body: bytes | None, *, counted: bool = True) -> tuple[int, Any]:
         """Until there is an answer that another try would not change. Raises: NoAnswer."""
@@ -127,7 +132,7 @@ def compare(address: str, key: str, book: Book) -> dict[str, Any]:
     """Wait until everything is settled, then hold the book against the server: states counted, and every one that differs."""
     till = Till(address, key)
     found: Counter[str] = Counter()
-    differ: list[dict[str, str]] = []
+    differ = list(book.not_taken)
     deadline = time.monotonic() + SETTLES_SECONDS
     for receipt, (bill_no, expected) in book.receipts.items():
         state = till.state_of(receipt)

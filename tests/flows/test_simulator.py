@@ -11,6 +11,7 @@ from django.utils import timezone
 from django_scopes import scope
 
 from config.simulator.day import Fault, visits
+from config.simulator.tills import Till
 from integrations import inbox
 from integrations.models import Bill, Delivery
 from loyalty.models import Hold
@@ -28,7 +29,7 @@ def a_day(seed: str, **changes: Any) -> list[Any]:
     return list(visits(**(asked | changes)))
 
 
-def test_a_seed_plays_one_day_whatever_its_length() -> None:
+def test_a_seed_plays_one_day() -> None:
     opens = datetime(2026, 1, 5, 3, 30, tzinfo=UTC)
     once, again = (a_day("s", opens=opens) for _ in range(2))
     assert once == again
@@ -61,7 +62,7 @@ def test_a_played_day_is_what_the_server_says(committed: Tenant) -> None:
         worker.join()
     assert done.returncode == 0, done.stdout + done.stderr
     book = json.loads(done.stdout)
-    assert (book["differ"], book["messages"]) == ([], sum(book["found"].values()))
+    assert (book["differ"], len(a_day("x", bills=120)) <= book["messages"]) == ([], True)
     assert {"applied", "conflict", "quarantined"} == set(book["found"])
     completed = Bill.objects.filter(tenant=committed, redeemed_points=1).count()
     open_holds = Hold.objects.filter(tenant=committed, state="active").count()
@@ -81,3 +82,14 @@ def test_a_played_day_is_what_the_server_says(committed: Tenant) -> None:
 def test_what_it_cannot_play_is_refused(wrong: list[str], said: str) -> None:
     done = manage("pos_simulator", "key", "--store", "K1", *wrong)
     assert (done.returncode, said in done.stderr) == (2, True), done.stderr
+
+
+def test_what_the_server_refuses_or_has_lost_is_a_difference(committed: Tenant) -> None:
+    with web_process() as address:
+        play = ["pos_simulator", "--url", address, "--store", "K1", "--bills", "5", "--clients", "1", "--seed", "y", "--json"]
+        done = manage(*play, POINTDESK_KEY=key_of(committed, "read"))  # it may not send bills
+        till = Till(address, key_of(committed, "read"))
+        assert till.state_of("dl_nothing") == "unknown"
+    book = json.loads(done.stdout)
+    assert (done.returncode, {each["found"] for each in book["differ"]}, len(book["differ"]) >= 5) == (1, {"answer 403"}, True)
+    assert "Give an API key" in manage("pos_simulator", "--store", "K1").stderr

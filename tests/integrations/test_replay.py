@@ -320,3 +320,13 @@ def test_a_bill_that_is_booked_anew_is_one_bill_of_its_incident(kulfi: Tenant) -
     deliver(kulfi, discounted("A2", 5))
     incident = Incident.objects.get()
     assert (incident.bills, incident.points) == (2, 15)
+
+
+def test_what_a_replay_posts_is_the_doing_of_who_pressed_run(kulfi: Tenant) -> None:
+    deliver(kulfi, bill("A1"))
+    mia = Actor(ActorKind.PERSON, 8, "mia@kulfi.example")
+    row = try_it(chosen(kulfi, all=True), now=timezone.now())
+    replay.ask(row, ReplayState.RUNNING, actor=mia)
+    replay.work_on(row, now=timezone.now())
+    assert set(Entry.objects.exclude(actor_kind="system").values_list("actor_name", flat=True)) == {mia.name}
+    assert AuditEvent.objects.get(action="choose_replay").actor_name != mia.name

@@ -15,7 +15,7 @@ from integrations.documents import CheckFailed, Line
 from integrations.issuing import issue_for_bill
 from integrations.models import Bill, Delivery, Discrepancy, ReturnedPart, Source
 from integrations.returns import Part, Sold, SoldLine, target, target_by_lines, understand
-from loyalty import programmes, sweeps
+from loyalty import identity, programmes, sweeps
 from loyalty.bonus import Operator, Subject
 from loyalty.models import Bonus, BonusCondition, Customer, Entry, Hold, Programme, ProgrammeVersion
 from tenants.actors import SYSTEM
@@ -664,6 +664,20 @@ def test_a_sale_that_was_cancelled_and_billed_again_is_no_near_duplicate(kulfi: 
     assert not Discrepancy.objects.filter(kind="near_duplicate").exists()
 
 
+@pytest.mark.case(32, 96, 97)
+def test_after_an_unmerge_a_return_goes_to_whom_its_bill_was_booked_for(kulfi: Tenant) -> None:
+    other = "+919840054321"
+    meera, asha = builders.customer(kulfi), builders.customer(kulfi, other, name="Asha")
+    made = identity.merge(kulfi, asha.pk, meera.pk, reason="one person", actor=SYSTEM, now=timezone.now())
+    deliver(kulfi, bill("A1", mobile=other))
+    assert balance(meera) == (0, 10, 0, 0)
+    identity.unmerge(kulfi, made.merge.pk, reason="two persons after all", actor=SYSTEM, now=timezone.now())
+    (back,) = deliver(kulfi, returned("R1", "A1", "400.00", mobile=other))
+    assert (back.state, balance(meera), balance(asha)) == ("applied", (0, 6, 0, 0), (0, 0, 0, 0))
+    (strange,) = deliver(kulfi, returned("R2", "A1", "100.00", mobile="+919840099999"))
+    assert strange.check_name == "parent_of_other_customer"
+
+
 # Points issued for a bill before it came
 
 
@@ -707,8 +721,10 @@ def test_points_issued_for_an_exchange_count_once_when_its_sale_is_corrected(kul
     new = {"line_no": 2, "line_type": "SALE", "item_code": "B1", "amount": "1500.00"}
     deliver(kulfi, bill("X1", bill_type="EXCHANGE", net="500.00", items=[back, new]))
     assert balance(meera) == (0, 15, 0, 0)
-    deliver(kulfi, document | {"version": 2, "gross_amount": "1000.00"})
-    assert balance(meera) == (0, 15, 0, 0)
+    (corrected,) = deliver(
+        kulfi, document | {"version": 2, "items": [{"line_no": 1, "item_code": "A1", "amount": "1000.00", "qty": "2"}]}
+    )
+    assert (corrected.state, balance(meera)) == ("applied", (0, 15, 0, 0))
     deliver(kulfi, cancelled("C1", "X1"))
     assert balance(meera) == (0, 10, 0, 0), "A1 stands again, what was issued for X1 is gone with it"
 

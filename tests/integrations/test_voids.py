@@ -123,6 +123,30 @@ def test_a_bill_that_its_pos_sends_anew_after_the_reversal_stands_again(kulfi: T
     assert balance(meera) == (0, 0, 0, 0)
 
 
+@pytest.mark.case(37, 50)
+def test_a_reversed_exchange_stays_reversed_when_the_sale_it_is_about_is_corrected(kulfi: Tenant) -> None:
+    document = sold("A1")
+    back = {"line_no": 1, "line_type": "RETURN", "item_code": "A1", "amount": "1000.00", "original": {"bill_no": "A1"}}
+    new = {"line_no": 2, "line_type": "SALE", "item_code": "B1", "amount": "5000.00"}
+    deliver(kulfi, document, bill("X1", bill_type="EXCHANGE", net="4000.00", items=[back, new]))
+    meera = Customer.objects.get(mobile=MEERA)
+    voids.reverse(kulfi, Bill.objects.get(bill_no="X1").pk, reason="deleted", actor=INA, now=timezone.now())
+    assert balance(meera) == (0, 10, 0, 0)
+    deliver(kulfi, sold("A1", net="1100.00", version=2))
+    assert balance(meera) == (0, 11, 0, 0)
+    assert Bill.objects.get(bill_no="X1", superseded_at=None).cancelled_by is not None
+
+
+@pytest.mark.case(50)
+def test_an_order_that_was_confirmed_anew_is_not_void(kulfi: Tenant) -> None:
+    deliver(kulfi, sold("A1"))
+    order(kulfi, "A1", state="voided")
+    assert set(proposed(kulfi)) == {"A1"}
+    ErpOrder.objects.filter(order_no="SO-A1").update(order_no="SO-A0")
+    order(kulfi, "A1")
+    assert proposed(kulfi) == {}
+
+
 @pytest.mark.case(50)
 def test_a_number_that_is_given_again_is_accepted_for_its_new_customer(kulfi: Tenant) -> None:
     deliver(kulfi, sold("A1"))

@@ -353,10 +353,17 @@ def test_the_queue_says_what_waits_since_when_and_how_fast_it_goes(as_bob: Clien
     deliver(kulfi, bill("A1"), bill("A2", store="K9"), returned("R1", "A7", "100.00"))
     inbox.receive(kulfi, raw(bill("A3")), source=Source.API, sender=SYSTEM, now=timezone.now())
     text = page(as_bob, "queue")
-    for words in ("No worker has been heard of", "Quarantined", "K9", "Waiting for its sale", "not read yet, or unreadable"):
+    for words in ("No worker has been heard of", "Quarantined", "K9", "Waiting for its sale", "waits for a person"):
         assert words in text
     seen = queue.look(kulfi, now=timezone.now())
-    assert (seen.count(DeliveryState.RECEIVED), seen.received, seen.processed, seen.hour) == (1, 4, 3, 4)
+    assert (seen.count(DeliveryState.RECEIVED), seen.received, seen.processed, seen.judged) == (1, 4, 3, 3)
     assert seen.oldest(DeliveryState.CONFLICT) is None
     assert as_bob.get(reverse("admin:queue"), headers={"HX-Request": "true"}).content.strip().startswith(b"<p")
+    later = queue.look(kulfi, now=timezone.now() + timedelta(minutes=30))
+    assert (later.received, later.processed, later.judged, later.oldest(DeliveryState.RECEIVED)) == (
+        0,
+        0,
+        3,
+        seen.oldest(DeliveryState.RECEIVED),
+    )
     assert "K9" in page(as_bob, "integrations_delivery_changelist", state__exact="quarantined", store_code__exact="K9")

@@ -1,3 +1,4 @@
+import os
 import time
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as time_of_day
@@ -21,7 +22,13 @@ class Command(JsonCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("key", help="an API key of scopes pos and read, of a tenant in payment mode where a point is worth 1")
+        parser.add_argument(
+            "key",
+            nargs="?",
+            default=os.environ.get("POINTDESK_KEY", ""),
+            help="an API key of scopes pos and read, of a tenant in payment mode where a point is worth 1; default: POINTDESK_KEY, which no"
+            " process list shows",
+        )
         parser.add_argument("--url", default="http://127.0.0.1:8000")
         parser.add_argument("--store", action="append", dest="stores", required=True, metavar="CODE", help="once for each store")
         parser.add_argument("--bills", type=int, default=500)
@@ -32,10 +39,14 @@ class Command(JsonCommand):
         )
         known = "; ".join(f"{fault.value}: {words}" for fault, words in EXPLAINED.items())
         parser.add_argument("--faults", default="", metavar="A,B", help=f"5 %% of the sales each, or `all`. {known}")
-        parser.add_argument("--seed", default="", help="the same seed and day play the same bills; default: the time of day")
+        parser.add_argument(
+            "--seed", default="", help="the same seed, day and number play the same bills; default: the time of day"
+        )
         parser.add_argument("--day", default="", metavar="DATE", help="whose bills; default: yesterday")
 
     def work(self, **options: Any) -> dict[str, Any]:
+        if not options["key"]:
+            raise DomainError("key_required", "Give an API key, or set POINTDESK_KEY.")
         for name in ("bills", "customers", "clients"):
             if options[name] < 1:
                 raise DomainError("bad_value", f"--{name} is at least 1.", path=name)
