@@ -109,9 +109,10 @@ class BillAdmin(ReadOnlyAdmin):
         "business_date",
         "store",
         "customer",
-        "net_amount",
+        "shown_net",
         "redeemed_points",
         "earned_points",
+        "standing",
         "shown_flags",
     )
     list_select_related = ("store", "customer")
@@ -120,8 +121,23 @@ class BillAdmin(ReadOnlyAdmin):
     search_help_text = "Bill number, whole"
     date_hierarchy = "business_date"
     exclude = ("fingerprint", "period", "till")
-    readonly_fields = ("where",)
+    readonly_fields = ("standing", "where")
     inlines = (LineInline, PartInline)
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        """How it stands and what can be done come first."""
+        rest = [name for name in super().get_fields(request, obj) if name not in self.readonly_fields]
+        return [*self.readonly_fields, *rest]
+
+    @admin.display(description="Net amount", ordering="net_amount")
+    def shown_net(self, row: Bill) -> str:
+        return f"{row.net_amount.normalize():,f}" if row.net_amount % 1 else f"{row.net_amount:,.0f}"
+
+    @display(description="Stands", label={"yes": "success", "cancelled": "warning", "replaced": "info"})
+    def standing(self, row: Bill) -> str:
+        if row.superseded_at is not None:
+            return "replaced"
+        return "cancelled" if row.cancelled_by_id is not None else "yes"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Bill]:
         """Bills as they stand; a row that was replaced is reached from its delivery."""

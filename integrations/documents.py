@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -405,6 +406,7 @@ class Document:
         )  # fmt: skip
 
 
+@lru_cache(maxsize=10_000)
 def _same(number: Decimal) -> str:
     """`9.00`, `9.0` and `9` are one amount."""
     return f"{number.normalize():f}"

@@ -153,6 +153,9 @@ def reverse_bill(request: HttpRequest, pk: int) -> HttpResponse:
     access = access_of(request)
     access.require(Act.SETTLE_BILLS)
     bill = gate.get(Bill, pk, access=access)
+    if request.method == "GET" and bill.cancelled_by_id is not None:
+        messages.info(request, f"Bill {bill.bill_no} is cancelled already.")
+        return redirect("admin:integrations_bill_change", bill.pk)
     form = ReasonForm(request.POST or None, initial={"token": ReasonForm.new_token()})
     if request.method == "POST" and form.is_valid():
         try:

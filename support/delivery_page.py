@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -77,7 +78,10 @@ def load(tenant: Tenant, delivery: Delivery) -> Page:
         path=str(details.get("path", "")),
         differences=_differences(booked, body) if is_conflict and booked else [],
         booked=booked,
-        suggestions=list(details.get("suggestions", [])),
+        suggestions=[
+            {**each, "day": date.fromisoformat(each["date"]), "net": Decimal(each["net_amount"])}
+            for each in details.get("suggestions", [])
+        ],
         stops=trace(booked) if booked and delivery.state == DeliveryState.APPLIED else [],
         discrepancies=list(booked.discrepancies.all()) if booked and delivery.state == DeliveryState.APPLIED else [],
         repeats=Delivery.objects.filter(tenant=tenant, first=delivery).count(),

@@ -53,6 +53,9 @@ def set_mode(request: HttpRequest, pk: int) -> HttpResponse:
     access.require(Act.MANAGE_STORES)
     access.require(Act.REPLAY_BILLS)
     row = gate.get(Incident, pk, access=access)
+    if request.method == "GET" and row.closed_at is not None:
+        messages.info(request, f"This incident is closed: {row.closed_by}.")
+        return redirect("admin:incident", row.pk)
     first = row.first_bill
     initial = {"token": ReasonForm.new_token(), "mode": first.mode, "since": first.business_date}
     form = ModeForm(request.POST or None, initial=initial)
