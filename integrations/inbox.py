@@ -38,9 +38,9 @@ KEEP = """
     INSERT INTO integrations_delivery (tenant_id, receipt, source, repush, key_id, sender, body, body_hash, state, check_name, message,
         details, attempts, bill_no, store_code, mobile, waits_for, decided)
     VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, '{}', 0, '', '', '', '', '{}')
-    ON CONFLICT (tenant_id, body_hash) DO NOTHING RETURNING receipt, state
+    ON CONFLICT (tenant_id, body_hash) DO NOTHING RETURNING receipt, state, id
 """
-FIND_BODY = "SELECT receipt, state FROM integrations_delivery WHERE tenant_id = %s AND body_hash = %s"
+FIND_BODY = "SELECT receipt, state, id FROM integrations_delivery WHERE tenant_id = %s AND body_hash = %s"
 RETRY = """
     UPDATE integrations_delivery SET state = 'received', next_try_at = NULL
     WHERE tenant_id = %s AND body_hash = %s AND state = 'quarantined' RETURNING state
@@ -90,6 +90,7 @@ class Received:
     receipt: str
     state: str
     duplicate: bool
+    id: int = 0
 
 
 class BusinessMismatch(DomainError):
@@ -146,14 +147,14 @@ def _keep(
         cursor.execute(KEEP, row)
         kept = cursor.fetchone()
         if kept is not None:
-            return Received(kept[0], kept[1], duplicate=False)
+            return Received(kept[0], kept[1], duplicate=False, id=kept[2])
         cursor.execute(FIND_BODY, [tenant.pk, digest])
-        receipt, first_state = cursor.fetchone()
+        receipt, first_state, delivery_id = cursor.fetchone()
         if first_state == DeliveryState.QUARANTINED:
             cursor.execute(RETRY, [tenant.pk, digest])
             # None: somebody else has just asked for the same.
             first_state = (cursor.fetchone() or [DeliveryState.RECEIVED.value])[0]
-    return Received(receipt, first_state, duplicate=True)
+    return Received(receipt, first_state, duplicate=True, id=delivery_id)
 
 
 def process(tenant: Tenant, *, now: datetime, rows_max: int = BATCH_ROWS) -> Counter[str] | None:

@@ -1,5 +1,6 @@
 import gzip
 import time
+from array import array
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,30 +39,29 @@ class Command(JsonCommand):
         path = Path(options["file"])
         if not path.is_file():
             raise DomainError("no_file", f"There is no file {path}.")
-        receipts: list[str] = []
+        ids = array("q")  # eight bytes a bill: of a million, eight megabytes
         refused: Counter[str] = Counter()
         with scope(tenant=tenant):
             for lines in _chunks(path):
                 with transaction.atomic():
                     for line in lines:
-                        self._receive(tenant, line, options["repush"], receipts, refused)
+                        self._receive(tenant, line, options["repush"], ids, refused)
             bell.ring(tenant.pk)
             if options["wait"]:
-                _wait(tenant, receipts)
+                _wait(tenant, ids)
             states = Counter(refused)
-            for place in range(0, len(receipts), 5000):
-                some = Delivery.objects.filter(tenant=tenant, receipt__in=set(receipts[place : place + 5000]))
-                found = dict(some.values_list("receipt", "state"))
-                states.update(found[receipt] for receipt in receipts[place : place + 5000])
-        return {"total": len(receipts) + refused.total(), "counts": dict(states)}
+            for some in _parts(ids):
+                found = dict(Delivery.objects.filter(tenant=tenant, pk__in=set(some)).values_list("pk", "state"))
+                states.update(found[pk] for pk in some)
+        return {"total": len(ids) + refused.total(), "counts": dict(states)}
 
-    def _receive(self, tenant: Tenant, line: bytes, repush: str, receipts: list[str], refused: Counter[str]) -> None:
+    def _receive(self, tenant: Tenant, line: bytes, repush: str, ids: "array[int]", refused: Counter[str]) -> None:
         if len(line) > LINE_BYTES_MAX:
             refused["too_large"] += 1
             return
         try:
             received = inbox.receive(tenant, line, source=Source.FILE, sender=SYSTEM, now=timezone.now(), repush=repush)
-            receipts.append(received.receipt)
+            ids.append(received.id)
         except MalformedJSON:
             refused["rejected"] += 1
         except DomainError as refusal:
@@ -80,16 +80,18 @@ def _chunks(path: Path) -> Iterator[list[bytes]]:
         yield chunk
 
 
-def _wait(tenant: Tenant, receipts: list[str]) -> None:
+def _parts(ids: "array[int]") -> Iterator[list[int]]:
+    for place in range(0, len(ids), 5000):
+        yield ids[place : place + 5000].tolist()
+
+
+def _wait(tenant: Tenant, ids: "array[int]") -> None:
     """Until none of them is `received`; processed here where no worker is alive."""
     inline = not worker_is_alive()
     while True:
         if inline:
             inbox.drain(tenant, now=timezone.now())
-        waiting = any(
-            Delivery.objects.filter(tenant=tenant, state="received", receipt__in=receipts[place : place + 5000]).exists()
-            for place in range(0, len(receipts), 5000)
-        )
+        waiting = any(Delivery.objects.filter(tenant=tenant, state="received", pk__in=some).exists() for some in _parts(ids))
         if not waiting:
             return
         inline = inline or not worker_is_alive()
