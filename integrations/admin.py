@@ -42,6 +42,7 @@ from integrations.models import (
 )
 from loyalty import customers
 from loyalty.models import mask_mobile
+from loyalty.money import minor_digits
 from tenants import stores
 from tenants.access import Act
 from tenants.actors import Actor
@@ -115,7 +116,7 @@ class BillAdmin(ReadOnlyAdmin):
         "standing",
         "shown_flags",
     )
-    list_select_related = ("store", "customer")
+    list_select_related = ("store", "customer", "tenant")
     list_filter = ("bill_class", "store", "mode")
     search_fields = ("bill_no__exact",)
     search_help_text = "Bill number, whole"
@@ -131,7 +132,7 @@ class BillAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Net amount", ordering="net_amount")
     def shown_net(self, row: Bill) -> str:
-        return f"{row.net_amount.normalize():,f}" if row.net_amount % 1 else f"{row.net_amount:,.0f}"
+        return f"{row.tenant.currency} {row.net_amount:,.{minor_digits(row.tenant.currency)}f}"
 
     @display(description="Stands", label={"yes": "success", "cancelled": "warning", "replaced": "info"})
     def standing(self, row: Bill) -> str:
