@@ -71,6 +71,7 @@ UNFOLD: dict[str, Any] = {
                     _page("Day-ends", "event_available", "integrations_dayend_changelist", "view_inbox"),
                     _page("ERP orders", "shopping_cart", "integrations_erporder_changelist", "view_inbox"),
                     _page("CRM balances", "contacts", "integrations_crmbalance_changelist", "view_inbox"),
+                    _page("Long files", "upload_file", "integrations_fileimport_changelist", "view_inbox"),
                     _page("POS changes", "build", "integrations_poschange_changelist", "view_inbox"),
                 ],
             },
