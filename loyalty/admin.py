@@ -7,18 +7,26 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
+from import_export.admin import ImportExportModelAdmin
 from unfold.decorators import display
 
 from loyalty import rules_admin  # noqa: F401 - registers its pages
+from loyalty.customer_import import CustomerResource
 from loyalty.models import Customer, Hold, held_since
 from loyalty.state import HoldState
 from tenants.access import Act
-from tenants.admin_base import ReadOnlyAdmin
+from tenants.admin_base import ReadOnlyAdmin, access_of, may
+from tenants.import_form import CheckedImportForm
 
 
 @admin.register(Customer)
-class CustomerAdmin(ReadOnlyAdmin):
+class CustomerAdmin(ReadOnlyAdmin, ImportExportModelAdmin):
+    """Looked at, and imported: who they are, never what they have."""
+
     view_act = Act.VIEW_CUSTOMERS
+    resource_classes: Any = (CustomerResource,)
+    import_form_class = CheckedImportForm
+    skip_admin_log: Any = True
     list_display = ("who", "masked", "available", "blocked", "negative", "closing", "tier", "joined_on")
     list_select_related = ("balance",)
     list_filter = ("status", "tier")
@@ -46,6 +54,16 @@ class CustomerAdmin(ReadOnlyAdmin):
     @admin.display(description="Closing")
     def closing(self, row: Customer) -> str:
         return f"{row.balance.closing:,}"
+
+    def has_import_permission(self, request: HttpRequest) -> bool:
+        return may(request, Act.MANAGE_RULES) or may(request, Act.REPLAY_BILLS)
+
+    def has_export_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def get_resource_kwargs(self, request: HttpRequest, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        access = access_of(request)
+        return {"tenant": access.tenant, "actor": access.actor}
 
     def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         row = self.get_object(request, object_id)

@@ -117,6 +117,12 @@ def find_or_create(tenant: Tenant, stubs: Mapping[str, Stub]) -> dict[str, int]:
     return find(tenant, stubs)
 
 
+def open_balances(tenant: Tenant, customer_ids: Collection[int]) -> None:
+    """Every customer has a balance row, from the first moment; who has one keeps it."""
+    with connection.cursor() as cursor:
+        cursor.execute(INSERT_BALANCES, [tenant.pk, list(customer_ids)])
+
+
 def survivor(tenant: Tenant, customer_id: int) -> int:
     """Whom the customer's points belong to now: themselves, or whoever they were merged into, however often."""
     with connection.cursor() as cursor:

@@ -37,7 +37,6 @@ def done(row: FileImport) -> FileImport:
     return row
 
 
-@pytest.mark.case(87)
 def test_a_long_file_goes_from_the_page_to_the_worker(as_alice: Client, kulfi: Tenant) -> None:
     body = orders(5001) + b"\nSO-X,K9,A1,,1.00,confirmed,2026-11-20T10:00:00\nSO-Y,K1,A1,,much,confirmed,2026-11-20T10:00:00\n"
     upload = SimpleUploadedFile("orders.csv", body, content_type="text/csv")

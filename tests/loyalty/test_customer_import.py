@@ -1,0 +1,81 @@
+"""Customers by file: names and tiers are taken, points never are, and who tried is kept."""
+
+import pytest
+import tablib
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+from django_scopes import scope
+
+from loyalty import identity
+from loyalty.customer_import import CustomerResource
+from loyalty.models import Balance, Customer, Entry
+from tenants.actors import SYSTEM
+from tenants.models import AuditEvent, Tenant
+from tests import builders
+from tests.builders import MEERA, balance
+
+HEADERS = ("mobile", "name", "email", "tier", "Points", "status")
+
+
+def load(tenant: Tenant, *rows: tuple[str, ...], dry_run: bool = False) -> object:
+    data = tablib.Dataset(*rows, headers=HEADERS)
+    return CustomerResource(tenant=tenant, actor=SYSTEM).import_data(data, dry_run=dry_run, raise_errors=False)
+
+
+def errors(result: object) -> list[str]:
+    return [str(error.error) for row in result.rows for error in row.errors]  # type: ignore[attr-defined]
+
+
+@pytest.mark.case(42)
+def test_what_a_file_says_of_points_is_kept_as_evidence_and_moves_none(kulfi: Tenant) -> None:
+    meera = builders.customer(kulfi, points=100)
+    result = load(
+        kulfi, ("098400 12345", "Meera Sharma", "", "gold", "9999", "erased"), ("+91 98400 54321", "Asha", "a@b.in", "", "5", "")
+    )
+    assert errors(result) == []
+    meera.refresh_from_db()
+    asha = Customer.objects.get(mobile="+919840054321")
+    assert (meera.name, meera.tier, meera.status, meera.mobile) == ("Meera Sharma", "gold", "active", MEERA)
+    assert (balance(meera), balance(asha), asha.joined_on is not None) == ((0, 100, 0, 0), (0, 0, 0, 0), True)
+    assert Entry.objects.count() == 1
+    tried = AuditEvent.objects.filter(action="upload_named_points").order_by("id")
+    assert [event.after for event in tried] == [{"Points": "9999", "status": "erased"}, {"Points": "5"}]
+    load(kulfi, ("98400 12345", "", "", "", "7", ""))
+    assert AuditEvent.objects.filter(action="upload_named_points").count() == 3, "also where nothing else was to be changed"
+    meera.refresh_from_db()
+    assert meera.name == "Meera Sharma", "an empty cell says nothing"
+
+
+@pytest.mark.case(93, 96)
+def test_a_number_leads_to_whom_it_belongs_and_is_never_changed(kulfi: Tenant) -> None:
+    meera, asha = builders.customer(kulfi), builders.customer(kulfi, "+919840054321", name="Asha")
+    identity.merge(kulfi, asha.pk, meera.pk, reason="one person", actor=SYSTEM, now=timezone.now())
+    load(kulfi, ("98400 54321", "Meera A.", "", "", "", ""))
+    meera.refresh_from_db()
+    assert (meera.name, meera.mobile, Customer.objects.count()) == ("Meera A.", MEERA, 2)
+
+
+@pytest.mark.case(92)
+def test_rows_that_are_wrong_are_errors_and_other_tenants_are_untouched(kulfi: Tenant, liberty: Tenant) -> None:
+    with scope(tenant=liberty):
+        theirs = builders.customer(liberty, MEERA, name="Zoe")
+    result = load(kulfi, ("12", "x", "", "", "", ""), ("98400 12345", "Meera", "no mail", "", "", ""))
+    assert any("mobile" in error for error in errors(result))
+    assert not Customer.objects.filter(tenant=kulfi).exists()
+    load(kulfi, ("98400 12345", "Meera", "", "", "", ""), dry_run=True)
+    assert not Balance.objects.filter(tenant=kulfi).exists()
+    with scope(tenant=liberty):
+        theirs.refresh_from_db()
+    assert theirs.name == "Zoe"
+
+
+def test_the_page_shows_what_it_would_do_and_is_not_for_agents(as_alice: Client, as_bob: Client, kulfi: Tenant) -> None:
+    page = reverse("admin:loyalty_customer_import")
+    assert as_bob.get(page).status_code == 403
+    upload = SimpleUploadedFile("c.csv", b"mobile,name,points\n98400 12345,Meera,50\n", content_type="text/csv")
+    answer = as_alice.post(page, {"import_file": upload, "format": "0"}, follow=True)
+    assert "Meera" in answer.content.decode()
+    assert not Customer.objects.exists()
+    assert as_alice.get(reverse("admin:loyalty_customer_export")).status_code == 403
