@@ -40,6 +40,7 @@ from integrations.models import (
     RepushRequest,
     ReturnedPart,
 )
+from integrations.tasks import read_file
 from loyalty import customers
 from loyalty.models import mask_mobile
 from loyalty.money import minor_digits
@@ -328,7 +329,7 @@ class WitnessAdmin(ReadOnlyAdmin, ImportExportModelAdmin):
                 row = files.keep(
                     access.tenant, self.file_kind, name=form.cleaned_data["import_file"].name, body=form.body, actor=access.actor
                 )
-                transaction.on_commit(lambda: bell.send("integrations.tasks.read_file", row.pk))
+                transaction.on_commit(lambda: bell.send(read_file.name, row.pk))
                 return redirect("admin:file_import", row.pk)
         answer: HttpResponse = super().import_action(request, **kwargs)
         return answer

@@ -179,7 +179,7 @@ def decide_claim(tenant: Tenant, claim_id: int, *, approve: bool, actor: Actor, 
     """
     with scope(tenant=tenant), transaction.atomic():
         with connection.cursor() as cursor:
-            cursor.execute(inbox.WAIT_FOR_TENANT, [tenant.pk % 2**31])
+            inbox.wait_for(cursor, tenant)
         claim: BillClaim | None = BillClaim.objects.select_for_update().filter(tenant=tenant, pk=claim_id).first()
         if claim is None:
             raise DomainError("claim_unknown", "There is no such claim. Choose it from the list.", claim=claim_id)

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
-from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -406,10 +405,9 @@ class Document:
         )  # fmt: skip
 
 
-@lru_cache(maxsize=10_000)
 def _same(number: Decimal) -> str:
-    """`9.00`, `9.0` and `9` are one amount."""
-    return f"{number.normalize():f}"
+    """`9.00`, `9.0` and `9` are one amount, and so are `0` and `-0`, which are equal but do not look it."""
+    return f"{number.normalize() + 0:f}"
 
 
 def read_bill(raw: Mapping[str, Any], *, minor_digits: int, lenient: bool = False) -> Document:

@@ -8,7 +8,7 @@ from itertools import batched
 from typing import Any
 
 import structlog
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 from django_scopes import scope
 
@@ -22,6 +22,7 @@ from tenants import audit, crash
 from tenants.actors import Actor, ActorKind
 from tenants.errors import DomainError
 from tenants.models import Tenant
+from tenants.runs import alone
 from tenants.uploads import FileRefused, kind_of, rows_of
 
 log = structlog.get_logger("pointdesk.files")
@@ -77,17 +78,12 @@ def work_on(file: FileImport) -> bool:
 
     A file that turns out to be unreadable ends as `refused`; what stood before the place is taken, and the page says so.
     """
-    with scope(tenant=file.tenant), connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(hashtext('pointdesk.file'), %s)", [file.pk % 2**31])
-        if not cursor.fetchone()[0]:
-            return False
-        try:
-            file.refresh_from_db()
+    with scope(tenant=file.tenant), alone(f"file {file.pk}") as ours:
+        if ours:
+            file.refresh_from_db()  # while we waited, another worker may have read it
             if file.state in (FileState.WAITING, FileState.RUNNING):
                 _read(file)
-        finally:
-            cursor.execute("SELECT pg_advisory_unlock(hashtext('pointdesk.file'), %s)", [file.pk % 2**31])
-    return True
+    return ours
 
 
 def _read(file: FileImport) -> None:

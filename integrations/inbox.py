@@ -46,8 +46,8 @@ RETRY = """
     WHERE tenant_id = %s AND body_hash = %s AND state = 'quarantined' RETURNING state
 """
 #: One worker a tenant at a time: bills are applied in the order in which they came.
-TENANT_LOCK = "SELECT pg_try_advisory_xact_lock(hashtext('pointdesk.inbox'), %s::integer)"
-WAIT_FOR_TENANT = "SELECT pg_advisory_xact_lock(hashtext('pointdesk.inbox'), %s::integer)"
+_TRY_TENANT = "SELECT pg_try_advisory_xact_lock(hashtext('pointdesk.inbox'), %s::integer)"
+_WAIT_FOR_TENANT = "SELECT pg_advisory_xact_lock(hashtext('pointdesk.inbox'), %s::integer)"
 TAKE = """
     SELECT id, body, decided FROM integrations_delivery
     WHERE tenant_id = %s AND state = 'received' AND (next_try_at IS NULL OR next_try_at <= %s)
@@ -83,6 +83,11 @@ WAITING = (
 )
 
 
+def wait_for(cursor: Any, tenant: Tenant) -> None:
+    """The tenant's turn: until this transaction ends nobody else books bills of it, and what was under way is done."""
+    cursor.execute(_WAIT_FOR_TENANT, [tenant.pk % 2**31])
+
+
 @dataclass(frozen=True, slots=True)
 class Received:
     """A delivery's receipt and state; `duplicate`: this very body was here before."""
@@ -90,7 +95,7 @@ class Received:
     receipt: str
     state: str
     duplicate: bool
-    id: int = 0
+    id: int
 
 
 class BusinessMismatch(DomainError):
@@ -193,7 +198,7 @@ def _book_some(tenant: Tenant, *, now: datetime, rows_max: int) -> Counter[str] 
     settled: list[Outcome] = []
     try:
         with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(TENANT_LOCK, [tenant.pk % 2**31])
+            cursor.execute(_TRY_TENANT, [tenant.pk % 2**31])
             if not cursor.fetchone()[0]:
                 return None
             cursor.execute(TAKE, [tenant.pk, now, rows_max])

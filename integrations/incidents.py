@@ -56,9 +56,7 @@ def set_mode(
     """
     reason = checked_reason(reason)
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(
-            inbox.WAIT_FOR_TENANT, [tenant.pk % 2**31]
-        )  # a batch under way goes by the old setting, and is seen by what follows
+        inbox.wait_for(cursor, tenant)  # a batch under way goes by the old setting, and its bills are seen below
         incident = _open(tenant, incident_id)
         if incident.kind != DiscrepancyKind.MODE_DRIFT:
             raise DomainError("incident_kind", "This incident is not about how points are shown. Look at its bills instead.")

@@ -8,7 +8,6 @@ it was; a customer's deliveries are always in one chunk, so that a dry run, chun
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -27,6 +26,7 @@ from tenants import audit, crash, stores
 from tenants.actors import Actor, ActorKind
 from tenants.errors import DomainError
 from tenants.models import Tenant
+from tenants.runs import alone
 from tenants.setwise import columns_of
 
 log = structlog.get_logger("pointdesk.replay")
@@ -305,7 +305,7 @@ def _state_of(replay: Replay) -> str:
 
 def work_on(replay: Replay, *, now: datetime) -> bool:
     """Do what the replay's state asks for, unless another worker is at it. -> whether we did."""
-    with scope(tenant=replay.tenant), _alone(replay) as ours:
+    with scope(tenant=replay.tenant), alone(f"replay {replay.pk}") as ours:
         if not ours:
             return False
         replay.refresh_from_db()  # while we waited, another worker may have done it
@@ -314,20 +314,6 @@ def work_on(replay: Replay, *, now: datetime) -> bool:
         elif replay.state == ReplayState.RUNNING:
             run(replay)
     return True
-
-
-@contextmanager
-def _alone(replay: Replay) -> Iterator[bool]:
-    """One worker a replay at a time, for as long as its connection lives."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(hashtext('pointdesk.replay'), %s)", [replay.pk % 2**31])
-        ours = bool(cursor.fetchone()[0])
-    try:
-        yield ours
-    finally:
-        if ours:
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_unlock(hashtext('pointdesk.replay'), %s)", [replay.pk % 2**31])
 
 
 def ask(replay: Replay, state: ReplayState, *, actor: Actor) -> None:
@@ -400,7 +386,7 @@ def _chunks(replay: Replay, *, undone: bool = False) -> Iterator[list[_Row]]:
 def _book(replay: Replay, rows: Sequence[_Row], *, now: datetime, cursor: Any) -> list[Result]:
     """Book the deliveries of these rows as they are now; -> what became of each."""
     tenant = replay.tenant
-    cursor.execute(inbox.WAIT_FOR_TENANT, [tenant.pk % 2**31])
+    inbox.wait_for(cursor, tenant)
     cursor.execute(TAKE, [tenant.pk, [row.delivery_id for row in rows]])
     taken: list[Taken] = []
     before: dict[int, str] = {}

@@ -1,5 +1,6 @@
 """What the worker does for this app. Every task may run twice: the states in PostgreSQL make it harmless."""
 
+from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -48,42 +49,38 @@ def read_file(file_id: int) -> None:
 
 
 @shared_task
-def continue_files() -> None:
-    """Files whose worker was killed go on."""
-    with recorded("continue_files") as tally:
-        if not tally.busy:
-            for row in _files(state__in=[FileState.WAITING, FileState.RUNNING]):
-                try:
-                    files.work_on(row)
-                    tally.done += 1
-                except Exception as problem:  # one that cannot go on stops no other
-                    log.error("file stopped", file=row.pk, error=type(problem).__name__)
-                    tally.failed, tally.note = tally.failed + 1, f"file {row.pk}: {type(problem).__name__}"
-
-
-def _files(**wanted: Any) -> list[FileImport]:
-    with scopes_disabled():
-        return list(FileImport.objects.filter(tenant__is_active=True, **wanted).select_related("tenant"))
+def continue_replays() -> None:
+    """Replays whose worker was killed go on."""
+    _go_on("replay", _replays(state__in=replay.AT_WORK), lambda row: replay.work_on(row, now=timezone.now()))
 
 
 @shared_task
-def continue_replays() -> None:
-    """Replays whose worker was killed go on."""
-    with recorded("continue_replays") as tally:
-        if not tally.busy:
-            for row in _replays(state__in=replay.AT_WORK):
-                try:
-                    replay.work_on(row, now=timezone.now())
-                    tally.done += 1
-                except Exception as problem:  # one that cannot go on stops no other
-                    log.error("replay stopped", replay=row.pk, error=type(problem).__name__)
-                    tally.failed, tally.note = tally.failed + 1, f"replay {row.pk}: {type(problem).__name__}"
+def continue_files() -> None:
+    """Files whose worker was killed go on."""
+    _go_on("file", _files(state__in=[FileState.WAITING, FileState.RUNNING]), files.work_on)
+
+
+def _go_on[R: (Replay, FileImport)](what: str, rows: list[R], work: Callable[[R], bool]) -> None:
+    with recorded(f"continue_{what}s") as tally:
+        for row in rows if not tally.busy else ():
+            try:
+                work(row)
+                tally.done += 1
+            except Exception as problem:  # one that cannot go on stops no other
+                log.error("stopped", what=what, row=row.pk, error=type(problem).__name__)
+                tally.failed, tally.note = tally.failed + 1, f"{what} {row.pk}: {type(problem).__name__}"
 
 
 def _replays(**wanted: Any) -> list[Replay]:
     """Of all tenants: the worker does what any of them asked for."""
     with scopes_disabled():
         return list(Replay.objects.filter(tenant__is_active=True, **wanted).select_related("tenant"))
+
+
+def _files(**wanted: Any) -> list[FileImport]:
+    """Without their bodies, which may be 20 MB each."""
+    with scopes_disabled():
+        return list(FileImport.objects.filter(tenant__is_active=True, **wanted).select_related("tenant").defer("body"))
 
 
 @shared_task

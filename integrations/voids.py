@@ -121,7 +121,7 @@ def reverse(tenant: Tenant, bill_id: int, *, reason: str, actor: Actor, now: dat
     """
     reason = checked_reason(reason)
     with scope(tenant=tenant), transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(inbox.WAIT_FOR_TENANT, [tenant.pk % 2**31])
+        inbox.wait_for(cursor, tenant)
         bill = _standing(tenant, bill_id)
         number = f"{bill.bill_no[:90]}/desk-{bill.pk}"  # no POS has such a number
         body = json.dumps(

@@ -120,7 +120,7 @@ def file_import(request: HttpRequest, pk: int) -> HttpResponse:
     """A long file: how far it is, and each row that was refused with its reason."""
     access = access_of(request)
     access.require(Act.VIEW_INBOX)
-    row = gate.get(FileImport, pk, access=access)
+    row = gate.get(FileImport, pk, access=access, without=("body",))  # asked for every second
     context = {"row": row, "at_work": row.state in (FileState.WAITING, FileState.RUNNING), "worker": worker_is_alive()}
     if request.headers.get("HX-Request"):
         return TemplateResponse(request, "support/file_body.html", context)

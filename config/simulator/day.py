@@ -7,6 +7,7 @@ import json
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
@@ -125,7 +126,7 @@ def _faulty(sale: dict[str, Any], fault: Fault | None, *, at: datetime) -> tuple
             return (good, good), ()
         case Fault.CONFLICT:
             line = sale["items"][0]
-            dearer = f"{float(line['amount']) + 1:.2f}"
+            dearer = f"{Decimal(line['amount']) + 1:.2f}"
             other = sale | {"items": [line | {"amount": dearer}], "net_amount": dearer}
             return (good, _message(other, "conflict")), ()
         case Fault.RETURN_FIRST:
@@ -160,7 +161,7 @@ def _return(sale: dict[str, Any], *, at: datetime) -> dict[str, Any]:
 def completed(message: Message, hold: dict[str, Any]) -> Message:
     """The same sale, partly paid with the points that were blocked for it (payment mode, one unit of money a point)."""
     document = json.loads(message.body)
-    rest = f"{float(document['net_amount']) - hold['points']:.2f}"
+    rest = f"{Decimal(document['net_amount']) - hold['points']:.2f}"
     document["tenders"] = [
         {"mode": "LOYALTY_POINTS", "amount": f"{hold['points']}.00", "reference": hold["reference"]}, {"mode": "CASH", "amount": rest},
     ]  # fmt: skip

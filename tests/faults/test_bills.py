@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +93,7 @@ def _earned_by_the_tills_book(day: list[Visit]) -> int:
         ]
         if any(document["bill_type"] == "RETURN" for document in documents):
             continue
-        points += sum(int(float(document["net_amount"])) // 100 for document in documents if "customer" in document)
+        points += sum(int(Decimal(document["net_amount"]) // 100) for document in documents if "customer" in document)
     return points
 
 

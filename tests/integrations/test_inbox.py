@@ -504,3 +504,14 @@ def test_the_worth_that_a_hold_was_quoted_is_taken_back(kulfi: Tenant, meera: Cu
     tenders = [{"mode": "LOYALTY_POINTS", "amount": "2.33", "reference": "SB-1"}, {"mode": "CASH", "amount": "97.67"}]
     assert one(kulfi, bill("A1", net="100.00", tenders=tenders)).state == "applied"
     assert Hold.objects.get().state == "captured"
+
+
+@pytest.mark.case(22)
+def test_nothing_and_minus_nothing_are_one_amount_whoever_sends_which_first(kulfi: Tenant) -> None:
+    when = timezone.now().isoformat()
+    line = {"line_no": 1, "item_code": "A1", "amount": "100.00", "value": "100.00"}
+    for number, (first, second) in enumerate((("-0.00", "0.00"), ("0", "-0.0"))):
+        documents = [
+            bill(f"Z{number}", net="100.00", bill_date=when, items=[line | {"discount": each}]) for each in (first, second)
+        ]
+        assert [each.state for each in deliver(kulfi, *documents)] == ["applied", "duplicate"]
