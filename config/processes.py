@@ -18,6 +18,7 @@ from config.engines.places import is_free
 RESTARTS_MAX = 5
 RESTARTS_SECONDS = 120
 WEB_THREADS = 8
+WEB_WORKER = "config.web_worker.BufferingWorker"
 
 
 class Stopped(Exception):
@@ -98,7 +99,7 @@ class Processes:
 
     def _web_command(self) -> None:
         argv = [
-            sys.executable, "-m", "gunicorn", "config.wsgi:application", "--worker-class", "gthread", "--workers", "2",
+            sys.executable, "-m", "gunicorn", "config.wsgi:application", "--worker-class", WEB_WORKER, "--workers", "2",
             "--threads", str(WEB_THREADS), "--bind", f"127.0.0.1:{self._port}", "--timeout", "60", "--graceful-timeout", "5",
             "--worker-tmp-dir", _memory_folder(), "--no-control-socket", "--preload",
         ]  # fmt: skip

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import (
     AfterValidator,
@@ -17,6 +17,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainValidator,
     ValidationError,
     ValidationInfo,
     model_validator,
@@ -170,10 +171,11 @@ def _decimal(value: Any, info: ValidationInfo) -> Decimal:
     raise ValueError("is not a plain number such as 1234.50 (no grouping, dot for decimals, at most 4 decimals)")
 
 
-def _not_negative(value: Decimal) -> Decimal:
-    if value < 0:
+def _amount(value: Any, info: ValidationInfo) -> Decimal:
+    number = _decimal(value, info)
+    if number < 0:
         raise ValueError("is negative; the direction is in the type")
-    return value
+    return number
 
 
 def _points(value: Any) -> int:
@@ -206,9 +208,9 @@ def _moment(value: Any) -> datetime:
     return moment
 
 
-Signed = Annotated[Decimal, BeforeValidator(_decimal)]
-Amount = Annotated[Decimal, BeforeValidator(_decimal), AfterValidator(_not_negative)]
-Points = Annotated[int, BeforeValidator(_points)]
+Signed = Annotated[Decimal, PlainValidator(_decimal)]
+Amount = Annotated[Decimal, PlainValidator(_amount)]
+Points = Annotated[int, PlainValidator(_points)]
 Text = Annotated[str, BeforeValidator(_text_of), AfterValidator(_clean_text), Field(max_length=120)]
 ShortText = Annotated[str, BeforeValidator(_text_of), AfterValidator(_clean_text), Field(max_length=64)]
 Code = Annotated[str, BeforeValidator(_text_of), AfterValidator(_clean_text), Field(min_length=1, max_length=120)]
@@ -224,7 +226,7 @@ class _Part(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _null_is_absent(cls, values: Any) -> Any:
-        if not isinstance(values, dict) or all(value is not None for value in values.values()):
+        if not isinstance(values, dict) or None not in values.values():
             return values
         return {name: value for name, value in values.items() if value is not None}
 
@@ -302,8 +304,7 @@ class Form(_Part):
 # The bill as the rest of the house sees it
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     line_no: int
     line_type: str
     item_code: str
@@ -407,7 +408,12 @@ class Document:
 
 def _same(number: Decimal) -> str:
     """`9.00`, `9.0` and `9` are one amount, and so are `0` and `-0`, which are equal but do not look it."""
-    return f"{number.normalize() + 0:f}"
+    text = str(number)
+    if "E" in text:
+        return f"{number.normalize() + 0:f}"
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text
 
 
 def read_bill(raw: Mapping[str, Any], *, minor_digits: int, lenient: bool = False) -> Document:
@@ -680,7 +686,7 @@ def check_sums(document: Document, *, minor_digits: int) -> Document:
 def _whole(line: Line) -> Line:
     """The line, its value exactly what its amount and discount are."""
     value = line.amount + line.discount
-    return line if line.value == value else replace(line, value=value)
+    return line if line.value == value else line._replace(value=value)
 
 
 def _agree(check: str, path: str, stated: Decimal, summed: Decimal, tolerance: Decimal, flags: list[str]) -> Decimal:
@@ -705,4 +711,4 @@ def _adjusted(lines: tuple[Line, ...], **changes: Decimal) -> tuple[Line, ...]:
     changed = {name: max(getattr(line, name) + off, Decimal(0))}
     if name == "amount":
         changed["value"] = changed["amount"] + line.discount
-    return (*lines[:largest], replace(line, **changed), *lines[largest + 1 :])
+    return (*lines[:largest], line._replace(**changed), *lines[largest + 1 :])

@@ -28,11 +28,17 @@ from tenants.counters import count
 from tenants.errors import DomainError
 from tenants.models import Tenant
 from tenants.setwise import columns_of
+from tenants.statistics import learn
 
 log = structlog.get_logger("pointdesk.inbox")
-BATCH_ROWS = 250
+BATCH_ROWS = 500
 TRIES_MAX = 8
 RETRY_SECONDS = 2
+#: What bills fill.
+GROWING = (
+    "integrations_delivery", "integrations_bill", "integrations_billline",
+    "loyalty_customer", "loyalty_balance", "loyalty_entry", "loyalty_lot", "loyalty_entrylot",
+)  # fmt: skip
 
 KEEP = """
     INSERT INTO integrations_delivery (tenant_id, receipt, source, repush, key_id, sender, body, body_hash, state, check_name, message,
@@ -261,6 +267,8 @@ def drain(tenant: Tenant, *, now: datetime, batches_max: int = 10_000) -> Counte
         if not done:
             break
         total.update(done)
+        if done.total() >= rows_max == BATCH_ROWS:
+            learn(GROWING)
         # Trouble comes in groups: go on one by one, and faster again while it goes well.
         rows_max = 1 if done["failed"] else min(BATCH_ROWS, rows_max * 2)
     return total

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from django.conf import settings
 from django.db import connection
+from config.processes import WEB_WORKER
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -33,7 +34,7 @@ def web_process(**changes: str) -> Iterator[str]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     process = subprocess.Popen(
-        [sys.executable, "-m", "gunicorn", "config.wsgi:application", "-k", "gthread", "--threads", "8", "-b", f"127.0.0.1:{port}",
+        [sys.executable, "-m", "gunicorn", "config.wsgi:application", "-k", WEB_WORKER, "--threads", "8", "-b", f"127.0.0.1:{port}",
          "--no-control-socket"],
         cwd=ROOT, env=environment(POINTDESK_PROCESS="web", **changes), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip

@@ -8,6 +8,7 @@ import sys
 import time
 
 from config.engines.house import ROOT
+from config.processes import WEB_WORKER
 
 
 class Web:
@@ -18,7 +19,7 @@ class Web:
             probe.bind(("127.0.0.1", 0))
             self._port = probe.getsockname()[1]
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", application, "-k", "gthread", "--threads", "4", "-b", f"127.0.0.1:{self._port}",
+            [sys.executable, "-m", "gunicorn", application, "-k", WEB_WORKER, "--threads", "4", "-b", f"127.0.0.1:{self._port}",
              "--keep-alive", "60", "--no-control-socket"],
             cwd=ROOT, env=os.environ | {"POINTDESK_PROCESS": "web", "DATABASE_URL": database_url},
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
