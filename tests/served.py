@@ -13,8 +13,9 @@ from pathlib import Path
 
 from django.conf import settings
 from django.db import connection
-from config.processes import WEB_WORKER
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from config.processes import WEB_WORKER
 
 ROOT = Path(__file__).resolve().parents[1]
 

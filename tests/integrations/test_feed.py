@@ -1,6 +1,7 @@
 """ClickHouse holds exactly what the ledger holds, whatever happens between reading and remembering."""
 
 import json
+import socket
 import threading
 import time
 from io import StringIO
@@ -10,15 +11,19 @@ import pytest
 from clickhouse_connect.driver.client import Client
 from django.core.management import call_command
 from django.db import connection, transaction
+from django.urls import reverse
 from django.utils import timezone
-from django_scopes import scope
+from django_scopes import scope, scopes_disabled
 
 from integrations import clickhouse, feed, parity
 from integrations.models import FeedEpoch, ParityRun
+from integrations.tasks import feed_analytics
 from loyalty.models import Customer, Entry
-from tenants import crash
-from tenants.models import Tenant
+from tenants import crash, staff
+from tenants.actors import SYSTEM
+from tenants.models import ScheduledRun, Tenant
 from tests import builders
+from tests.conftest import signed_in
 
 pytestmark = pytest.mark.xdist_group("feed")
 
@@ -168,6 +173,30 @@ def test_clickhouse_away_costs_nothing_but_lag(committed: Tenant, settings: Any)
     settings.CLICKHOUSE_URL = real
     assert fed(committed) == [("issue", 50, 0, 0)]
     assert feed.lag().entries == 0
+
+
+def test_with_a_frozen_clickhouse_pages_open_and_say_so_and_afterwards_all_is_equal(committed: Tenant, settings: Any) -> None:
+    """It takes connections and never answers, as a stopped process does (fault 13)."""
+    meera = builders.customer(committed, points=50)
+    fed(committed)
+    builders.issue(committed, meera, 7)
+    bob, _ = staff.create_staff(committed, email=f"{committed.slug}@x.example", role="admin", name="Bob", actor=SYSTEM)
+    client = signed_in(bob)
+    real = settings.CLICKHOUSE_URL
+    with socket.create_server(("127.0.0.1", 0)) as frozen:
+        settings.CLICKHOUSE_URL = f"http://x:y@127.0.0.1:{frozen.getsockname()[1]}/none"
+        opened = [client.get(reverse("admin:index")), client.get(reverse("admin:customer360", args=[meera.pk]))]
+        shown = client.get(reverse("admin:customer_dashboard", args=[meera.pk])).content.decode()
+        feed_analytics()
+    assert [page.status_code for page in opened] == [200, 200]
+    assert "As of" in opened[0].content.decode()
+    assert "ClickHouse is away; last equal" in " ".join(shown.split())
+    with scopes_disabled():
+        told = ScheduledRun.objects.filter(job="feed_analytics", failed=1).latest("started_at")
+    assert "ClickHouse away" in told.error
+    settings.CLICKHOUSE_URL = real
+    assert fed(committed) == [("issue", 50, 0, 0), ("issue", 7, 0, 0)]
+    assert parity.compare(now=timezone.now(), tenant=committed).ok
 
 
 @pytest.mark.parametrize(
