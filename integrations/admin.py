@@ -1,7 +1,8 @@
 """The inbox, bills, and what needs a person."""
 
 import json
-from typing import Any, ClassVar
+from functools import partial
+from typing import Any
 
 from django.contrib import admin
 from django.db import transaction
@@ -13,10 +14,8 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from import_export.admin import ImportExportModelAdmin
 from import_export.fields import Field
 from import_export.widgets import ForeignKeyWidget
-from unfold.contrib.import_export.forms import ExportForm
 from unfold.decorators import display
 
 from integrations import bell, files
@@ -42,13 +41,13 @@ from integrations.models import (
 )
 from integrations.tasks import read_file
 from loyalty import customers
-from loyalty.models import mask_mobile
+from loyalty.models import Customer, mask_mobile
 from loyalty.money import minor_digits
 from tenants import stores
 from tenants.access import Act
 from tenants.actors import Actor
 from tenants.admin_base import HouseAdmin, ReadOnlyAdmin, ReadOnlyInline, TenantAdmin, TenantResource, access_of, may
-from tenants.import_form import LongImportForm
+from tenants.import_form import LONG_FILES, FileAdmin
 from tenants.models import Store, Tenant
 
 STATE_LABELS = {
@@ -308,45 +307,36 @@ class CrmBalanceResource(WitnessResource):
         instance.customer_id = customers.find(self.tenant, [instance.mobile]).get(instance.mobile)
 
 
-class WitnessAdmin(ReadOnlyAdmin, ImportExportModelAdmin):
+class WitnessAdmin(ReadOnlyAdmin, FileAdmin):
     """Looked at, imported and exported; never edited by hand."""
 
     view_act = Act.VIEW_INBOX
-    import_form_class = LongImportForm
-    file_kind: ClassVar[FileKind]
-    export_form_class: Any = ExportForm
-    skip_admin_log: Any = True
 
     def has_import_permission(self, request: HttpRequest) -> bool:
         return may(request, Act.REPLAY_BILLS)
-
-    def import_action(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
-        """A long file goes to the worker; its page shows how far it is."""
-        if request.method == "POST" and self.has_import_permission(request):
-            form: Any = self.create_import_form(request)
-            if form.is_valid() and form.long:
-                access = access_of(request)
-                row = files.keep(
-                    access.tenant, self.file_kind, name=form.cleaned_data["import_file"].name, body=form.body, actor=access.actor
-                )
-                transaction.on_commit(lambda: bell.send(read_file.name, row.pk))
-                return redirect("admin:file_import", row.pk)
-        answer: HttpResponse = super().import_action(request, **kwargs)
-        return answer
 
     def has_export_permission(self, request: HttpRequest) -> bool:
         """A file with everybody's number is for those who may see a number."""
         return may(request, self.view_act) and may(request, Act.VIEW_MOBILES)
 
-    def get_resource_kwargs(self, request: HttpRequest, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        access = access_of(request)
-        return {"tenant": access.tenant, "actor": access.actor}
+
+def to_the_worker(kind: FileKind, request: HttpRequest, name: str, body: bytes) -> HttpResponse:
+    """Keep a long file and show its page."""
+    access = access_of(request)
+    row = files.keep(access.tenant, kind, name=name, body=body, actor=access.actor)
+    transaction.on_commit(lambda: bell.send(read_file.name, row.pk))
+    return redirect("admin:file_import", row.pk)
+
+
+for _model, _kind in (
+    (DayEnd, FileKind.DAY_ENDS), (ErpOrder, FileKind.ORDERS), (CrmBalance, FileKind.BALANCES), (Customer, FileKind.PEOPLE),
+):  # fmt: skip
+    LONG_FILES[_model._meta.label_lower] = partial(to_the_worker, _kind)
 
 
 @admin.register(DayEnd)
 class DayEndAdmin(WitnessAdmin):
     resource_classes: Any = (DayEndResource,)
-    file_kind = FileKind.DAY_ENDS
     list_display = ("business_date", "store", "bills", "returns", "net_amount", "loyalty_amount", "settled_at")
     list_select_related = ("store",)
     list_filter = ("store",)
@@ -356,7 +346,6 @@ class DayEndAdmin(WitnessAdmin):
 @admin.register(ErpOrder)
 class ErpOrderAdmin(WitnessAdmin):
     resource_classes: Any = (ErpOrderResource,)
-    file_kind = FileKind.ORDERS
     list_display = ("order_no", "store", "bill_no", "amount", "state", "at", "seen_at")
     list_select_related = ("store",)
     list_filter = ("state", "store")
@@ -367,7 +356,6 @@ class ErpOrderAdmin(WitnessAdmin):
 @admin.register(CrmBalance)
 class CrmBalanceAdmin(WitnessAdmin):
     resource_classes: Any = (CrmBalanceResource,)
-    file_kind = FileKind.BALANCES
     list_display = ("customer", "points", "as_of", "written_by", "seen_at")
     list_select_related = ("customer",)
     exclude = ("mobile",)

@@ -1,4 +1,4 @@
-"""Long files of witnesses, taken by the worker: streamed in chunks, each one transaction with its count, so a killed run goes on."""
+"""Long files of witnesses and customers, taken by the worker in chunks: each one transaction with its count, so a killed run goes on."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,24 +17,26 @@ from integrations.api.forms import read_body
 from integrations.models import FileImport, FileKind, FileState
 from integrations.witness_rows import DayEndRow, OrderRow, ShownRow
 from integrations.witnesses import DayTotals, Refused
+from loyalty import customer_import
 from loyalty.ledger import retried
 from tenants import audit, crash
 from tenants.actors import Actor, ActorKind
 from tenants.errors import DomainError
 from tenants.models import Tenant
 from tenants.runs import alone
-from tenants.uploads import FileRefused, kind_of, rows_of
+from tenants.uploads import FileRefused, check_columns, kind_of, rows_of
 
 log = structlog.get_logger("pointdesk.files")
 CHUNK = 500
 #: Refused rows that are kept with their reasons; all are counted.
 SHOWN = 1000
 
-type Take = Callable[[Tenant, Sequence[tuple[int, Any]], datetime], list[Refused]]
+type Rows = Sequence[tuple[int, Any]]
+type Take = Callable[[FileImport, Rows, datetime], list[Refused]]
 
 
-def _take_days(tenant: Tenant, days: Sequence[tuple[int, DayTotals]], now: datetime) -> list[Refused]:
-    refused = []
+def _take_days(file: FileImport, days: Sequence[tuple[int, DayTotals]], now: datetime) -> list[Refused]:
+    tenant, refused = file.tenant, []
     for number, totals in days:
         try:
             witnesses.settle_day(tenant, totals, now=now)
@@ -43,16 +45,36 @@ def _take_days(tenant: Tenant, days: Sequence[tuple[int, DayTotals]], now: datet
     return refused
 
 
+def _take_orders(file: FileImport, orders: Rows, now: datetime) -> list[Refused]:
+    return witnesses.take_orders(file.tenant, orders, now=now)
+
+
+def _take_balances(file: FileImport, balances: Rows, now: datetime) -> list[Refused]:
+    return witnesses.take_crm_balances(file.tenant, balances, now=now)
+
+
+def _take_people(file: FileImport, people: Rows, now: datetime) -> list[Refused]:
+    refused = customer_import.take(file.tenant, people, actor=actor_of(file), now=now)
+    return [Refused(number, refusal) for number, refusal in refused]
+
+
+def _by_form(form: type[DayEndRow] | type[OrderRow] | type[ShownRow]) -> Callable[[dict[str, str]], Any]:
+    return lambda cells: read_body(form, _named(cells)).value()
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
-    form: type[DayEndRow] | type[OrderRow] | type[ShownRow]
+    """`read`: a row's cells as what `take` takes; it raises DomainError."""
+
+    read: Callable[[dict[str, str]], Any]
     take: Take
 
 
 KINDS: dict[str, Kind] = {
-    FileKind.DAY_ENDS: Kind(DayEndRow, _take_days),
-    FileKind.ORDERS: Kind(OrderRow, lambda tenant, rows, now: witnesses.take_orders(tenant, rows, now=now)),
-    FileKind.BALANCES: Kind(ShownRow, lambda tenant, rows, now: witnesses.take_crm_balances(tenant, rows, now=now)),
+    FileKind.DAY_ENDS: Kind(_by_form(DayEndRow), _take_days),
+    FileKind.ORDERS: Kind(_by_form(OrderRow), _take_orders),
+    FileKind.BALANCES: Kind(_by_form(ShownRow), _take_balances),
+    FileKind.PEOPLE: Kind(customer_import.person_of, _take_people),
 }
 
 
@@ -108,14 +130,15 @@ def _take(file: FileImport, chunk: Sequence[tuple[int, dict[str, str]]]) -> None
     refused: list[Refused] = []
     for number, cells in chunk:
         try:
-            read.append((number, read_body(kind.form, _named(cells)).value()))
+            check_columns(cells)
+            read.append((number, kind.read(cells)))
         except DomainError as refusal:
             refused.append(Refused(number, refusal))
     with transaction.atomic():
         locked: FileImport = FileImport.objects.select_for_update().defer("body").get(pk=file.pk)
         if locked.last_row >= chunk[0][0]:
             return  # another worker was faster
-        refused += kind.take(file.tenant, read, timezone.now())
+        refused += kind.take(file, read, timezone.now())
         told = [{"row": each.index, "code": each.refusal.code, "message": each.refusal.sentence} for each in refused]
         locked.refused_rows = [*locked.refused_rows, *sorted(told, key=lambda row: int(str(row["row"])))][:SHOWN]
         locked.refused += len(refused)
@@ -135,6 +158,10 @@ def _named(cells: dict[str, str]) -> dict[str, str]:
     return named
 
 
+def actor_of(file: FileImport) -> Actor:
+    return Actor(ActorKind(file.actor_kind), file.actor_id, file.actor_name)
+
+
 def _end(file: FileImport, state: FileState, *, message: str = "") -> None:
     with transaction.atomic():
         locked: FileImport = FileImport.objects.select_for_update().defer("body").get(pk=file.pk)
@@ -144,6 +171,6 @@ def _end(file: FileImport, state: FileState, *, message: str = "") -> None:
         locked.body = b""  # it is personal data, and what it said is taken
         locked.save(update_fields=["state", "message", "finished_at", "body"])
         audit.record(
-            file.tenant, actor=Actor(ActorKind(file.actor_kind), file.actor_id, file.actor_name), action="end_import", target=locked,
+            file.tenant, actor=actor_of(file), action="end_import", target=locked,
             reason=f"Imported from {file.name}", after={"state": state.value, "taken": locked.taken, "refused": locked.refused},
         )  # fmt: skip

@@ -500,6 +500,7 @@ class FileKind(models.TextChoices):
     DAY_ENDS = "day_ends", "day-ends"
     ORDERS = "orders", "ERP orders"
     BALANCES = "balances", "CRM balances"
+    PEOPLE = "people", "customers"
 
 
 class FileState(models.TextChoices):

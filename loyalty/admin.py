@@ -7,7 +7,6 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
-from import_export.admin import ImportExportModelAdmin
 from unfold.decorators import display
 
 from loyalty import rules_admin  # noqa: F401 - registers its pages
@@ -15,18 +14,16 @@ from loyalty.customer_import import CustomerResource
 from loyalty.models import Customer, Hold, held_since
 from loyalty.state import HoldState
 from tenants.access import Act
-from tenants.admin_base import ReadOnlyAdmin, access_of, may
-from tenants.import_form import CheckedImportForm
+from tenants.admin_base import ReadOnlyAdmin, may
+from tenants.import_form import FileAdmin
 
 
 @admin.register(Customer)
-class CustomerAdmin(ReadOnlyAdmin, ImportExportModelAdmin):
+class CustomerAdmin(ReadOnlyAdmin, FileAdmin):
     """Looked at, and imported: who they are, never what they have."""
 
     view_act = Act.VIEW_CUSTOMERS
     resource_classes: Any = (CustomerResource,)
-    import_form_class = CheckedImportForm
-    skip_admin_log: Any = True
     list_display = ("who", "masked", "available", "blocked", "negative", "closing", "tier", "joined_on")
     list_select_related = ("balance",)
     list_filter = ("status", "tier")
@@ -60,10 +57,6 @@ class CustomerAdmin(ReadOnlyAdmin, ImportExportModelAdmin):
 
     def has_export_permission(self, request: HttpRequest) -> bool:
         return False
-
-    def get_resource_kwargs(self, request: HttpRequest, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        access = access_of(request)
-        return {"tenant": access.tenant, "actor": access.actor}
 
     def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         row = self.get_object(request, object_id)

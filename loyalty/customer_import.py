@@ -1,5 +1,8 @@
 """Customers by file: who they are. What only the ledger says is never taken from a file; that somebody tried is kept."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -8,7 +11,11 @@ from django.utils import timezone
 from loyalty import customers
 from loyalty.models import Customer
 from tenants import audit
+from tenants.actors import Actor
 from tenants.admin_base import TenantResource
+from tenants.errors import DomainError
+from tenants.models import Tenant
+from tenants.uploads import masked
 
 #: Columns of other systems that speak of points and of what happened to a customer.
 LOYALTY_OWNED = frozenset(
@@ -17,6 +24,9 @@ LOYALTY_OWNED = frozenset(
         "status", "merged_into", "points_balance", "loyalty_points",
     }
 )  # fmt: skip
+#: What a file may say.
+SAID = ("name", "email", "tier")
+TRIED = "A customer file named what only the ledger says; it was not taken"
 
 
 class CustomerResource(TenantResource):
@@ -25,7 +35,7 @@ class CustomerResource(TenantResource):
     class Meta:
         model = Customer
         import_id_fields = ("mobile",)
-        fields = ("mobile", "name", "email", "tier")
+        fields = ("mobile", *SAID)
         skip_unchanged = True
         report_skipped = True
         use_transactions = True
@@ -73,10 +83,64 @@ class CustomerResource(TenantResource):
             return
         target = Customer.objects.filter(tenant=self.tenant, pk=row_result.object_id or 0).first()
         if target is not None:
-            audit.record(
-                self.tenant, actor=self.actor, action="upload_named_points", target=target, after=tried,
-                reason="A customer file named what only the ledger says; it was not taken",
-            )  # fmt: skip
+            audit.record(self.tenant, actor=self.actor, action="upload_named_points", target=target, after=tried, reason=TRIED)
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """What a row says of a customer; an empty text says nothing. `tried`: what it says that is the ledger's, by column."""
+
+    mobile: str
+    said: dict[str, str]
+    tried: dict[str, str]
+
+
+def person_of(cells: Mapping[str, str]) -> Person:
+    """Raises: DomainError `required_field`, `bad_value`."""
+    named = {str(name).strip().lower().replace(" ", "_"): cell for name, cell in cells.items() if cell}
+    if "mobile" not in named:
+        raise DomainError("required_field", "The cell mobile is empty. It says who the row is about.", path="mobile")
+    said = {name: named[name] for name in SAID if name in named}
+    try:
+        Customer(**said).clean_fields(exclude=[field.name for field in Customer._meta.fields if field.name not in said])
+    except ValidationError as problem:
+        name, sentences = next(iter(problem.message_dict.items()))
+        raise DomainError("bad_value", f"{name}: {sentences[0]}", path=name) from None
+    return Person(named["mobile"], said, {name: cell for name, cell in cells.items() if cell and _is_owned(name)})
+
+
+def take(tenant: Tenant, people: Sequence[tuple[int, Person]], *, actor: Actor, now: datetime) -> list[tuple[int, DomainError]]:
+    """Many rows with few statements, as `CustomerResource` takes them one by one. -> those that were refused, by their number."""
+    refused: list[tuple[int, DomainError]] = []
+    taken: list[tuple[str, Person]] = []
+    for number, person in people:
+        try:
+            taken.append((customers.normalised_mobile(person.mobile, region=tenant.region), person))
+        except DomainError as refusal:
+            refused.append((number, refusal))
+    today = now.astimezone(tenant.zone).date()
+    before = set(customers.find(tenant, [mobile for mobile, _ in taken]))
+    ids = customers.find_or_create(tenant, {mobile: customers.Stub(mobile, today) for mobile, _ in taken})
+    rows = {row.pk: row for row in Customer.objects.select_for_update().filter(tenant=tenant, pk__in=ids.values()).order_by("pk")}
+    events = []
+    for mobile, person in taken:
+        row = rows[ids[mobile]]
+        changed = {name: said for name, said in person.said.items() if getattr(row, name) != said}
+        if changed or mobile not in before:
+            before.add(mobile)
+            for name, said in changed.items():
+                setattr(row, name, said)
+            shown = masked({"mobile": person.mobile} | person.said)
+            events.append(
+                audit.event(tenant, actor=actor, action="import_customer", target=row, reason="Imported from a file", after=shown)
+            )
+        if person.tried:
+            events.append(
+                audit.event(tenant, actor=actor, action="upload_named_points", target=row, after=person.tried, reason=TRIED)
+            )
+    Customer.objects.filter(tenant=tenant).bulk_update(rows.values(), SAID)
+    audit.record_many(events)
+    return refused
 
 
 def _is_owned(name: Any) -> bool:

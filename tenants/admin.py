@@ -4,13 +4,11 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
-from import_export.admin import ImportExportModelAdmin
-from unfold.contrib.import_export.forms import ExportForm
 
 from tenants import staff
 from tenants.access import Act
 from tenants.admin_base import HouseAdmin, ReadOnlyAdmin, ReadOnlyInline, TenantAdmin, TenantResource, access_of, may
-from tenants.import_form import CheckedImportForm
+from tenants.import_form import FileAdmin
 from tenants.models import ApiKey, AuditEvent, Membership, ScheduledRun, Store, StoreAlias, StoreMode
 
 
@@ -50,13 +48,10 @@ class StoreAliasInline(AddedInline):
 
 
 @admin.register(Store)
-class StoreAdmin(TenantAdmin, ImportExportModelAdmin):
+class StoreAdmin(TenantAdmin, FileAdmin):
     view_act = Act.VIEW_INBOX
     change_act = Act.MANAGE_STORES
     resource_classes: Any = (StoreResource,)
-    import_form_class = CheckedImportForm
-    export_form_class: Any = ExportForm
-    skip_admin_log: Any = True
     list_display = ("code", "name", "timezone", "is_active")
     search_fields = ("code", "name")
     search_help_text = "Code or name"
@@ -70,13 +65,6 @@ class StoreAdmin(TenantAdmin, ImportExportModelAdmin):
         super().save_related(request, form, formsets, change)
         if not change and not form.instance.modes.exists():
             staff.open_store(form.instance, actor=access_of(request).actor)
-
-    def get_resource_kwargs(self, request: HttpRequest, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        access = access_of(request)
-        return {"tenant": access.tenant, "actor": access.actor}
-
-    get_import_resource_kwargs = get_resource_kwargs
-    get_export_resource_kwargs = get_resource_kwargs
 
     def has_import_permission(self, request: HttpRequest) -> bool:
         return may(request, Act.MANAGE_STORES)

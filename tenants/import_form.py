@@ -1,16 +1,33 @@
-"""The upload form of every import: a hostile file is refused before anything reads it whole."""
+"""Rows by file, for every page that takes them: a hostile file is refused before anything reads it whole, a long one is the worker's."""
 
+from collections.abc import Callable
 from typing import Any
 
-from unfold.contrib.import_export.forms import ImportForm
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from import_export.admin import ImportExportModelAdmin
+from import_export.tmp_storages import CacheStorage
+from unfold.contrib.import_export.forms import ExportForm, ImportForm
 
+from tenants.admin_base import access_of
 from tenants.uploads import ROWS_AT_ONCE, FileRefused, is_long, kind_of
+
+#: Who takes long files, by the label of the rows' model: (request, name, body) -> where one sees how far it is.
+#: The app that has the worker says so when it starts.
+LONG_FILES: dict[str, Callable[[HttpRequest, str, bytes], HttpResponse]] = {}
+
+
+class BriefStorage(CacheStorage):
+    """A file between its preview and its confirmation: personal data, so never on a disk, and for half an hour."""
+
+    CACHE_LIFETIME = 30 * 60
+    CACHE_PREFIX = "upload:"
 
 
 class CheckedImportForm(ImportForm):
-    """`long`: it has more rows than the web process reads; `body` is the file then. Where no worker takes such, it is refused."""
+    """`long`: it has more rows than the web process reads; `body` is the file then."""
 
-    takes_long = False
     long = False
     body = b""
 
@@ -26,13 +43,48 @@ class CheckedImportForm(ImportForm):
         except FileRefused as refusal:
             self.add_error("import_file", refusal.sentence)
             return cleaned
-        if self.long and not self.takes_long:
-            self.add_error("import_file", f"The file has more than {ROWS_AT_ONCE:,} rows. Split it.")
         self.body = body if self.long else b""
         return cleaned
 
 
-class LongImportForm(CheckedImportForm):
-    """Of rows that the worker takes too."""
+class FileAdmin(ImportExportModelAdmin):
+    """Import with a preview, and export. Subclasses say who may."""
 
-    takes_long = True
+    import_form_class = CheckedImportForm
+    export_form_class: Any = ExportForm
+    tmp_storage_class = BriefStorage
+    skip_admin_log: Any = True
+
+    def get_resource_kwargs(self, request: HttpRequest, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        access = access_of(request)
+        return {"tenant": access.tenant, "actor": access.actor}
+
+    get_import_resource_kwargs = get_resource_kwargs
+    get_export_resource_kwargs = get_resource_kwargs
+
+    def create_import_form(self, request: HttpRequest) -> Any:
+        form = super().create_import_form(request)
+        if form.is_bound and form.is_valid() and form.long and self.opts.label_lower not in LONG_FILES:
+            form.add_error("import_file", f"The file has more than {ROWS_AT_ONCE:,} rows. Split it.")
+        return form
+
+    def import_action(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
+        """A long file goes to the worker; its page shows how far it is."""
+        if request.method == "POST" and self.has_import_permission(request):
+            form = self.create_import_form(request)
+            if form.is_valid() and form.long:
+                return LONG_FILES[self.opts.label_lower](request, form.cleaned_data["import_file"].name, form.body)
+        answer: HttpResponse = super().import_action(request, **kwargs)
+        return answer
+
+    def process_import(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
+        form = self.create_confirm_form(request)
+        if (
+            request.method == "POST"
+            and form.is_valid()
+            and self.tmp_storage_class(name=form.cleaned_data["import_file_name"]).read() is None
+        ):
+            messages.error(request, "The file was kept for half an hour and is gone. Nothing was taken: upload it again.")
+            return redirect(f"admin:{self.opts.app_label}_{self.opts.model_name}_import")
+        answer: HttpResponse = super().process_import(request, **kwargs)
+        return answer

@@ -3,7 +3,7 @@
 import csv
 import io
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime
 from typing import Any
 from xml.etree.ElementTree import ParseError
@@ -19,6 +19,8 @@ COLUMNS_MAX = 100
 CELL_MAX = 4000
 #: Of an xlsx, which is a zip: unpacked size, how far it may be packed, and how many files it may hold.
 UNPACKED_MAX, RATIO_MAX, ENTRIES_MAX = 50 << 20, 100, 200
+#: Rows always belong to the brand of whoever uploads them, and are known by what they say.
+NEVER_COLUMNS = frozenset({"tenant", "tenant_id", "id", "pk"})
 #: What a worker reads, and not the web process while somebody waits.
 ROWS_AT_ONCE = 5000
 
@@ -138,6 +140,23 @@ def _text(cell: Any) -> str:
         case float() if cell.is_integer() and abs(cell) < 1e15:
             return str(int(cell))
     return str(cell).strip()
+
+
+def check_columns(names: Iterable[Any]) -> None:
+    """Raises: DomainError `column_forbidden`, for a column that would say whose the row is."""
+    forbidden = sorted(NEVER_COLUMNS & {str(name).strip().lower() for name in names if name})
+    if forbidden:
+        raise DomainError(
+            "column_forbidden", f"The column {forbidden[0]} is not allowed: rows always belong to your own brand. Remove it."
+        )
+
+
+def masked(row: Mapping[str, Any]) -> dict[str, str]:
+    """A row as its trace shows it: of a mobile only the last three digits."""
+    return {
+        str(name): "•••••" + str(value)[-3:] if "mobile" in str(name).lower() and value else str(value)
+        for name, value in row.items()
+    }
 
 
 def is_long(data: bytes, *, kind: str) -> bool:

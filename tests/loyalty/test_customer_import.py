@@ -1,13 +1,18 @@
 """Customers by file: names and tiers are taken, points never are, and who tried is kept."""
 
+from typing import Any
+
 import pytest
 import tablib
+from django.core.cache import cache
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 from django_scopes import scope
 
+from integrations import files
+from integrations.models import FileImport, FileKind
 from loyalty import identity
 from loyalty.customer_import import CustomerResource
 from loyalty.models import Balance, Customer, Entry
@@ -69,6 +74,71 @@ def test_rows_that_are_wrong_are_errors_and_other_tenants_are_untouched(kulfi: T
     with scope(tenant=liberty):
         theirs.refresh_from_db()
     assert theirs.name == "Zoe"
+
+
+PEOPLE = "mobile,Name,email,tier,Points,status\n"
+
+
+def by_the_worker(tenant: Tenant, *lines: str, head: str = PEOPLE) -> FileImport:
+    row = files.keep(tenant, FileKind.PEOPLE, name="people.csv", body=(head + "\n".join(lines)).encode(), actor=SYSTEM)
+    assert files.work_on(row)
+    row.refresh_from_db()
+    return row
+
+
+@pytest.mark.case(42, 93, 96)
+def test_a_long_file_is_taken_by_the_worker_as_a_short_one_is(kulfi: Tenant, django_assert_max_num_queries: Any) -> None:
+    meera, asha = builders.customer(kulfi, points=100), builders.customer(kulfi, "+919840054321", name="Asha")
+    identity.merge(kulfi, asha.pk, meera.pk, reason="one person", actor=SYSTEM, now=timezone.now())
+    others = [f"+9198500{number:05d},N{number},,,," for number in range(400)]
+    with django_assert_max_num_queries(40):
+        row = by_the_worker(
+            kulfi, "098400 12345,Meera Sharma,,gold,9999,erased", "98400 54321,,m@x.in,,,", "12,Nobody,,,,", ",Nobody,,,,",
+            "98400 77777,Bad,no mail,,,", *others,
+        )  # fmt: skip
+    meera.refresh_from_db()
+    assert (meera.name, meera.email, meera.tier, meera.status, meera.mobile) == (
+        "Meera Sharma",
+        "m@x.in",
+        "gold",
+        "active",
+        MEERA,
+    )
+    assert (row.taken, [each["code"] for each in row.refused_rows]) == (402, ["mobile_invalid", "required_field", "bad_value"])
+    assert (Customer.objects.count(), Balance.objects.count(), Entry.objects.filter(kind="issue").count()) == (402, 402, 1)
+    assert AuditEvent.objects.filter(action="import_customer").count() == 402
+    assert AuditEvent.objects.get(action="upload_named_points").after == {"Points": "9999", "status": "erased"}
+    by_the_worker(kulfi, "098400 12345,Meera Sharma,,,,")
+    assert AuditEvent.objects.filter(action="import_customer").count() == 402, "the same again changes nothing"
+    row = by_the_worker(kulfi, "98400 12345,X,other", head="mobile,name,tenant\n")
+    assert [each["code"] for each in row.refused_rows] == ["column_forbidden"]
+
+
+def test_the_page_gives_a_long_file_to_the_worker(as_alice: Client, kulfi: Tenant) -> None:
+    body = b"mobile,name\n" + b"".join(b"+9198500%05d,N\n" % number for number in range(5001))
+    upload = SimpleUploadedFile("people.csv", body, content_type="text/csv")
+    answer = as_alice.post(reverse("admin:loyalty_customer_import"), {"import_file": upload, "format": "0"}, follow=True)
+    assert "waiting for the worker" in answer.content.decode()
+    assert FileImport.objects.get().kind == "people"
+
+
+def test_between_preview_and_confirmation_the_file_is_kept_briefly_and_never_on_a_disk(as_alice: Client, kulfi: Tenant) -> None:
+    page = reverse("admin:loyalty_customer_import")
+
+    def previewed() -> dict[str, str]:
+        upload = SimpleUploadedFile("c.csv", b"mobile,name\n98400 12345,Meera\n", content_type="text/csv")
+        form = as_alice.post(page, {"import_file": upload, "format": "0"}).context["confirm_form"]
+        return {name: str(value) for name, value in form.initial.items() if value not in (None, "")}
+
+    confirm = previewed()
+    cache.delete("upload:" + confirm["import_file_name"])
+    answer = as_alice.post(reverse("admin:loyalty_customer_process_import"), confirm, follow=True)
+    assert "upload it again" in answer.content.decode()
+    assert not Customer.objects.exists()
+    confirm = previewed()
+    as_alice.post(reverse("admin:loyalty_customer_process_import"), confirm, follow=True)
+    assert Customer.objects.get().name == "Meera"
+    assert cache.get("upload:" + confirm["import_file_name"]) is None
 
 
 def test_the_page_shows_what_it_would_do_and_is_not_for_agents(as_alice: Client, as_bob: Client, kulfi: Tenant) -> None:
