@@ -27,6 +27,7 @@ UNFOLD: dict[str, Any] = {
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
     "BORDER_RADIUS": "6px",
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("support/mark.svg")}],
     "STYLES": [lambda request: static("support/desk.css")],
     "SCRIPTS": [lambda request: static("support/desk.js")],
     "COLORS": {

@@ -1,6 +1,7 @@
 """Every address of the house."""
 
 from django.contrib import admin
+from django.contrib.staticfiles.storage import staticfiles_storage
 from django.urls import include, path
 from django.views.generic import RedirectView
 
@@ -8,6 +9,7 @@ from integrations import health
 
 urlpatterns = [
     path("", RedirectView.as_view(url="/admin/"), name="home"),
+    path("favicon.ico", RedirectView.as_view(url=staticfiles_storage.url("support/mark.svg")), name="favicon"),
     path("live", health.live, name="live"),
     path("ready", health.ready, name="ready"),
     path("status", health.status, name="status"),

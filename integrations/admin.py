@@ -42,7 +42,7 @@ from integrations.models import (
 from integrations.tasks import read_file
 from loyalty import customers
 from loyalty.models import Customer, mask_mobile
-from loyalty.money import minor_digits
+from loyalty.money import written
 from tenants import stores
 from tenants.access import Act
 from tenants.actors import Actor
@@ -86,12 +86,33 @@ def _page_of(admin_page: TenantAdmin, request: HttpRequest, object_id: str, name
     return redirect(name, row.pk)
 
 
+def in_money(name: str) -> Any:
+    """A column for an amount, as the tenant's currency is written; rows keep four decimals."""
+
+    @admin.display(description=name.replace("_", " ").capitalize(), ordering=name)
+    def shown(page: Any, row: Any) -> str:
+        return written(getattr(row, name), currency=row.tenant.currency)
+
+    return shown
+
+
 class LineInline(ReadOnlyInline):
     model = BillLine
     view_act = Act.VIEW_INBOX
     fields = readonly_fields = (
-        "line_no", "item_code", "department", "qty", "value", "discount", "amount", "tax_amount", "loyalty_discount", "loyalty_points",
+        "line_no", "item_code", "department", "shown_qty", "shown_value", "shown_discount", "shown_amount", "shown_tax",
+        "shown_loyalty_discount", "loyalty_points",
     )  # fmt: skip
+    shown_value, shown_discount, shown_amount = in_money("value"), in_money("discount"), in_money("amount")
+    shown_tax, shown_loyalty_discount = in_money("tax_amount"), in_money("loyalty_discount")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[BillLine]:
+        rows: QuerySet[BillLine] = super().get_queryset(request)
+        return rows.select_related("tenant")
+
+    @admin.display(description="Qty")
+    def shown_qty(self, row: BillLine) -> str:
+        return f"{row.qty.normalize():f}"
 
 
 class PartInline(ReadOnlyInline):
@@ -122,17 +143,19 @@ class BillAdmin(ReadOnlyAdmin):
     search_help_text = "Bill number, whole"
     date_hierarchy = "business_date"
     exclude = ("fingerprint", "period", "till")
-    readonly_fields = ("standing", "where")
+    readonly_fields = (
+        "standing", "where", "shown_gross", "shown_off", "shown_net", "shown_tax", "shown_payable", "shown_redeemed", "shown_flags",
+    )  # fmt: skip
     inlines = (LineInline, PartInline)
+    shown_gross, shown_off, shown_net = in_money("gross_amount"), in_money("discount_amount"), in_money("net_amount")
+    shown_tax, shown_payable = in_money("tax_amount"), in_money("payable_amount")
+    shown_redeemed = in_money("redeemed_amount")
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
-        """How it stands and what can be done come first."""
-        rest = [name for name in super().get_fields(request, obj) if name not in self.readonly_fields]
-        return [*self.readonly_fields, *rest]
-
-    @admin.display(description="Net amount", ordering="net_amount")
-    def shown_net(self, row: Bill) -> str:
-        return f"{row.tenant.currency} {row.net_amount:,.{minor_digits(row.tenant.currency)}f}"
+        """How it stands and what can be done come first; what is shown in another shape is shown once."""
+        raw = [name for name in super().get_fields(request, obj) if name not in self.readonly_fields]
+        rest = [name for name in raw if not name.endswith("_amount") and name != "flags"]
+        return [*self.readonly_fields[:2], *rest, *self.readonly_fields[2:]]
 
     @display(description="Stands", label={"yes": "success", "cancelled": "warning", "replaced": "info"})
     def standing(self, row: Bill) -> str:

@@ -65,6 +65,16 @@ FILTERS: dict[str, str] = {
     "incident": "AND EXISTS (SELECT FROM integrations_discrepancy x WHERE x.tenant_id = d.tenant_id AND x.bill_id = d.bill_id"
     " AND x.incident_id = %(incident)s)",
 }
+#: What the latest deliveries offer to choose by.
+OFFERS = """
+    WITH late AS (
+        SELECT repush, check_name, store_code FROM integrations_delivery WHERE tenant_id = %s ORDER BY id DESC LIMIT 20000
+    )
+    SELECT 'repush', repush, count(*) FROM late WHERE repush <> '' GROUP BY repush
+    UNION ALL SELECT 'check', check_name, count(*) FROM late WHERE check_name <> '' GROUP BY check_name
+    UNION ALL SELECT 'store', store_code, count(*) FROM late WHERE store_code <> '' GROUP BY store_code
+    ORDER BY 1, 3 DESC, 2
+"""
 NEXT_ROWS = """
     WITH next AS (
         SELECT place, "group" FROM integrations_replayrow
@@ -102,6 +112,16 @@ class Result:
     state: str
     check: str = ""
     message: str = ""
+
+
+def offers(tenant: Tenant) -> dict[str, list[tuple[str, int]]]:
+    """-> by filter, what of it there is among the latest 20,000 deliveries, most of them first, with how many."""
+    found: dict[str, list[tuple[str, int]]] = {"repush": [], "check": [], "store": []}
+    with connection.cursor() as cursor:
+        cursor.execute(OFFERS, [tenant.pk])
+        for name, value, count in cursor.fetchall():
+            found[name].append((value, count))
+    return found
 
 
 def choose(tenant: Tenant, *, filters: dict[str, Any], reason: str, actor: Actor, per_second: int = 500) -> Replay:

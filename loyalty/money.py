@@ -25,3 +25,8 @@ def minor_digits(currency: str) -> int:
         "JOD": 3,
         "TND": 3,
     }.get(currency, 2)
+
+
+def written(amount: Decimal | str, *, currency: str) -> str:
+    """`INR 1,842.00`: an amount for people, with the currency's code."""
+    return f"{currency} {Decimal(amount):,.{minor_digits(currency)}f}"

@@ -68,6 +68,11 @@ class MailForm(forms.Form):
     to = forms.EmailField(label="The vendor's e-mail", max_length=254)
 
 
+def _with_offers(name: str) -> forms.TextInput:
+    """A field that may say anything; what there is can be picked from its list."""
+    return forms.TextInput(attrs={"list": f"offers-{name}", "autocomplete": "off"})
+
+
 class ReplayForm(ReasonForm):
     """Which deliveries; every filter narrows."""
 
@@ -75,9 +80,9 @@ class ReplayForm(ReasonForm):
         label="In which state", choices=[(state.value, state.label) for state in STATES], widget=forms.CheckboxSelectMultiple,
         error_messages={"required": "Choose at least one state."},
     )  # fmt: skip
-    repush = forms.CharField(required=False, max_length=120, label="Re-push label")
-    check = forms.CharField(required=False, max_length=40, label="Failed check, such as split_missing")
-    store = forms.CharField(required=False, max_length=64, label="Store code")
+    repush = forms.CharField(required=False, max_length=120, label="Re-push label", widget=_with_offers("repush"))
+    check = forms.CharField(required=False, max_length=40, label="Failed check", widget=_with_offers("check"))
+    store = forms.CharField(required=False, max_length=64, label="Store code", widget=_with_offers("store"))
     incident = forms.IntegerField(required=False, min_value=1, max_value=2**62, label="Incident number")
     billed_from = forms.DateField(
         required=False,

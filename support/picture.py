@@ -13,7 +13,7 @@ from integrations import feed
 from integrations.models import Bill, Delivery, DeliveryState, FeedEpoch
 from loyalty import customers
 from loyalty.models import Balance, BonusEvaluation, Customer, CustomerAlias, Entry, EntryLot, Hold, Lot
-from loyalty.money import minor_digits
+from loyalty.money import written
 from loyalty.state import HoldState, Kind
 from tenants.models import Tenant
 
@@ -267,7 +267,7 @@ def word(bucket: str) -> str:
 
 
 def money(amount: Decimal | str, tenant: Tenant) -> str:
-    return f"{tenant.currency} {Decimal(amount):,.{minor_digits(tenant.currency)}f}"
+    return written(amount, currency=tenant.currency)
 
 
 def holds_of(picture: Picture) -> Sequence[Hold]:

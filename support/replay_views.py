@@ -46,8 +46,9 @@ def new_replay(request: HttpRequest) -> HttpResponse:
         else:
             return redirect("admin:replay", row.pk)
     return dialog(
-        request, "support/new_replay.html", title="Replay bills", form=form, back=reverse("admin:integrations_replay_changelist")
-    )
+        request, "support/new_replay.html", title="Replay bills", form=form, offers=replay.offers(access.tenant),
+        back=reverse("admin:integrations_replay_changelist"),
+    )  # fmt: skip
 
 
 @require_GET

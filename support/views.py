@@ -153,12 +153,9 @@ def dashboard(request: HttpRequest, pk: int) -> HttpResponse:
     access.require(Act.VIEW_CUSTOMERS)
     customer = gate.get(Customer, pk, access=access)
     balance = Balance.objects.get(tenant=access.tenant, customer=customer)
+    lag = feed.lag()  # first: what was on its way then may have arrived when we ask
     says = acts.dashboard_says(customer)
-    context = {
-        "says": says[0] if says else None,
-        "equal": says == (balance.closing, balance.entries),
-        "lag": feed.lag(),
-    }
+    context = {"says": says[0] if says else None, "equal": says == (balance.closing, balance.entries), "lag": lag}
     return TemplateResponse(request, "support/dashboard.html", context)
 
 

@@ -45,7 +45,7 @@ MOBILE = "+15005557731"
 DIGITS = "5005557731"
 #: Addresses that show nothing of any tenant, or are the signed-out ones.
 WITHOUT_ROWS = {
-    "home", "live", "ready", "status", "api:nothing", "api:schema", "api:docs",
+    "home", "favicon", "live", "ready", "status", "api:nothing", "api:schema", "api:docs",
     "admin:login", "admin:logout", "admin:password_change", "admin:password_change_done",
     "admin:jsi18n", "admin:search", "admin:autocomplete", "admin:view_on_site", "admin:app_list", "admin:auth_group_changelist",
     "admin:auth_group_add", "admin:auth_group_history", "admin:auth_group_delete", "admin:auth_group_change",
