@@ -8,10 +8,8 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from decimal import ROUND_CEILING, Decimal
 from fractions import Fraction
-from typing import Any
 
 from django.db import transaction
 from django.db.models import Q
@@ -19,7 +17,8 @@ from django.db.models import Q
 from integrations import visits
 from integrations.documents import CheckFailed, Line, Original
 from integrations.models import Bill, BillClaim, BillClass, BillIssue, Delivery, DeliveryState, ReturnedPart, Source
-from integrations.posting import Case, Desk, HoldRow, Plan, Shop, Taken, WaitingForParent, natural_period
+from integrations.parents import Parents
+from integrations.posting import Case, Desk, HoldRow, Plan, Shop, Taken
 from integrations.returns import WHOLE, Part, Sold, SoldLine, target, target_by_lines, understand
 from integrations.visits import Visit
 from loyalty import bonus, customers, ledger
@@ -32,11 +31,9 @@ from loyalty.programmes import campaign_of
 from loyalty.state import Kind
 from tenants import crash
 from tenants.errors import DomainError
-from tenants.models import BillScope, RedemptionMode, Store, Tenant
+from tenants.models import RedemptionMode, Tenant
 
 DEBITS = (Kind.REDEEM, Kind.CAPTURE)
-#: How far back a return without a bill looks, among how many sales, and how many it shows.
-SUGGEST_WITHIN, SUGGEST_AMONG, SUGGEST_MAX = timedelta(days=90), 200, 10
 
 
 @dataclass(slots=True)
@@ -67,6 +64,7 @@ class Amendment:
     def __init__(self, shop: Shop, case: Case, tools: Tools) -> None:
         self.shop, self.case, self.tools = shop, case, tools
         self.tenant = shop.tenant
+        self.parents = Parents(shop, case)
         self.old: Bill | None = Bill.objects.get(tenant=self.tenant, pk=case.supersedes) if case.supersedes else None
         self._cancelling: set[int] = set()
         self.children: list[Bill] = self._descendants(self.old) if self.old else []
@@ -103,7 +101,7 @@ class Amendment:
         if document.bill_type == "SALE":
             return []
         if document.bill_type == "CANCEL":
-            leg = Leg(self._parent(document.original))
+            leg = Leg(self.parents.find(document.original))
             self._cancelling = {leg.bill.pk}
             return [leg]
         by_original: dict[str, list[Line]] = defaultdict(list)
@@ -115,7 +113,7 @@ class Amendment:
             by_original[named].append(line)
         by_bill: dict[int, Leg] = {}
         for named, lines in by_original.items():
-            bill = self._parent(originals[named])
+            bill = self.parents.find(originals[named])
             leg = by_bill.setdefault(bill.pk, Leg(bill))
             leg.lines = [*leg.lines, *lines]
         legs = list(by_bill.values())
@@ -128,109 +126,7 @@ class Amendment:
             self._understand(leg)
         return legs
 
-    def _parent(self, original: Original | None) -> Bill:
-        """Raises: CheckFailed `parent_unnamed`, `store_unknown`; WaitingForParent."""
-        if picked := self.case.decided.get("original"):
-            return self._live(Bill.objects.get(tenant=self.tenant, pk=picked))
-        if original is None:
-            raise CheckFailed(
-                "parent_unnamed", f"This {self.case.kind} names no original bill. A person has to say which.", path="original",
-                suggestions=self._suggestions(),
-            )  # fmt: skip
-        for store in self._stores(original):
-            if found := self._find(original, store):
-                return found
-        raise WaitingForParent(self.case.kind, original.bill_no)
-
-    def _live(self, bill: Bill) -> Bill:
-        """The row that is this bill now."""
-        if bill.superseded_at is None:
-            return bill
-        found: Bill | None = Bill.objects.filter(
-            tenant=self.tenant, store=bill.store_id, bill_no=bill.bill_no, bill_class=bill.bill_class, period=bill.period, till=bill.till,
-            superseded_at=None,
-        ).first()  # fmt: skip
-        if found is None:
-            raise WaitingForParent(self.case.kind, bill.bill_no)
-        return found
-
-    def _stores(self, original: Original) -> Iterable[Store | None]:
-        """Where to look: in the store it names; else here, and then wherever exactly one bill of the customer has that number."""
-        if original.store_code is None:
-            return (self.case.store, None)
-        store = self.shop.stores.get(original.store_code)
-        if store is None:
-            raise CheckFailed(
-                "store_unknown", f"No store has the code {original.store_code!r}. Add the store or an alias, then retry.",
-                path="original.store_code", found=original.store_code,
-            )  # fmt: skip
-        return (store,)
-
-    def _find(self, original: Original, store: Store | None) -> Bill | None:
-        classes = [BillClass.SALE, BillClass.RETURN] if self.case.document.bill_type == "CANCEL" else [BillClass.SALE]
-        rows = Bill.objects.filter(tenant=self.tenant, bill_no=original.bill_no, superseded_at=None, bill_class__in=classes)
-        rows = rows.exclude(pk=self.case.supersedes)
-        if store is not None:
-            rows = rows.filter(store=store)
-        else:
-            owner = self._named_customer()
-            rows = rows.filter(customer__in=customers.families(self.tenant, [owner])) if owner else rows.none()
-        if self.tenant.bill_scope == BillScope.TILL:
-            rows = self._of_till(rows, original)
-        if original.bill_date is not None:
-            zone = (store or self.case.store).timezone_or(self.tenant)
-            moment = original.bill_date if original.bill_date.tzinfo else original.bill_date.replace(tzinfo=zone)
-            rows = rows.filter(period=natural_period(moment.astimezone(zone).date(), rule=self.tenant.bill_period))
-        # A sale before a return of the same number; the newest year where no date says which.
-        found = sorted(rows[:20], key=lambda bill: (bill.bill_class == BillClass.SALE, bill.billed_at), reverse=True)
-        if store is None and len(found) != 1:
-            return None
-        return found[0] if found else None
-
-    def _of_till(self, rows: Any, original: Original) -> Any:
-        """The till it names, else its own; a number that only other tills have is nobody's where several have it."""
-        if original.till_code:
-            return rows.filter(till=original.till_code)
-        own = rows.filter(till=self.case.document.till_code)
-        if own.exists() or rows.values("till").distinct().count() < 2:
-            return own if own.exists() else rows
-        raise CheckFailed(
-            "parent_unnamed", f"Bill {original.bill_no} was sold at several tills. A person has to say which one is meant.",
-            path="original.till_code", suggestions=self._suggestions(),
-        )  # fmt: skip
-
-    def _suggestions(self) -> list[dict[str, Any]]:
-        """Sales of the customer, or at the store, that hold the returned items and have something left: the likeliest first."""
-        owner, document = self._named_customer(), self.case.document
-        codes = {line.item_code for line in document.returned if line.item_code}
-        rows = Bill.objects.filter(
-            tenant=self.tenant, bill_class=BillClass.SALE, superseded_at=None, cancelled_by=None,
-            billed_at__lte=self.case.billed_at, billed_at__gte=self.case.billed_at - SUGGEST_WITHIN,
-        ).select_related("store")  # fmt: skip
-        if owner:
-            rows = rows.filter(customer__in=customers.families(self.tenant, [owner]))
-        elif codes:
-            rows = rows.filter(store=self.case.store)
-        else:
-            return []
-        found = []
-        for bill in rows.order_by("-billed_at").prefetch_related("lines")[:SUGGEST_AMONG]:
-            there = codes & {line.item_code for line in bill.lines.all()}
-            if (there == codes or not codes) and bill.net_amount >= document.net:
-                found.append(bill)
-        return [
-            {
-                "bill": bill.pk, "bill_no": bill.bill_no, "store": bill.store.code, "date": bill.business_date.isoformat(),
-                "net_amount": f"{bill.net_amount.normalize():f}",
-            }
-            for bill in found[:SUGGEST_MAX]
-        ]  # fmt: skip
-
     # Whose it is
-
-    def _named_customer(self) -> int | None:
-        mobile = self.case.mobile
-        return customers.find(self.tenant, [mobile]).get(mobile) if mobile else None
 
     def _customer(self, legs: Sequence[Leg]) -> int | None:
         """The customer of the earlier bills; a sale's own. Raises: CheckFailed `parent_of_other_customer`."""
@@ -240,7 +136,7 @@ class Amendment:
         if not legs:
             return self._own_customer() or self._claimant()
         owners = {customers.survivor(self.tenant, leg.bill.customer_id) for leg in legs if leg.bill.customer_id}
-        named = self._named_customer()
+        named = self.parents.named_customer()
         stranger = bool(owners and case.mobile) and named not in owners and not self._sold_under(case.mobile, legs)
         if len(owners) > 1 or stranger:
             raise CheckFailed(
