@@ -162,12 +162,21 @@ class Batch:
         try:
             raw = read_json(delivery.body)
             outcome.bill_no, outcome.store_code = _glimpse(raw, "bill_no", 120), _glimpse(raw, "store_code", 64)
+            outcome.mobile = self._glimpsed_mobile(raw)
             document = wondersoft.document(raw, minor_digits=self.shop.digits, lenient=self.tenant.lenient_numbers)
             outcome.mobile = mobile = self._mobile(document.mobile)
             return self._case(document, outcome, mobile, delivery)
         except DomainError as refusal:
             outcome.refuse(refusal)
         return None
+
+    def _glimpsed_mobile(self, raw: dict[str, Any]) -> str:
+        """Whose bill it is, whatever is wrong with the rest: the customer's page must show it. Empty: it cannot be read."""
+        person = raw.get("customer")
+        try:
+            return self._mobile(_glimpse(person, "mobile", 60)) if isinstance(person, dict) else ""
+        except DomainError:
+            return ""
 
     def _mobile(self, text: str) -> str:
         if not text.strip():

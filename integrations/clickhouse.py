@@ -7,7 +7,7 @@ from urllib.parse import unquote, urlsplit
 
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client
-from clickhouse_connect.driver.exceptions import OperationalError
+from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
 from django.conf import settings
 from urllib3.exceptions import HTTPError
 
@@ -83,6 +83,11 @@ CUSTOMER_BALANCE = """
 
 
 def customer_closing(client: Client, *, tenant_id: int, customer_id: int) -> tuple[int, int]:
-    """-> (closing balance, number of entries) as the dashboards see the customer."""
-    row = client.query(CUSTOMER_BALANCE, parameters={"tenant": tenant_id, "customer": customer_id}).result_rows[0]
+    """-> (closing balance, number of entries) as the dashboards see the customer; nothing, before the feed first ran."""
+    try:
+        row = client.query(CUSTOMER_BALANCE, parameters={"tenant": tenant_id, "customer": customer_id}).result_rows[0]
+    except DatabaseError as problem:
+        if "UNKNOWN_TABLE" not in str(problem):
+            raise
+        return 0, 0
     return row[1] + row[2] - row[3], row[4]

@@ -4,7 +4,6 @@ from datetime import datetime
 
 from django.db import transaction
 
-from integrations import clickhouse
 from loyalty import holds, operations
 from loyalty.models import Customer, Hold
 from loyalty.operations import Posted
@@ -49,12 +48,3 @@ def reveal_mobile(customer: Customer, *, access: Access) -> str:
     access.require(Act.VIEW_MOBILES)
     audit.record(access.tenant, actor=access.actor, action="reveal_mobile", target=customer, reason="Looked at the number")
     return customer.mobile
-
-
-def dashboard_says(customer: Customer) -> tuple[int, int] | None:
-    """-> (closing, entries) in ClickHouse; None when it cannot be asked."""
-    try:
-        with clickhouse.connected(timeout_seconds=2) as client:
-            return clickhouse.customer_closing(client, tenant_id=customer.tenant_id, customer_id=customer.pk)
-    except clickhouse.Away:
-        return None

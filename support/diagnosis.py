@@ -1,80 +1,132 @@
-"""Why the points are what they are: small pure checks over one loaded picture. Each gives findings, or none."""
+"""Why the points are what they are: the words of a diagnosis, and the walk through its checks.
 
-from collections.abc import Callable, Iterator
+A bill goes store -> ERP -> connector -> loyalty -> CRM and analytics; a finding names the handoff at which the chain broke, if it did.
+"""
+
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from enum import IntEnum, StrEnum
 
-from integrations.models import DeliveryState
-from loyalty.models import Hold, held_since
-from support.picture import Picture
+
+class Handoff(IntEnum):
+    """Where the chain broke; 0: nowhere, it is our own rule or somebody's act."""
+
+    NONE = 0
+    STORE_TO_ERP = 1
+    ERP_TO_CONNECTOR = 2
+    CONNECTOR_TO_LOYALTY = 3
+    LOYALTY_TO_REPORTS = 4
+
+    @property
+    def label(self) -> str:
+        return _HANDOFFS[self]
+
+
+_HANDOFFS = {
+    Handoff.NONE: "", Handoff.STORE_TO_ERP: "store → ERP", Handoff.ERP_TO_CONNECTOR: "ERP → connector",
+    Handoff.CONNECTOR_TO_LOYALTY: "connector → loyalty", Handoff.LOYALTY_TO_REPORTS: "loyalty → CRM and analytics",
+}  # fmt: skip
+
+
+class Pattern(StrEnum):
+    """How loyalty stands to what should be: it has fewer points, or more, or only the CRM is off."""
+
+    NONE = ""
+    LOWER = "lower"
+    HIGHER = "higher"
+    CRM_ONLY = "crm_only"
+
+
+class Owner(StrEnum):
+    """Whose topic the cause is: who has to mend it for good."""
+
+    POS = "POS"
+    LEDGER = "ledger"
+    ANALYTICS = "analytics"
+    CRM = "CRM"
+    MARKETING = "marketing"
+
+
+class Reporter(StrEnum):
+    """Who says that the points are wrong: the walk starts at their end of the chain."""
+
+    CUSTOMER = "customer"
+    ERP = "erp"
+    CRM = "crm"
+
+
+#: In which order the handoffs are looked at.
+WALKS = {Reporter.CUSTOMER: (0, 1, 2, 3, 4), Reporter.ERP: (2, 1, 3, 0, 4), Reporter.CRM: (4, 3, 0, 2, 1)}
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a finding rests on. `kind`: what it is; `ref`: its name for people; `id`: its row, for a link."""
+
+    kind: str
+    ref: str
+    id: int | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """One act that makes it good. `target`: what it is done to."""
+
+    act: str
+    label: str
+    target: int | None = None
+    points: int | None = None
+    bill_no: str = ""
+    store: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One cause, in a sentence for the agent and one to say to the customer; `hold` is what the remedy would unblock."""
+    """One cause, in a sentence for the agent and one to say to the customer.
+
+    `explains`: nothing is wrong, it is why the figure is what it is.
+    """
 
     code: str
     sentence: str
     customer_sentence: str
-    handoff: str = ""
-    hold: Hold | None = None
+    handoff: Handoff = Handoff.NONE
+    pattern: Pattern = Pattern.NONE
+    owner: Owner = Owner.LEDGER
+    evidence: tuple[Evidence, ...] = ()
+    remedy: Remedy | None = None
+    explains: bool = False
+    #: It is about the very bill that somebody asked about.
+    answers: bool = False
+
+    def as_dict(self) -> dict[str, object]:
+        """As the API and the command give it."""
+        remedy = self.remedy
+        return {
+            "code": self.code, "sentence": self.sentence, "customer_sentence": self.customer_sentence, "handoff": self.handoff or None,
+            "pattern": self.pattern.value or None, "owner": self.owner.value, "explains": self.explains,
+            "evidence": [{"kind": each.kind, "ref": each.ref, "note": each.note} for each in self.evidence],
+            "remedy": {"act": remedy.act, "label": remedy.label} if remedy else None,
+        }  # fmt: skip
 
 
-def blocked_points(picture: Picture) -> Iterator[Finding]:
-    """`0 points but closing 400` means that 400 are blocked."""
-    balance = picture.balance
-    for hold in picture.active_holds:
-        days = held_since(hold, now=picture.now)
-        place = f" at {hold.store}" if hold.store else ""
-        day = hold.at.astimezone(picture.tenant.zone)
-        bill = f"whose bill {hold.bill_no} has not arrived" if hold.bill_no else "whose bill has not arrived"
-        since = "today" if days == 0 else f"{days} day{'s' if days != 1 else ''} ago"
-        explains = f" That is why {balance.available:,} are available and the closing balance is {balance.closing:,}."
-        yield Finding(
-            "blocked_points",
-            f"{hold.points:,} points are blocked by a redemption{place} on {day:%d %b} ({since}) {bill}." + explains,
-            "Your points are safe; a payment at the store is still being confirmed. I am freeing them now.",
-            handoff="between the store and us: the bill never came",
-            hold=hold,
-        )
+ALL_RIGHT = Finding(
+    "all_right",
+    "Nothing is blocked, owed or waiting: the balance is the sum of the timeline.",
+    "Everything is in order. A new purchase can take a moment to show.",
+    explains=True,
+)
 
 
-def negative(picture: Picture) -> Iterator[Finding]:
-    owed = picture.balance.owed
-    if owed:
-        yield Finding(
-            "negative",
-            f"The balance is negative: {owed:,} points are owed, because a sale spent points that were not there."
-            " The next points earned pay that first.",
-            "A purchase used more points than you had. Your next purchases make up for it.",
-        )
+def ordered(found: Iterable[Finding], *, reported_by: Reporter = Reporter.CUSTOMER) -> list[Finding]:
+    """What was asked about first; then what is wrong, from the reporter's end of the chain; then what explains.
 
-
-def unsettled_bills(picture: Picture) -> Iterator[Finding]:
-    """Bills of this customer that reached us and are not in the balance."""
-    for delivery in picture.unsettled:
-        what = {
-            DeliveryState.CONFLICT: "came a second time with other content; the first one counts.",
-            DeliveryState.WAITING_PARENT: "waits for the sale it belongs to.",
-        }.get(DeliveryState(delivery.state), f"is set aside: {delivery.message}")
-        yield Finding(
-            f"bill_{delivery.state}",
-            f"Bill {delivery.bill_no or 'without a number'} {what}",
-            "One of your bills needs a check by our team. We will tell you when it is done.",
-            handoff="with us: the bill is in the inbox",
-        )
-
-
-def all_right(picture: Picture) -> Iterator[Finding]:
-    yield Finding(
-        "all_right",
-        "Nothing is blocked, owed or waiting: the balance is the sum of the timeline below.",
-        "Everything is in order. A new purchase can take a moment to show.",
-    )
-
-
-CHECKS: tuple[Callable[[Picture], Iterator[Finding]], ...] = (blocked_points, negative, unsettled_bills)
-
-
-def diagnose(picture: Picture) -> list[Finding]:
-    """Every finding, in the order of the checks; when there is none, that all is right."""
-    return [finding for check in CHECKS for finding in check(picture)] or list(all_right(picture))
+    Without anything wrong, that all is right.
+    """
+    walk = WALKS[reported_by]
+    findings: Sequence[Finding] = sorted(found, key=lambda each: (not each.answers, each.explains, walk.index(each.handoff)))
+    answers = [each for each in findings if each.answers]
+    wrong = [each for each in findings if not (each.answers or each.explains)]
+    fine = [] if wrong or any(not each.explains for each in answers) else [ALL_RIGHT]
+    return [*answers, *wrong, *fine, *(each for each in findings if each.explains and not each.answers)]

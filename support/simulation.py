@@ -79,7 +79,7 @@ def example(tenant: Tenant) -> str:
 def run(tenant: Tenant, cleaned: dict[str, Any]) -> tuple[Asked, Simulated]:
     """Raises: DomainError, when the bill cannot be read or found, or no rule is in force."""
     asked = (
-        _of_bill(tenant, cleaned["bill_no"].strip()) if cleaned["bill_no"].strip() else _of_document(tenant, cleaned["document"])
+        _numbered(tenant, cleaned["bill_no"].strip()) if cleaned["bill_no"].strip() else _of_document(tenant, cleaned["document"])
     )
     customer_id = customers.the_one(tenant, cleaned["mobile"]) if cleaned["mobile"].strip() else asked.customer_id
     version: ProgrammeVersion | None = cleaned["version"]
@@ -90,15 +90,21 @@ def run(tenant: Tenant, cleaned: dict[str, Any]) -> tuple[Asked, Simulated]:
     return asked, simulated
 
 
-def _of_bill(tenant: Tenant, bill_no: str) -> Asked:
+def _numbered(tenant: Tenant, bill_no: str) -> Asked:
     bill: Bill | None = (
         Bill.objects.filter(tenant=tenant, bill_no=bill_no, bill_class="sale")
-        .select_related("store")
+        .select_related("store", "tenant")
         .order_by("-billed_at")
         .first()
     )
     if bill is None:
         raise DomainError("bill_unknown", f"No booked bill has the number {bill_no}. Check it, or paste its document below.")
+    return of_bill(bill)
+
+
+def of_bill(bill: Bill) -> Asked:
+    """A booked sale as a purchase."""
+    tenant = bill.tenant
     paid = bill.redeemed_amount if bill.mode == RedemptionMode.PAYMENT else bill.redeemed_amount * 0
     lines = tuple(
         PurchaseLine(line.item_code, line.department, line.qty, line.amount)

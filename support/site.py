@@ -38,6 +38,7 @@ class DeskSite(UnfoldAdminSite):
             path("find/suggest/", self._page(views.suggest), name="suggest"),
             path("customers/<int:pk>/", self._page(views.customer360), name="customer360"),
             path("customers/<int:pk>/dashboard/", self._page(views.dashboard), name="customer_dashboard"),
+            path("customers/<int:pk>/findings/", self._page(views.more_findings), name="customer_findings"),
             path("customers/<int:pk>/mobile/", self._page(views.reveal), name="reveal_mobile"),
             path("customers/<int:pk>/issue/", self._page(views.issue), name="issue_points"),
             path("holds/<int:pk>/unblock/", self._page(views.unblock), name="unblock"),

@@ -19,7 +19,8 @@ from loyalty import holds
 from loyalty.ledger import BY_HAND
 from loyalty.models import Balance, Customer, Entry, Hold
 from loyalty.state import HoldState, Kind, Terms
-from support import acts, diagnosis, find, picture, simulation
+from support import acts, checks, facts, find, finding_page, picture, simulation, walk
+from support.diagnosis import ALL_RIGHT, Reporter
 from support.forms import IssueForm, ReasonForm
 from support.simulation import SimulatorForm
 from tenants import access as gate
@@ -28,6 +29,7 @@ from tenants.admin_base import access_of
 from tenants.errors import DomainError
 from tenants.middleware import CHOSEN_TENANT
 
+REPORTERS = {Reporter.CUSTOMER: "the customer", Reporter.ERP: "the ERP's report", Reporter.CRM: "the CRM or the app"}
 TABS = {"timeline": "Timeline", "holds": "Blocked points", "bills": "Bills", "lots": "Lots and expiry", "bonuses": "Bonuses"}
 
 
@@ -112,7 +114,10 @@ def customer360(request: HttpRequest, pk: int) -> HttpResponse:
     tab = tab if tab in TABS else "timeline"
     kind = request.GET.get("kind", "")
     before = request.GET.get("before", "")
-    context: dict[str, Any] = {}
+    asked = request.GET.get("bill", "")[:120].replace("\0", "").strip()
+    reported_by = _reporter(request)
+    known = walk.about(facts.gather(seen), asked)
+    context: dict[str, Any] = {"shown": known.shown, "coming": known.coming}
     match tab:
         case "timeline":
             context["page"] = picture.timeline(seen, kind=kind, before=int(before) if before.isdecimal() else None)
@@ -132,7 +137,10 @@ def customer360(request: HttpRequest, pk: int) -> HttpResponse:
         customer=customer,
         balance=seen.balance,
         seen=seen,
-        findings=diagnosis.diagnose(seen),
+        findings=finding_page.shown(walk.findings(known, reported_by=reported_by), customer_id=customer.pk, access=access),
+        asked_bill=asked,
+        reported_by=reported_by.value,
+        reporters=[(each.value, REPORTERS[each]) for each in Reporter],
         tab=tab,
         tabs=TABS.items(),
         kind=kind,
@@ -146,6 +154,25 @@ def customer360(request: HttpRequest, pk: int) -> HttpResponse:
     )
 
 
+def _reporter(request: HttpRequest) -> Reporter:
+    said = request.GET.get("reported_by", "")
+    return Reporter(said) if said in set(Reporter) else Reporter.CUSTOMER
+
+
+@require_GET
+def more_findings(request: HttpRequest, pk: int) -> HttpResponse:
+    """What takes longer to find out, loaded after the page: the dashboards, and bills judged once more."""
+    access = access_of(request)
+    access.require(Act.VIEW_CUSTOMERS)
+    seen = picture.load(access.tenant, gate.get(Customer, pk, access=access), now=timezone.now())
+    known = facts.gather(seen)
+    before = {finding.code for finding in checks.findings(known)}
+    later = [finding for finding in walk.findings(walk.slow(known), reported_by=_reporter(request)) if finding.code not in before]
+    later = [finding for finding in later if finding is not ALL_RIGHT]
+    context = {"findings": finding_page.shown(later, customer_id=pk, access=access)}
+    return TemplateResponse(request, "support/findings.html", context)
+
+
 @require_GET
 def dashboard(request: HttpRequest, pk: int) -> HttpResponse:
     """What ClickHouse shows for this customer, loaded after the page so that the page never waits for it."""
@@ -153,9 +180,8 @@ def dashboard(request: HttpRequest, pk: int) -> HttpResponse:
     access.require(Act.VIEW_CUSTOMERS)
     customer = gate.get(Customer, pk, access=access)
     balance = Balance.objects.get(tenant=access.tenant, customer=customer)
-    lag = feed.lag()  # first: what was on its way then may have arrived when we ask
-    says = acts.dashboard_says(customer)
-    context = {"says": says[0] if says else None, "equal": says == (balance.closing, balance.entries), "lag": lag}
+    said = facts.ask_dashboard(customer)
+    context = {"says": said.closing, "equal": (said.closing, said.entries) == (balance.closing, balance.entries), "lag": said.lag}
     return TemplateResponse(request, "support/dashboard.html", context)
 
 

@@ -56,6 +56,8 @@ class TenantStream:
     waves: list[Wave]
     faults: dict[str, str]
     stories: list[Story]
+    #: Bills that the tills never send, as they would have been.
+    withheld: list[Document]
 
     @property
     def truth(self) -> dict[str, str | list[Story]]:
@@ -82,7 +84,7 @@ def _stream(shop: Shop, *, baskets: Sequence[Basket], fixture: Fixture, first_da
     waves = [Wave(starts_on=first_day + timedelta(weeks=week), holds=[], bills=[]) for week in range(fixture.weeks)]
     stories = tell_stories(sales, outcome=outcome)
     returns = draw_returns(sales, outcome=outcome, told={story["mobile"] for story in stories}, seed=seed)
-    _fill(waves, sales=sales, outcome=outcome, returns=returns, shop=shop, seed=seed)
+    withheld = _fill(waves, sales=sales, outcome=outcome, returns=returns, shop=shop, seed=seed)
     return TenantStream(
         slug=shop.slug,
         name=shop.name,
@@ -96,6 +98,7 @@ def _stream(shop: Shop, *, baskets: Sequence[Basket], fixture: Fixture, first_da
         faults={number: fault.value for number, fault in outcome.faults.items()}
         | {return_number(number): fault.value for number, fault in returns.items()},
         stories=stories,
+        withheld=withheld,
     )
 
 
@@ -125,8 +128,12 @@ def _sales(baskets: Sequence[Basket], *, shop: Shop, first_day: date, last_week:
 
 def _fill(
     waves: Sequence[Wave], *, sales: Sequence[Sale], outcome: Redemptions, returns: dict[str, Fault], shop: Shop, seed: str
-) -> None:
-    """Holds and bills of each wave, oldest first; it ends with what is sent again and the conflicts with the week before."""
+) -> list[Document]:
+    """Holds and bills of each wave, oldest first; it ends with what is sent again and the conflicts with the week before.
+
+    -> the bills that are never sent.
+    """
+    withheld: list[Document] = []
     again: list[list[Document]] = [[] for _ in waves]
     late: list[list[Document]] = [[] for _ in waves]
     for sale in sales:
@@ -137,6 +144,7 @@ def _fill(
         document = _document(sale, basket=sale.basket, redemption=redemption, shop=shop, seed=seed)
         match fault:
             case Fault.STORE_SILENT | Fault.COMPLETION_DROPPED:
+                withheld.append(document)
                 continue
             case Fault.LATE:
                 late[week + 1].append(document)
@@ -157,6 +165,7 @@ def _fill(
     for wave, first, last in zip(waves, late, again, strict=True):
         wave.bills[:0] = first
         wave.bills.extend(last)
+    return withheld
 
 
 def _document(sale: Sale, *, basket: Basket, redemption: Redemption | None, shop: Shop, seed: str) -> Document:

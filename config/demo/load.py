@@ -15,7 +15,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from config.demo import bonuses
+from config.demo import bonuses, scenes
 from config.demo.campaigns import DemoCampaign, campaigns
 from config.demo.full import Cut, whole_cut
 from config.demo.journey import TenantStream, Wave, build
@@ -48,14 +48,16 @@ def load_demo(address: str, *, say: Callable[[str], None], full: bool = False) -
         keys = known.get("keys") or _set_up(streams, targeted, note=note)
         _send_all(address, streams, keys)
         kulfi = next(stream for stream in streams if stream.slug == "kulfi-house")
-        again = Till(address, keys["kulfi-house"]).send_again(pushed_again(kulfi))
+        till = Till(address, keys["kulfi-house"])
+        again = till.send_again(pushed_again(kulfi))
+        later = {"kulfi-house": scenes.play(kulfi, call=till.call_and_wait)}
         # Beat starts when all is loaded; the dashboards shall be there by then.
         subprocess.run([sys.executable, "manage.py", "feed_analytics", "--json"], cwd=ROOT, capture_output=True, check=False)
         known = {
             "loaded": True,
             "keys": keys,
             "again": again,
-            "stories": {stream.slug: _stories(stream, targeted) for stream in streams},
+            "stories": {stream.slug: [*_stories(stream, targeted), *later.get(stream.slug, [])] for stream in streams},
         }
         _write(note, known)
     say("")
@@ -169,6 +171,13 @@ class Till:
                 raise LoadFailed(f"batch refused: {answer}")
             self._wait(answer["results"][-1]["receipt"])
         return len(bills)
+
+    def call_and_wait(self, path: str, body: dict[str, Any] | None) -> tuple[int, Any]:
+        """A call of a scene; a bill is booked before the next one."""
+        status, answer = self._call(path, body)
+        if path == "/bills" and status == 202:
+            self._wait(answer["receipt"])
+        return status, answer
 
     def _wait(self, receipt: str) -> None:
         deadline = time.monotonic() + WAVE_SECONDS_MAX

@@ -76,7 +76,8 @@ PAGES: dict[str, dict[str, str]] = {
 }  # fmt: skip
 #: Our pages with an id of a customer or hold.
 OURS = {
-    "admin:customer360": "customer", "admin:customer_dashboard": "customer", "admin:reveal_mobile": "customer",
+    "admin:customer360": "customer", "admin:customer_dashboard": "customer", "admin:customer_findings": "customer",
+    "admin:reveal_mobile": "customer",
     "admin:issue_points": "customer", "admin:unblock": "hold", "admin:delivery": "delivery", "admin:ask_vendor": "delivery",
     "admin:decide_delivery": "delivery", "admin:claim_bill": "bill", "admin:settle_claim": "billclaim", "admin:replay": "replay",
     "admin:act_on_replay": "replay", "admin:repush_request": "repushrequest", "admin:repush_csv": "repushrequest",
@@ -86,7 +87,7 @@ OURS = {
 #: What stands behind the id.
 SUFFIXES = {"admin:decide_delivery": ["retry"], "admin:act_on_replay": ["try"]}
 API = {
-    "api:bills", "api:bills-batch", "api:delivery", "api:holds", "api:hold", "api:hold-release", "api:balance", "api:entries",
+    "api:bills", "api:bills-batch", "api:delivery", "api:holds", "api:hold", "api:hold-release", "api:balance", "api:entries", "diagnosis",
     "api:adjustments", "api:issues", "api:bill", "api:day-ends", "api:erp-orders", "api:crm-balances",
 }  # fmt: skip
 MODELS = {
@@ -248,6 +249,7 @@ def test_no_page_of_the_desk_opens_another_tenants_customer_or_hold(
         "/holds/SB-CANARY",
         "/deliveries/{receipt}",
         "/bills/CANARY-1",
+        f"/customers/{MOBILE}/diagnosis",
     ],
 )
 def test_no_call_reads_another_tenants_things(till: ApiClient, theirs: Theirs, path: str) -> None:

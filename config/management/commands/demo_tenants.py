@@ -17,6 +17,8 @@ from tenants.actors import SYSTEM
 from tenants.commands import tenant_of
 from tenants.models import RedemptionMode, Scope, Tenant
 
+DEMO_SCOPES = (Scope.POS.value, Scope.READ.value, Scope.ERP.value, Scope.CRM.value)
+
 
 class Command(BaseCommand):
     help = "Make the demo's tenants from a plan on stdin; prints their API keys as JSON. `make demo` calls it."
@@ -32,7 +34,7 @@ class Command(BaseCommand):
                 staff.create_staff(tenant, email=email, name=name, role=role, password=plan["password"], actor=SYSTEM)
             with scope(tenant=tenant):
                 _make_bonuses(tenant, plan)
-            made = staff.create_api_key(tenant, scopes=[Scope.POS.value, Scope.READ.value], name="Demo tills", actor=SYSTEM)
+            made = staff.create_api_key(tenant, scopes=list(DEMO_SCOPES), name="Demo tills", actor=SYSTEM)
             keys[tenant.slug] = made.key
         self.stdout.write(json.dumps(keys))
 

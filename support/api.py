@@ -1,0 +1,59 @@
+"""The desk's calls of the API: what diagnosis finds."""
+
+from typing import Any
+
+from django.utils import timezone
+from drf_spectacular.utils import OpenApiParameter
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from integrations.api.calls import CALLS, Call
+from integrations.api.view import View
+from loyalty import customers
+from loyalty.models import Customer
+from support import picture, walk
+from support.diagnosis import ALL_RIGHT, Reporter
+from tenants.errors import DomainError
+from tenants.models import Tenant
+
+EXAMPLE = {
+    "code": "blocked_points",
+    "sentence": "412 points are blocked by a redemption at Anna Nagar on 19 Nov (3 days ago) whose bill IB/26-27/004512 has not arrived.",
+    "customer_sentence": "Your points are safe; a payment at the store is still being confirmed. I am freeing them now.",
+    "handoff": 2, "pattern": "lower", "owner": "POS", "explains": False,
+    "evidence": [{"kind": "hold", "ref": "SB-7f3a", "note": ""}],
+    "remedy": {"act": "unblock", "label": "Unblock 412"},
+}  # fmt: skip
+CALLS["CustomerDiagnosis", "GET"] = Call(
+    "Why a customer's points are what they are",
+    {200: {"findings": [EXAMPLE], "all_right": None}},
+    parameters=[
+        OpenApiParameter("reported_by", str, enum=[each.value for each in Reporter], description="Where the walk starts."),
+        OpenApiParameter("bill_no", str, description="A bill that somebody asks about."),
+    ],
+)
+
+
+def reporter(text: str) -> Reporter:
+    """Raises: DomainError `bad_value`."""
+    if text not in set(Reporter):
+        raise DomainError("bad_value", f"reported_by is one of {', '.join(Reporter)}.", path="reported_by")
+    return Reporter(text)
+
+
+def diagnosed(tenant: Tenant, customer: Customer, *, reported_by: Reporter, bill_no: str) -> dict[str, Any]:
+    """What the call and `manage.py diagnose` answer. `all_right`: the sentences, when nothing is wrong."""
+    found = walk.diagnose(picture.load(tenant, customer, now=timezone.now()), reported_by=reported_by, bill_no=bill_no)
+    fine = {"sentence": ALL_RIGHT.sentence, "customer_sentence": ALL_RIGHT.customer_sentence} if ALL_RIGHT in found else None
+    return {"findings": [finding.as_dict() for finding in found if finding is not ALL_RIGHT], "all_right": fine}
+
+
+class CustomerDiagnosis(View):
+    scopes = {"GET": ("read", "support")}
+
+    def get(self, request: Request, mobile: str) -> Response:
+        tenant = self.access.tenant
+        reported_by = reporter(request.query_params.get("reported_by") or Reporter.CUSTOMER)
+        bill_no = (request.query_params.get("bill_no") or "").replace("\0", "")[:120]
+        customer = Customer.objects.get(tenant=tenant, pk=customers.the_one(tenant, mobile))
+        return Response(diagnosed(tenant, customer, reported_by=reported_by, bill_no=bill_no))

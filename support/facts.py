@@ -1,0 +1,475 @@
+"""What is known about one customer beyond the balance: loaded in one statement, however long the history, and read by pure checks."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from django.db import connection
+
+from integrations import clickhouse, feed, missing
+from integrations.feed import Lag
+from integrations.models import Bill, Delivery
+from loyalty.models import Customer
+from loyalty.money import written
+from loyalty.simulator import simulate
+from support import simulation
+from support.picture import Picture
+from tenants.errors import DomainError
+from tenants.models import Tenant
+
+#: How far back a cause is looked for: beyond, an agent has no customer on the phone about it.
+DAYS_BACK = 90
+GATHER = """
+    WITH bills AS (
+        SELECT b.id, b.bill_no, b.store_id, s.name AS store_name, s.code, b.bill_type, b.billed_at, b.net_amount, b.earned_points,
+               b.redeemed_points, b.redeemed_amount, b.mode, b.hold_id, b.cancelled_by_id
+        FROM integrations_bill b JOIN tenants_store s ON s.id = b.store_id
+        WHERE b.tenant_id = %(tenant)s AND b.customer_id = ANY(%(history)s) AND b.superseded_at IS NULL
+        ORDER BY b.billed_at DESC LIMIT 60
+    ), recent AS (
+        SELECT id, kind, available, held, pending, business_date FROM loyalty_entry
+        WHERE tenant_id = %(tenant)s AND customer_id = ANY(%(history)s) ORDER BY id DESC LIMIT 200
+    ), told AS (
+        SELECT d.id, d.kind, d.message, d.points, d.raised_at, d.bill_id, b.bill_no, d.hold_id, d.incident_id, b.store_id,
+               coalesce(nullif(b.store_name, ''), b.code) AS store
+        FROM bills b JOIN integrations_discrepancy d ON d.tenant_id = %(tenant)s AND d.bill_id = b.id
+        WHERE b.cancelled_by_id IS NULL ORDER BY d.id DESC LIMIT 30
+    ), asked_stores AS (
+        SELECT unnest(%(stores)s::bigint[]) AS id UNION SELECT store_id FROM told
+    )
+    SELECT jsonb_build_object(
+        'bills', (SELECT jsonb_agg(jsonb_build_object('id', id, 'bill_no', bill_no, 'store_id', store_id,
+            'store', coalesce(nullif(store_name, ''), code), 'bill_type', bill_type, 'at', billed_at, 'net', net_amount::text,
+            'earned', earned_points, 'redeemed', redeemed_points, 'hold_id', hold_id,
+            'cancelled', cancelled_by_id IS NOT NULL) ORDER BY billed_at DESC) FROM bills),
+        'debts', (SELECT jsonb_agg(to_jsonb(x)) FROM (
+            SELECT e.id, e.of_kind, e.owed, e.occurred_at AS at, e.reason, e.actor_kind, e.actor_name, e.bill_id, b.bill_no
+            FROM loyalty_entry e LEFT JOIN integrations_bill b ON b.tenant_id = e.tenant_id AND b.id = e.bill_id
+            WHERE %(owed)s > 0 AND e.tenant_id = %(tenant)s AND e.customer_id = ANY(%(history)s) AND e.owed > 0
+            ORDER BY e.id DESC LIMIT 5) x),
+        'told', (SELECT jsonb_agg(jsonb_build_object('id', id, 'kind', kind, 'message', message, 'points', points, 'at', raised_at,
+            'bill_id', bill_id, 'bill_no', bill_no, 'hold_id', hold_id, 'incident_id', incident_id, 'store_id', store_id,
+            'store', store) ORDER BY id DESC) FROM told),
+        'orders', (SELECT jsonb_agg(to_jsonb(x)) FROM (
+            SELECT o.id, o.order_no, o.bill_no, coalesce(nullif(s.name, ''), s.code) AS store, s.code AS store_code,
+                   o.amount::text AS amount, o.at, o.state,
+                   (SELECT b.id FROM integrations_bill b WHERE b.tenant_id = o.tenant_id AND b.store_id = o.store_id
+                       AND b.bill_no = o.bill_no AND b.bill_class = 'sale' AND b.superseded_at IS NULL
+                       AND b.cancelled_by_id IS NULL ORDER BY b.billed_at DESC LIMIT 1) AS bill_id,
+                   EXISTS (SELECT FROM integrations_delivery d WHERE d.tenant_id = o.tenant_id AND d.bill_no = o.bill_no
+                       AND d.state NOT IN ('discarded', 'rejected')) AS here
+            FROM integrations_erporder o JOIN tenants_store s ON s.id = o.store_id
+            WHERE o.tenant_id = %(tenant)s AND o.mobile = ANY(%(mobiles)s) AND o.bill_no <> '' AND o.at > %(since)s
+            ORDER BY o.at DESC LIMIT 30) x),
+        'shown', (SELECT to_jsonb(x) FROM (
+            SELECT c.points, c.as_of, c.written_by, sum(e.available + e.held - e.owed) AS closing_then, sum(e.available) AS available_then
+            FROM (SELECT points, as_of, written_by FROM integrations_crmbalance
+                  WHERE tenant_id = %(tenant)s AND customer_id = %(customer)s ORDER BY as_of DESC LIMIT 1) c
+            LEFT JOIN loyalty_entry e ON e.tenant_id = %(tenant)s AND e.customer_id = %(customer)s AND e.posted_at <= c.as_of
+            GROUP BY 1, 2, 3) x),
+        'habits', (SELECT jsonb_agg(to_jsonb(x)) FROM (
+            SELECT s.id AS store_id, count(*) AS freed, count(h.late_bill_id) AS came
+            FROM unnest(%(stores)s::bigint[]) AS s (id), LATERAL (
+                SELECT late_bill_id FROM loyalty_hold WHERE tenant_id = %(tenant)s AND store_id = s.id AND bill_no <> ''
+                    AND state IN ('released', 'expired') ORDER BY id DESC LIMIT 200) h GROUP BY s.id) x),
+        'changes', (SELECT jsonb_agg(to_jsonb(x)) FROM (
+            SELECT p.id, p.store_id, p.at, p.what FROM integrations_poschange p
+            WHERE p.tenant_id = %(tenant)s AND p.at > %(since)s AND (p.store_id IS NULL OR p.store_id IN (SELECT id FROM asked_stores))
+            ORDER BY p.at DESC LIMIT 20) x),
+        'coming', (SELECT jsonb_agg(to_jsonb(x)) FROM (
+            SELECT l.activates_on AS "on", sum(l.pending) AS points FROM loyalty_lot l
+            WHERE l.tenant_id = %(tenant)s AND l.customer_id = %(customer)s AND NOT l.spent AND l.pending > 0
+            GROUP BY 1 ORDER BY 1 LIMIT 3) x),
+        'expired', (SELECT jsonb_agg(to_jsonb(x)) FROM (
+            SELECT id, -available - held - pending AS points, business_date AS "on" FROM recent
+            WHERE kind = 'expire' AND business_date > %(since)s::date ORDER BY id DESC LIMIT 3) x),
+        'judged', (SELECT jsonb_agg(to_jsonb(x)) FROM (
+            SELECT DISTINCT ON (v.bonus_id) v.id, n.name AS bonus, b.bill_no, v.business_date AS "on", n.points, unmet.one -> 'asked' AS asked,
+                   unmet.one -> 'found' AS found
+            FROM (SELECT * FROM bills ORDER BY billed_at DESC LIMIT 3) b
+            JOIN loyalty_bonusevaluation v ON v.tenant_id = %(tenant)s AND v.bill_id = b.id AND NOT v.awarded
+            JOIN loyalty_bonus n ON n.id = v.bonus_id AND (n.cohort_id IS NULL OR EXISTS (
+                SELECT FROM loyalty_cohortmember m WHERE m.tenant_id = %(tenant)s AND m.cohort_id = n.cohort_id
+                    AND m.customer_id = ANY(%(history)s))),
+            LATERAL (SELECT jsonb_agg(c) -> 0 AS one, count(*) AS many FROM jsonb_array_elements(v.conditions) c
+                     WHERE NOT (c ->> 'met')::boolean) unmet
+            WHERE unmet.many = 1 AND b.billed_at > %(lately)s ORDER BY v.bonus_id, v.id DESC LIMIT 5) x),
+        'merged', (SELECT jsonb_agg(to_jsonb(x)) FROM (
+            SELECT c.name, m.merged_at AS at FROM loyalty_customermerge m JOIN loyalty_customer c ON c.id = m.source_id
+            WHERE m.tenant_id = %(tenant)s AND m.into_id = %(customer)s AND m.undone_at IS NULL AND m.merged_at > %(since)s
+            ORDER BY m.id DESC LIMIT 3) x),
+        'erp_speaks', EXISTS (SELECT FROM integrations_erporder o WHERE o.tenant_id = %(tenant)s AND o.at > %(lately)s)
+    )
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class BillFact:
+    """A booked bill. `net` in the tenant's currency; `redeemed`, `earned` in points."""
+
+    id: int
+    bill_no: str
+    store_id: int
+    store: str
+    bill_type: str
+    at: datetime
+    net: Decimal
+    earned: int
+    redeemed: int
+    hold_id: int | None
+    cancelled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Debt:
+    """An entry that made the balance negative; `of_kind`: by what."""
+
+    id: int
+    of_kind: str | None
+    owed: int
+    at: datetime
+    reason: str
+    actor_kind: str
+    actor_name: str
+    bill_id: int | None
+    bill_no: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A discrepancy of one of the bills."""
+
+    id: int
+    kind: str
+    message: str
+    points: int
+    at: datetime
+    bill_id: int
+    bill_no: str
+    hold_id: int | None
+    incident_id: int | None
+    store_id: int
+    store: str
+
+
+@dataclass(frozen=True, slots=True)
+class OrderFact:
+    """A sale as the ERP has it. `bill_id`: the booked bill that stands; `here`: a message of this number came."""
+
+    id: int
+    order_no: str
+    bill_no: str
+    store: str
+    store_code: str
+    amount: Decimal
+    at: datetime
+    state: str
+    bill_id: int | None
+    here: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ShownFact:
+    """What the CRM showed last, and what the ledger had at that time."""
+
+    points: int
+    as_of: datetime
+    written_by: str
+    closing_then: int
+    available_then: int
+
+
+@dataclass(frozen=True, slots=True)
+class Habit:
+    """Of the last redemptions that a store left open and that were freed: for how many the bill came after all."""
+
+    store_id: int
+    freed: int
+    came: int
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What an integrator logged about a POS; without a store: about all."""
+
+    id: int
+    store_id: int | None
+    at: datetime
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Coming:
+    on: date
+    points: int
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    id: int
+    points: int
+    on: date
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A bonus that failed by one condition only, of rules that are for this customer, or of a bill that is asked about."""
+
+    id: int
+    bonus: str
+    bill_no: str
+    on: date
+    points: int
+    asked: str
+    found: str
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    name: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Unearned:
+    """A bill that earned nothing. `why` as a clause: `its items earn nothing (department FUEL is excluded)`."""
+
+    bill_id: int
+    bill_no: str
+    at: datetime
+    why: str
+
+
+class Owned(StrEnum):
+    THEIRS = "theirs"
+    NOBODYS = "nobody's"
+    ANOTHERS = "another's"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A bill number that somebody asks about: the booked bill, else the message that came, else its neighbours in the series."""
+
+    bill_no: str
+    bill: BillFact | None = None
+    owner: Owned = Owned.THEIRS
+    delivery_id: int | None = None
+    delivery_state: str = ""
+    message: str = ""
+    order: OrderFact | None = None
+    before: BillFact | None = None
+    after: BillFact | None = None
+    store_code: str = ""
+    #: Days between its neighbours on which the store sold nothing, against its rhythm.
+    silent: tuple[date, ...] = ()
+    judged: tuple[Judged, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Dashboard:
+    """What ClickHouse says; `closing` None: it could not be asked."""
+
+    closing: int | None
+    entries: int
+    lag: Lag
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything the checks may read. `dashboard`, `unearned`, `asked`: None or empty unless they were asked for."""
+
+    picture: Picture
+    bills: tuple[BillFact, ...] = ()
+    debts: tuple[Debt, ...] = ()
+    told: tuple[Told, ...] = ()
+    orders: tuple[OrderFact, ...] = ()
+    shown: ShownFact | None = None
+    habits: tuple[Habit, ...] = ()
+    changes: tuple[Change, ...] = ()
+    coming: tuple[Coming, ...] = ()
+    expired: tuple[Expired, ...] = ()
+    judged: tuple[Judged, ...] = ()
+    merged: tuple[Merged, ...] = ()
+    erp_speaks: bool = False
+    dashboard: Dashboard | None = None
+    unearned: tuple[Unearned, ...] = ()
+    asked: Asked | None = None
+
+
+def gather(picture: Picture) -> Facts:
+    """One statement."""
+    balance, customer, tenant = picture.balance, picture.customer, picture.tenant
+    numbers = [customer.mobile, *(alias.mobile for alias in picture.aliases if alias.valid_until is None)]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            GATHER,
+            {
+                "tenant": tenant.pk, "customer": customer.pk, "history": list(picture.history), "mobiles": numbers, "owed": balance.owed,
+                "stores": sorted({hold.store_id for hold in picture.active_holds if hold.store_id}),
+                "since": picture.now - timedelta(days=DAYS_BACK), "lately": picture.now - timedelta(days=30),
+            },
+        )  # fmt: skip
+        found = cursor.fetchone()[0]
+    said: dict[str, Any] = json.loads(found) if isinstance(found, str) else found
+    return Facts(
+        picture,
+        bills=_rows(BillFact, said["bills"]),
+        debts=_rows(Debt, said["debts"]),
+        told=_rows(Told, said["told"]),
+        orders=_rows(OrderFact, said["orders"]),
+        shown=next(iter(_rows(ShownFact, [said["shown"]] if said["shown"] else [])), None),
+        habits=_rows(Habit, said["habits"]),
+        changes=_rows(Change, said["changes"]),
+        coming=_rows(Coming, said["coming"]),
+        expired=_rows(Expired, said["expired"]),
+        judged=_rows(Judged, said["judged"]),
+        merged=_rows(Merged, said["merged"]),
+        erp_speaks=said["erp_speaks"],
+    )
+
+
+#: Columns that JSON holds as text.
+_READ: dict[str, Any] = {
+    "at": datetime.fromisoformat, "as_of": datetime.fromisoformat, "on": date.fromisoformat, "net": Decimal, "amount": Decimal,
+    "closing_then": lambda value: int(value or 0), "available_then": lambda value: int(value or 0),
+}  # fmt: skip
+
+
+def _rows[Fact](kind: type[Fact], rows: Iterable[dict[str, Any]] | None) -> tuple[Fact, ...]:
+    return tuple(
+        kind(**{name: _READ[name](value) if name in _READ else value for name, value in row.items()}) for row in rows or ()
+    )
+
+
+def ask_dashboard(customer: Customer) -> Dashboard:
+    """What ClickHouse says of this customer; two seconds at most."""
+    lag = feed.lag()  # first: what was on its way then may have arrived when we ask
+    try:
+        with clickhouse.connected(timeout_seconds=2) as client:
+            closing, entries = clickhouse.customer_closing(client, tenant_id=customer.tenant_id, customer_id=customer.pk)
+    except clickhouse.Away:
+        return Dashboard(None, 0, lag)
+    return Dashboard(closing, entries, lag)
+
+
+#: Bills that earned nothing and are explained, and how old they may be.
+UNEARNED_MAX, UNEARNED_WITHIN = 3, timedelta(days=30)
+
+
+def unearned(facts: Facts) -> tuple[Unearned, ...]:
+    """The newest bills that earned nothing, judged once more by the rule of their day."""
+    picture = facts.picture
+    found = []
+    for bill in facts.bills:
+        if bill.earned or bill.bill_type != "SALE" or bill.cancelled or bill.at < picture.now - UNEARNED_WITHIN:
+            continue
+        try:
+            asked = simulation.of_bill(Bill.objects.select_related("store").get(tenant=picture.tenant, pk=bill.id))
+            judged = simulate(
+                picture.tenant, asked.purchase, store_id=bill.store_id, customer_id=picture.customer.pk, without_bills=[bill.id]
+            )
+        except DomainError as problem:
+            found.append(Unearned(bill.id, bill.bill_no, bill.at, problem.sentence.rstrip(".").lower()))
+        else:
+            if why := _why_nothing(judged.earned.snapshot, currency=picture.tenant.currency):
+                found.append(Unearned(bill.id, bill.bill_no, bill.at, why))
+        if len(found) == UNEARNED_MAX:
+            break
+    return tuple(found)
+
+
+def _why_nothing(snapshot: dict[str, Any], *, currency: str) -> str:
+    """The clause; empty, where by today's rules it would have earned."""
+    if snapshot["points"]:
+        return ""
+    if snapshot["kind"] == "visit_count":
+        return "points are given once a day and store, and there was a visit before on this day"
+    base, paid = Decimal(snapshot["base"]), Decimal(snapshot["paid_by_points"])
+    if minimum := snapshot.get("minimum_spend"):
+        return f"{written(base, currency=currency)} is below the minimum of {written(minimum, currency=currency)}"
+    if base <= 0 and paid > 0:
+        return "it was paid with points, which earn nothing"
+    if base <= 0 and snapshot.get("left_out"):
+        return f"its items earn nothing ({'; '.join(snapshot['left_out'])})"
+    if (cap := snapshot.get("cap")) and cap["a"] != "issue":
+        return f"at most {cap['limit']} points a {cap['a']} are given, and {cap['had']} had been earned"
+    if base <= 0:
+        return "nothing was paid"
+    return f"{written(base, currency=currency)} is less than one point needs ({written(snapshot['earn_per'], currency=currency)})"
+
+
+_NEAR = """
+    (SELECT b.id, b.bill_no, b.store_id, coalesce(nullif(s.name, ''), s.code), b.bill_type, b.billed_at, b.net_amount, b.earned_points,
+            b.redeemed_points, b.hold_id, b.cancelled_by_id IS NOT NULL, b.customer_id, s.code
+     FROM integrations_bill b JOIN tenants_store s ON s.id = b.store_id
+     WHERE b.tenant_id = %(tenant)s AND b.superseded_at IS NULL AND b.bill_class = 'sale' AND b.bill_no {sign} %(number)s
+     ORDER BY b.bill_no {way}, b.billed_at DESC LIMIT 1)
+"""
+NEIGHBOURS = " UNION ALL ".join(
+    _NEAR.replace("{sign}", sign).replace("{way}", way) for sign, way in (("=", "ASC"), ("<", "DESC"), (">", "ASC"))
+)
+
+
+def ask_about(facts: Facts, bill_no: str) -> Asked:
+    """What is known of a bill's number, wherever it stands."""
+    picture, number = facts.picture, bill_no.strip()
+    with connection.cursor() as cursor:
+        cursor.execute(NEIGHBOURS, {"tenant": picture.tenant.pk, "number": number})
+        rows = [(BillFact(*row[:11]), row[11], row[12]) for row in cursor.fetchall()]
+    for bill, customer_id, code in rows:
+        if bill.bill_no == number:
+            owner = Owned.NOBODYS if customer_id is None else Owned.THEIRS if customer_id in picture.history else Owned.ANOTHERS
+            return Asked(
+                number, bill, owner, store_code=code, judged=_judged(picture.tenant.pk, bill) if owner is Owned.THEIRS else ()
+            )
+    delivery = Delivery.objects.filter(tenant=picture.tenant, bill_no=number).defer("body").order_by("-id").first()
+    if delivery is not None:
+        return Asked(
+            number, delivery_id=delivery.pk, delivery_state=delivery.get_state_display(), message=delivery.message,
+            store_code=delivery.store_code,
+        )  # fmt: skip
+    order = next((each for each in facts.orders if each.bill_no == number), None)
+    before = next((row for row in rows if row[0].bill_no < number and _same_series(row[0].bill_no, number)), None)
+    after = next((row for row in rows if row[0].bill_no > number and _same_series(row[0].bill_no, number)), None)
+    code = order.store_code if order else next((row[2] for row in (before, after) if row), "")
+    silent = _silent(picture.tenant, before[0], after[0]) if before and after else ()
+    return Asked(
+        number,
+        order=order,
+        before=before[0] if before else None,
+        after=after[0] if after else None,
+        store_code=code,
+        silent=silent,
+    )
+
+
+_JUDGED = """
+    SELECT v.id, n.name, v.business_date, n.points, unmet.one ->> 'asked', unmet.one ->> 'found'
+    FROM loyalty_bonusevaluation v JOIN loyalty_bonus n ON n.id = v.bonus_id,
+    LATERAL (SELECT jsonb_agg(c) -> 0 AS one, count(*) AS many FROM jsonb_array_elements(v.conditions) c
+             WHERE NOT (c ->> 'met')::boolean) unmet
+    WHERE v.tenant_id = %s AND v.bill_id = %s AND NOT v.awarded AND unmet.many = 1 ORDER BY v.id LIMIT 5
+"""
+
+
+def _judged(tenant_id: int, bill: BillFact) -> tuple[Judged, ...]:
+    with connection.cursor() as cursor:
+        cursor.execute(_JUDGED, [tenant_id, bill.id])
+        return tuple(Judged(row[0], row[1], bill.bill_no, *row[2:]) for row in cursor.fetchall())
+
+
+def _silent(tenant: Tenant, before: BillFact, after: BillFact) -> tuple[date, ...]:
+    """At most five days are looked at: beyond, the numbers say nothing about the time."""
+    first, last = (each.at.astimezone(tenant.zone).date() for each in (before, after))
+    days = [first + timedelta(days=count) for count in range(1, (last - first).days)][:5]
+    return tuple(day for day in days if any(each.store_id == before.store_id for each in missing.silent(tenant, on=day)))
+
+
+def _same_series(one: str, other: str) -> bool:
+    """Numbers of one length that differ in their digits at the end only."""
+    digits = "0123456789"
+    return len(one) == len(other) and one.rstrip(digits) == other.rstrip(digits)
