@@ -1,14 +1,18 @@
 """What people do at the desk: one operation of the ledger, with its trace in the same transaction."""
 
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
 
+from integrations import issuing
 from loyalty import holds, operations
 from loyalty.models import Customer, Hold
 from loyalty.operations import Posted
 from tenants import audit
 from tenants.access import Access, Act
+from tenants.models import Store
 
 
 def unblock(hold: Hold, *, access: Access, reason: str, now: datetime) -> tuple[Hold, bool]:
@@ -27,20 +31,68 @@ def unblock(hold: Hold, *, access: Access, reason: str, now: datetime) -> tuple[
     return ended, released
 
 
-def issue(customer: Customer, *, access: Access, points: int, reason: str, key: str, now: datetime) -> Posted:
-    """Give points; the dialog's token is the key, so pressing twice gives once (CASES 78).
+@dataclass(frozen=True, slots=True)
+class AboutBill:
+    """A bill that has not come yet: when it comes, it posts only what it earns beyond the points given for it."""
 
-    Raises: DomainError `forbidden`, `reason_length`, `points_invalid`; KeyReused.
+    bill_no: str
+    store: Store
+
+
+def issue(
+    customer: Customer, *, access: Access, points: int, reason: str, key: str, now: datetime, about: AboutBill | None = None
+) -> Posted:
+    """Give points, perhaps for a bill; the dialog's token is the key, so pressing twice gives once (CASES 78, 79).
+
+    Raises: DomainError `forbidden`, `reason_length`, `points_invalid`, `bill_already_booked`; KeyReused.
     """
     access.require(Act.ISSUE_POINTS)
+    wanted: dict[str, Any] = {"points": points, "reason": reason, "actor": access.actor, "key": key, "now": now}
     with transaction.atomic():
-        posted = operations.issue(access.tenant, customer.pk, points=points, reason=reason, actor=access.actor, key=key, now=now)
-        if not posted.repeated:
-            audit.record(
-                access.tenant, actor=access.actor, action="issue_points", target=customer, reason=reason.strip(),
-                after={"points": points, "operation": posted.operation},
-            )  # fmt: skip
+        if about is None:
+            posted = operations.issue(access.tenant, customer.pk, **wanted)
+        else:
+            posted = issuing.issue_for_bill(access.tenant, customer.pk, bill_no=about.bill_no, store=about.store, **wanted)
+        _trace(
+            posted, customer, access=access, action="issue_points", reason=reason, points=points, bill_no=about and about.bill_no
+        )
     return posted
+
+
+def adjust(
+    customer: Customer, *, access: Access, points: int, reason: str, key: str, now: datetime, allow_debt: bool = False
+) -> Posted:
+    """Add points, or remove them; more than there are only where the tenant and the person allow a negative balance (CASES 70).
+
+    Raises: DomainError `forbidden`, `reason_length`, `points_invalid`, `insufficient_points`; KeyReused.
+    """
+    access.require(Act.ADJUST_POINTS)
+    with transaction.atomic():
+        posted = operations.adjust(
+            access.tenant, customer.pk, points=points, reason=reason, actor=access.actor, key=key, now=now, allow_debt=allow_debt
+        )
+        _trace(posted, customer, access=access, action="adjust_points", reason=reason, points=points)
+    return posted
+
+
+def reset(customer: Customer, *, access: Access, reason: str, key: str, now: datetime, clear_debt: bool = False) -> Posted:
+    """Take what is available to nothing; what is owed only when asked. Blocked and pending points stay (CASES 71).
+
+    Raises: DomainError `forbidden`, `reason_length`; KeyReused.
+    """
+    access.require(Act.RESET_POINTS)
+    with transaction.atomic():
+        posted = operations.reset(
+            access.tenant, customer.pk, reason=reason, actor=access.actor, key=key, now=now, clear_debt=clear_debt
+        )
+        _trace(posted, customer, access=access, action="reset_points", reason=reason, clear_debt=clear_debt)
+    return posted
+
+
+def _trace(posted: Posted, customer: Customer, *, access: Access, action: str, reason: str, **about: object) -> None:
+    if not posted.repeated:
+        after = {name: value for name, value in about.items() if value is not None} | {"operation": posted.operation}
+        audit.record(access.tenant, actor=access.actor, action=action, target=customer, reason=reason.strip(), after=after)
 
 
 def reveal_mobile(customer: Customer, *, access: Access) -> str:

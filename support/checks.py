@@ -63,27 +63,23 @@ def blocked_points(facts: Facts) -> Iterator[Finding]:
             "Your points are safe; a payment at the store is still being confirmed. I am freeing them now.",
         )
         order = at_the_erp.get(hold.bill_no) if hold.bill_no else None
+        told, more = f"whose bill {hold.bill_no} has not arrived." if hold.bill_no else "whose bill has not arrived.", ""
         if stuck := here.get(hold.bill_no):
             told = f"whose bill {hold.bill_no} is here, but not booked."
             handoff, say = Handoff.CONNECTOR_TO_LOYALTY, "Your points are safe; the bill of that payment is being checked."
             evidence.append(Evidence("delivery", stuck.receipt, stuck.pk, stuck.get_state_display()))
             remedy = Remedy("open_delivery", "Look at the bill", stuck.pk)
-        elif hold.bill_no:
-            told = f"whose bill {hold.bill_no} has not arrived."
-            if order is not None:
-                told += " The ERP has it."
-                evidence.append(Evidence("order", order.order_no, order.id, f"{order.state} at the ERP"))
-            elif facts.erp_speaks:
-                told += " The ERP has not got it either."
-                handoff = Handoff.STORE_TO_ERP
-        else:
-            told = "whose bill has not arrived."
+        elif order is not None:
+            more = " The ERP has the bill."
+            evidence.append(Evidence("order", order.order_no, order.id, f"{order.state} at the ERP"))
+        elif hold.bill_no and facts.erp_speaks:
+            more, handoff = " The ERP has not got the bill either.", Handoff.STORE_TO_ERP
         habit = habits.get(hold.store_id or 0)
         if habit and habit.freed >= 5 and not stuck:
-            told += f" For {habit.came} of the last {habit.freed} that this store left open, the bill came later."
+            more += f" For {habit.came} of the last {habit.freed} that this store left open, the bill came later."
         evidence += _changes(facts, hold.store_id, hold.at)
         yield Finding(
-            "blocked_points", f"{begun} {told}{explains}", say, handoff, Pattern.LOWER, Owner.POS, tuple(evidence), remedy
+            "blocked_points", f"{begun} {told}{explains}{more}", say, handoff, Pattern.LOWER, Owner.POS, tuple(evidence), remedy
         )  # fmt: skip
 
 

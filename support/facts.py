@@ -63,7 +63,8 @@ GATHER = """
                    EXISTS (SELECT FROM integrations_delivery d WHERE d.tenant_id = o.tenant_id AND d.bill_no = o.bill_no
                        AND d.state NOT IN ('discarded', 'rejected')) AS here
             FROM integrations_erporder o JOIN tenants_store s ON s.id = o.store_id
-            WHERE o.tenant_id = %(tenant)s AND o.mobile = ANY(%(mobiles)s) AND o.bill_no <> '' AND o.at > %(since)s
+            WHERE o.tenant_id = %(tenant)s AND o.mobile = ANY(%(mobiles)s) AND o.bill_no <> ''
+              AND (o.at > %(since)s OR o.bill_no = ANY(%(awaited)s))
             ORDER BY o.at DESC LIMIT 30) x),
         'shown', (SELECT to_jsonb(x) FROM (
             SELECT c.points, c.as_of, c.written_by, sum(e.available + e.held - e.owed) AS closing_then, sum(e.available) AS available_then
@@ -309,6 +310,7 @@ def gather(picture: Picture) -> Facts:
             GATHER,
             {
                 "tenant": tenant.pk, "customer": customer.pk, "history": list(picture.history), "mobiles": numbers, "owed": balance.owed,
+                "awaited": sorted({hold.bill_no for hold in picture.active_holds if hold.bill_no}),
                 "stores": sorted({hold.store_id for hold in picture.active_holds if hold.store_id}),
                 "since": picture.now - timedelta(days=DAYS_BACK), "lately": picture.now - timedelta(days=30),
             },

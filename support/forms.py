@@ -8,7 +8,7 @@ from django import forms
 from integrations.replay import STATES
 from loyalty.ledger import REASON_MAX, REASON_MIN
 from loyalty.state import POINTS_MAX
-from tenants.models import RedemptionMode, Tenant
+from tenants.models import RedemptionMode, Store, Tenant
 
 
 class ReasonForm(forms.Form):
@@ -123,4 +123,56 @@ class IssueForm(ReasonForm):
             "min_value": "Give at least 1 point.",
         },
     )
-    field_order = ("points", "reason")
+    bill_no = forms.CharField(
+        required=False, max_length=120, label="For a bill that has not come",
+        help_text="When it comes, it posts only what it earns beyond these points. Empty: points of their own.",
+    )  # fmt: skip
+    store = forms.ModelChoiceField(queryset=Store.objects.none(), required=False, label="Of which store", to_field_name="code")
+    field_order = ("points", "reason", "bill_no", "store")
+
+    def __init__(self, *args: Any, tenant: Tenant, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        choice: Any = self.fields["store"]
+        choice.queryset = Store.objects.filter(tenant=tenant, is_active=True).order_by("code")
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if bool(cleaned.get("bill_no")) is not bool(cleaned.get("store")) and not self.errors:
+            self.add_error("store", "A bill's number is a number of a store: give both, or neither.")
+        return cleaned
+
+
+class AdjustForm(ReasonForm):
+    """`allow_debt` stands where the tenant allows negative balances."""
+
+    points = forms.IntegerField(
+        min_value=-POINTS_MAX, max_value=POINTS_MAX, label="Points to add, or with a minus to remove",
+        widget=forms.NumberInput(attrs={"inputmode": "numeric", "step": 1}),
+        error_messages={"required": "Say how many points.", "invalid": "Points are whole numbers."},
+    )  # fmt: skip
+    allow_debt = forms.BooleanField(required=False, label="Remove more than there is: the rest is owed")
+    field_order = ("points", "allow_debt", "reason")
+
+    def __init__(self, *args: Any, negative_allowed: bool, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not negative_allowed:
+            del self.fields["allow_debt"]
+
+    def clean_points(self) -> int:
+        points: int = self.cleaned_data["points"]
+        if not points:
+            raise forms.ValidationError("0 points change nothing.")
+        return points
+
+
+class ResetForm(ReasonForm):
+    """Typed out, because it takes everything."""
+
+    word = forms.CharField(max_length=20, label="Type RESET to confirm", widget=forms.TextInput(attrs={"autocomplete": "off"}))
+    clear_debt = forms.BooleanField(required=False, label="Also forgive what is owed")
+    field_order = ("clear_debt", "word", "reason")
+
+    def clean_word(self) -> str:
+        if self.cleaned_data["word"].strip() != "RESET":
+            raise forms.ValidationError("Type RESET in capital letters.")
+        return "RESET"

@@ -41,6 +41,8 @@ class DeskSite(UnfoldAdminSite):
             path("customers/<int:pk>/findings/", self._page(views.more_findings), name="customer_findings"),
             path("customers/<int:pk>/mobile/", self._page(views.reveal), name="reveal_mobile"),
             path("customers/<int:pk>/issue/", self._page(views.issue), name="issue_points"),
+            path("customers/<int:pk>/adjust/", self._page(views.adjust), name="adjust_points"),
+            path("customers/<int:pk>/reset/", self._page(views.reset), name="reset_points"),
             path("holds/<int:pk>/unblock/", self._page(views.unblock), name="unblock"),
             path("queue/", self._page(bill_views.queue_now), name="queue"),
             path("deliveries/<int:pk>/", self._page(bill_views.delivery), name="delivery"),

@@ -1,6 +1,7 @@
 """Pages of the desk: start, search, Customer 360 and its dialogs. A view checks permission and form, calls one act, answers."""
 
 import json
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -18,10 +19,11 @@ from integrations.models import Delivery, DeliveryState, Incident
 from loyalty import holds
 from loyalty.ledger import BY_HAND
 from loyalty.models import Balance, Customer, Entry, Hold
+from loyalty.operations import Posted
 from loyalty.state import HoldState, Kind, Terms
 from support import acts, checks, facts, find, finding_page, picture, simulation, walk
 from support.diagnosis import ALL_RIGHT, Reporter
-from support.forms import IssueForm, ReasonForm
+from support.forms import AdjustForm, IssueForm, ReasonForm, ResetForm
 from support.simulation import SimulatorForm
 from tenants import access as gate
 from tenants.access import Act
@@ -146,6 +148,8 @@ def customer360(request: HttpRequest, pk: int) -> HttpResponse:
         kind=kind,
         highlighted=request.GET.get("entry", ""),
         may_issue=access.may(Act.ISSUE_POINTS),
+        may_adjust=access.may(Act.ADJUST_POINTS),
+        may_reset=access.may(Act.RESET_POINTS),
         may_reveal=access.may(Act.VIEW_MOBILES),
         may_unblock=access.may(Act.RELEASE_HOLDS),
         now=seen.now,
@@ -269,22 +273,82 @@ def issue(request: HttpRequest, pk: int) -> HttpResponse:
     access = access_of(request)
     access.require(Act.ISSUE_POINTS)
     customer = gate.get(Customer, pk, access=access)
-    form = IssueForm(request.POST or None, initial={"token": ReasonForm.new_token()})
+    initial = {"token": ReasonForm.new_token(), **{name: request.GET.get(name, "") for name in ("bill_no", "store")}}
+    form = IssueForm(request.POST or None, initial=initial, tenant=access.tenant)
     if request.method == "POST" and form.is_valid():
         data = form.cleaned_data
-        key = f"{access.actor.id}:{data['token']}"
-        try:
-            posted = acts.issue(
-                customer, access=access, points=data["points"], reason=data["reason"], key=key, now=timezone.now()
+        about = acts.AboutBill(data["bill_no"].strip(), data["store"]) if data["store"] else None
+
+        def act(key: str) -> Posted:
+            return acts.issue(
+                customer, access=access, points=data["points"], reason=data["reason"], key=key, now=timezone.now(), about=about
             )
-        except DomainError as refusal:
-            form.add_error(None, refusal.sentence)
-        else:
-            told = f"{data['points']:,} points issued. {posted.available:,} are available now."
-            messages.success(request, told if not posted.repeated else f"Already done: {told}")
-            return _back(request, customer.pk, operation_key=f"{BY_HAND}{key}")
+
+        told = f"{data['points']:,} points issued" + (f" for bill {about.bill_no}" if about else "")
+        if answer := _pressed(request, form, customer, act, told=told):
+            return answer
     balance = Balance.objects.get(tenant=access.tenant, customer=customer)
     return dialog(request, "support/issue.html", title="Issue points", form=form, customer=customer, before=balance)
+
+
+def adjust(request: HttpRequest, pk: int) -> HttpResponse:
+    """The dialog that adds or removes points by hand."""
+    access = access_of(request)
+    access.require(Act.ADJUST_POINTS)
+    customer = gate.get(Customer, pk, access=access)
+    form = AdjustForm(
+        request.POST or None, initial={"token": ReasonForm.new_token()}, negative_allowed=access.tenant.negative_allowed
+    )
+    if request.method == "POST" and form.is_valid():
+        data = form.cleaned_data
+
+        def act(key: str) -> Posted:
+            return acts.adjust(
+                customer, access=access, points=data["points"], reason=data["reason"], key=key, now=timezone.now(),
+                allow_debt=data.get("allow_debt", False),
+            )  # fmt: skip
+
+        told = f"{abs(data['points']):,} points {'added' if data['points'] > 0 else 'removed'}"
+        if answer := _pressed(request, form, customer, act, told=told):
+            return answer
+    balance = Balance.objects.get(tenant=access.tenant, customer=customer)
+    return dialog(request, "support/adjust.html", title="Adjust points", form=form, customer=customer, before=balance)
+
+
+def reset(request: HttpRequest, pk: int) -> HttpResponse:
+    """The dialog that takes what is available to nothing."""
+    access = access_of(request)
+    access.require(Act.RESET_POINTS)
+    customer = gate.get(Customer, pk, access=access)
+    form = ResetForm(request.POST or None, initial={"token": ReasonForm.new_token()})
+    if request.method == "POST" and form.is_valid():
+        data = form.cleaned_data
+
+        def act(key: str) -> Posted:
+            return acts.reset(
+                customer, access=access, reason=data["reason"], key=key, now=timezone.now(), clear_debt=data["clear_debt"]
+            )
+
+        if answer := _pressed(request, form, customer, act, told="The balance was reset"):
+            return answer
+    balance = Balance.objects.get(tenant=access.tenant, customer=customer)
+    return dialog(request, "support/reset.html", title="Reset points", form=form, customer=customer, before=balance)
+
+
+def _pressed(
+    request: HttpRequest, form: ReasonForm, customer: Customer, act: Callable[[str], Posted], *, told: str
+) -> HttpResponse | None:
+    """Do it once, whoever presses how often; None: it was refused, and the form says why."""
+    access = access_of(request)
+    key = f"{access.actor.id}:{form.cleaned_data['token']}"
+    try:
+        posted = act(key)
+    except DomainError as refusal:
+        form.add_error(None, refusal.sentence)
+        return None
+    said = f"{told}. {posted.available:,} are available now."
+    messages.success(request, said if not posted.repeated else f"Already done: {said}")
+    return _back(request, customer.pk, operation_key=f"{BY_HAND}{key}")
 
 
 def _back(request: HttpRequest, customer_id: int, *, operation_key: str = "") -> HttpResponseRedirect:

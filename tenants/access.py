@@ -27,6 +27,8 @@ class Act(StrEnum):
     VIEW_MOBILES = "view_mobiles"
     RELEASE_HOLDS = "release_holds"
     ISSUE_POINTS = "issue_points"
+    ADJUST_POINTS = "adjust_points"
+    RESET_POINTS = "reset_points"
     VIEW_INBOX = "view_inbox"
     SETTLE_BILLS = "settle_bills"
     REPLAY_BILLS = "replay_bills"
@@ -42,7 +44,9 @@ _LOOK = {Act.VIEW_CUSTOMERS, Act.VIEW_INBOX, Act.VIEW_RULES}
 #: The whole table of who may do what. The platform admin (superuser) may do everything in every tenant.
 ROLE_MAY: dict[str, frozenset[Act]] = {
     Role.AGENT: frozenset(_LOOK | {Act.RELEASE_HOLDS, Act.ISSUE_POINTS, Act.VIEW_MOBILES}),
-    Role.MERCHANT: frozenset(_LOOK | {Act.RELEASE_HOLDS, Act.ISSUE_POINTS, Act.VIEW_MOBILES, Act.MANAGE_RULES, Act.SETTLE_BILLS}),
+    Role.MERCHANT: frozenset(
+        _LOOK | {Act.RELEASE_HOLDS, Act.ISSUE_POINTS, Act.ADJUST_POINTS, Act.VIEW_MOBILES, Act.MANAGE_RULES, Act.SETTLE_BILLS}
+    ),
     Role.INTEGRATOR: frozenset(_LOOK | {Act.VIEW_RUNS, Act.MANAGE_STORES, Act.SETTLE_BILLS, Act.REPLAY_BILLS}),
     Role.AUDITOR: frozenset(_LOOK | {Act.VIEW_RUNS, Act.VIEW_AUDIT}),
     Role.ADMIN: frozenset(Act),

@@ -86,7 +86,7 @@ def _silent(stream: TenantStream, bill: Document) -> bool:
 
 def _points_taken_twice(stream: TenantStream, plain: Iterator[Sold], call: Call) -> Iterator[Story]:
     """A redemption is started twice at the till; the bill completes the second, the first stays open."""
-    sold = _with_points(plain, call, least=3 * TWICE_POINTS, spend=TWICE_POINTS)
+    sold = _with_points(stream, plain, call, least=3 * TWICE_POINTS, spend=TWICE_POINTS)
     if sold is None:
         return
     at = _after(sold.bill)
@@ -107,7 +107,7 @@ def _points_taken_twice(stream: TenantStream, plain: Iterator[Sold], call: Call)
 
 def _negative_after_a_return(stream: TenantStream, plain: Iterator[Sold], call: Call) -> Iterator[Story]:
     """All points are spent, then the goods that had earned some of them come back."""
-    sold = _with_points(plain, call, least=20, spend=0)
+    sold = _with_points(stream, plain, call, least=20, spend=0)
     if sold is None:
         return
     available = call(f"/customers/{sold.mobile}/balance", None)[1]["available"]
@@ -154,9 +154,12 @@ def _overwritten_in_the_crm(stream: TenantStream, plain: Iterator[Sold], call: C
         )  # fmt: skip
 
 
-def _with_points(plain: Iterator[Sold], call: Call, *, least: int, spend: int) -> Sold | None:
-    """The next customer who has so many points and whose bill is worth more than is spent."""
+def _with_points(stream: TenantStream, plain: Iterator[Sold], call: Call, *, least: int, spend: int) -> Sold | None:
+    """The next customer of a store in payment mode who has so many points and whose bill is worth more than is spent."""
+    paying = {store.code for store in stream.stores if store.mode == "payment"}
     for _, sold in zip(range(60), plain, strict=False):
+        if sold.bill["store_code"] not in paying:
+            continue
         status, balance = call(f"/customers/{sold.mobile}/balance", None)
         earns = float(sold.bill["net_amount"]) >= 300
         if status == 200 and balance["available"] >= least and float(sold.bill["net_amount"]) > spend and (spend or earns):

@@ -39,14 +39,21 @@ function showAfter() {
   const input = document.querySelector("input[name=points]");
   if (!table || !input) return;
   const number = (name) => Number(table.dataset[name]);
-  const points = Math.max(0, Math.floor(Number(input.value) || 0));
-  const paid = Math.min(number("beforeOwed"), points);
-  const after = { available: number("beforeAvailable") + points - paid, held: number("beforeHeld"), owed: number("beforeOwed") - paid };
+  const verb = table.dataset.verb || "Issue";
+  const wanted = Math.trunc(Number(input.value) || 0);
+  const points = verb === "Issue" ? Math.max(0, wanted) : wanted;
+  const paid = Math.max(0, Math.min(number("beforeOwed"), points));
+  const short = Math.max(0, -points - number("beforeAvailable"));
+  const owing = document.querySelector("input[name=allow_debt]")?.checked ? short : 0;
+  const after = {
+    available: Math.max(0, number("beforeAvailable") + points - paid), held: number("beforeHeld"), owed: number("beforeOwed") - paid + owing,
+  };
   after.closing = after.available + after.held - after.owed;
   for (const [name, value] of Object.entries(after)) {
     table.querySelector(`[data-after=${name}]`).textContent = value.toLocaleString("en");
   }
-  document.querySelector("[data-act]").textContent = points ? `Issue ${points.toLocaleString("en")} points` : "Issue points";
+  const what = points > 0 && verb !== "Issue" ? `+${points.toLocaleString("en")}` : points.toLocaleString("en").replace("-", "−");
+  document.querySelector("[data-act]").textContent = points ? `${verb} ${what} points` : `${verb.split(" ")[0]} points`;
 }
 document.addEventListener("input", showAfter);
 document.addEventListener("DOMContentLoaded", showAfter);

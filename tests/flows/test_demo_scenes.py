@@ -32,7 +32,7 @@ pytestmark = pytest.mark.timeout(240)
 
 #: By the title of the story: the finding that explains it, asked about the story's bill or not, and words of its sentence.
 SCENES: dict[str, tuple[str, bool, str]] = {
-    "0 points, but 402 are blocked": ("blocked_points", False, "402 points are blocked .* The ERP has it"),
+    "0 points, but 402 are blocked": ("blocked_points", False, "402 points are blocked .* The ERP has the bill"),
     "Points blocked by a bill that never came": ("blocked_points", False, "has not arrived"),
     "Redeemed, but the bill is in quarantine": ("bill_quarantined", False, "redeems .* but neither a LOYALTY_POINTS tender"),
     "One bill number, two amounts": ("bill_conflict", False, "came a second time with other content"),

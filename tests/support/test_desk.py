@@ -223,6 +223,64 @@ def test_a_bad_issue_changes_nothing(as_bob: Client, meera: Customer, fields: di
     assert balance(meera) == (0, 0, 412, 0)
 
 
+@pytest.mark.case(79)
+def test_points_are_issued_for_a_bill_that_has_not_come(as_bob: Client, kulfi: Tenant) -> None:
+    raj = builders.customer(kulfi)
+    dialog = as_bob.get(reverse("admin:issue_points", args=[raj.pk]), {"bill_no": "A9", "store": "K1"}).content.decode()
+    assert 'value="A9"' in dialog
+    assert issue(as_bob, raj, points="4", bill_no="A9").status_code == 422, "a number is a number of a store"
+    assert issue(as_bob, raj, points="4", bill_no="A9", store="K1").status_code == 302
+    assert issue(as_bob, raj, points="4", bill_no="A9", store="K1").status_code == 302
+    builders.deliver(kulfi, builders.bill("A9"))
+    assert balance(raj) == (0, 10, 0, 0), "the bill posts only what it earns beyond"
+    refused = issue(as_bob, raj, points="4", bill_no="A9", store="K1", token="u" * 24)
+    assert (refused.status_code, "is booked: it earned 10 points" in refused.content.decode()) == (422, True)
+
+
+# Adjust and reset
+
+
+def adjust(client: Client, customer: Customer, **fields: str) -> Any:
+    body = {"points": "-12", "reason": "counted twice", "token": TOKEN} | fields
+    return client.post(reverse("admin:adjust_points", args=[customer.pk]), body)
+
+
+def reset(client: Client, customer: Customer, **fields: str) -> Any:
+    body = {"word": "RESET", "reason": "the account is closed", "token": TOKEN} | fields
+    return client.post(reverse("admin:reset_points", args=[customer.pk]), body)
+
+
+@pytest.mark.case(70)
+def test_points_are_adjusted_once_and_below_nothing_only_where_allowed(as_alice: Client, as_bob: Client, kulfi: Tenant) -> None:
+    raj = builders.customer(kulfi, points=20)
+    assert adjust(as_bob, raj).status_code == 403, "an agent issues; a merchant adjusts"
+    assert [adjust(as_alice, raj).status_code for _ in range(2)] == [302, 302]
+    assert balance(raj) == (0, 8, 0, 0)
+    refused = adjust(as_alice, raj, token="u" * 24)
+    assert (refused.status_code, "Only 8 points are available" in refused.content.decode()) == (422, True)
+    assert adjust(as_alice, raj, points="0", token="u" * 24).status_code == 422
+    assert AuditEvent.objects.get(action="adjust_points").after == {
+        "points": -12,
+        "operation": Entry.objects.get(kind="adjust").operation,
+    }
+    kulfi.negative_allowed = True
+    kulfi.save()
+    assert adjust(as_alice, raj, allow_debt="on", token="v" * 24).status_code == 302
+    assert balance(raj) == (0, 0, 0, 4)
+
+
+@pytest.mark.case(71)
+def test_a_reset_is_typed_out_and_leaves_what_is_blocked_or_owed(
+    as_alice: Client, as_bob: Client, meera: Customer, kulfi: Tenant
+) -> None:
+    builders.issue(kulfi, meera, 30)
+    assert reset(as_bob, meera).status_code == 403
+    assert reset(as_alice, meera, word="reset").status_code == 422
+    assert [reset(as_alice, meera).status_code for _ in range(2)] == [302, 302]
+    assert balance(meera) == (0, 0, 412, 0)
+    assert AuditEvent.objects.filter(action="reset_points").count() == 1
+
+
 def test_script_in_names_and_reasons_is_text(as_bob: Client, kulfi: Tenant) -> None:
     raj = builders.customer(kulfi, name="<script>alert(1)</script>")
     issue(as_bob, raj, reason="<img src=x onerror=alert(1)>")

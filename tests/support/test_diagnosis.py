@@ -152,14 +152,14 @@ def test_blocked_points_say_whether_the_erp_has_the_bill_and_what_changed_at_the
     )
     (found,) = diagnosed(kulfi, meera)
     assert found.handoff is Handoff.STORE_TO_ERP
-    assert "The ERP has not got it either" in found.sentence
+    assert "The ERP has not got the bill either" in found.sentence
     assert [(each.kind, each.ref) for each in found.evidence] == [("hold", "SB-1"), ("pos_change", "Update 4.2")]
     ErpOrder.objects.create(
         tenant=kulfi, order_no="SO-7", store=store, bill_no="A7", mobile=meera.mobile, amount=1, state="confirmed", at=hold.at,
         seen_at=hold.at,
     )  # fmt: skip
     found, missing = diagnosed(kulfi, meera)
-    assert "The ERP has it." in found.sentence
+    assert "The ERP has the bill." in found.sentence
     assert (missing.code, missing.remedy and missing.remedy.bill_no) == ("bill_missing", "A7")
 
 

@@ -78,7 +78,8 @@ PAGES: dict[str, dict[str, str]] = {
 OURS = {
     "admin:customer360": "customer", "admin:customer_dashboard": "customer", "admin:customer_findings": "customer",
     "admin:reveal_mobile": "customer",
-    "admin:issue_points": "customer", "admin:unblock": "hold", "admin:delivery": "delivery", "admin:ask_vendor": "delivery",
+    "admin:issue_points": "customer", "admin:adjust_points": "customer", "admin:reset_points": "customer",
+    "admin:unblock": "hold", "admin:delivery": "delivery", "admin:ask_vendor": "delivery",
     "admin:decide_delivery": "delivery", "admin:claim_bill": "bill", "admin:settle_claim": "billclaim", "admin:replay": "replay",
     "admin:act_on_replay": "replay", "admin:repush_request": "repushrequest", "admin:repush_csv": "repushrequest",
     "admin:reverse_bill": "bill",
