@@ -1,12 +1,14 @@
 """Senders who are slow, huge or absurd, beside tills that are not: the tills notice nothing (fault 5)."""
 
 import json
+import signal
 import socket
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import psutil
 import pytest
 from django.utils import timezone
 
@@ -122,3 +124,56 @@ def _sent(address: str, key: str, body: bytes) -> tuple[int, str]:
             answer += chunk
     head, _, told = answer.partition(b"\r\n\r\n")
     return int(head.split()[1]), str(json.loads(told)["error"]["code"])
+
+
+GOOD = b"Host: localhost\r\nAuthorization: Bearer pd_x_y\r\n"
+DOOR: dict[str, tuple[bytes, int]] = {
+    "length and chunks": (b"POST /api/v1/bills HTTP/1.1\r\n" + GOOD + b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 411),
+    "chunks": (b"POST /api/v1/bills HTTP/1.1\r\n" + GOOD + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 411),
+    "chunks in 1.0": (
+        b"POST /api/v1/bills HTTP/1.0\r\nConnection: keep-alive\r\n" + GOOD
+        + b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        411,
+    ),
+    "a header over two lines": (b"GET /live HTTP/1.1\r\nHost: localhost\r\nX-A: b\r\n c\r\n\r\n", 400),
+    "another version": (b"GET /live HTTP/2.0\r\nHost: localhost\r\n\r\n", 505),
+    "a stranger's body": (b"POST /admin/login/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1048577\r\n\r\n" + b"x" * 1048577, 413),
+    "nobody hears the end of it": (b"POST /api/v1/bills HTTP/1.1\r\n" + GOOD + b"Content-Length: 900000000\r\n\r\n", 413),
+    "may I go on": (b"POST /api/v1/bills HTTP/1.1\r\n" + GOOD + b"Expect: 100-continue\r\nContent-Length: 50000000\r\n\r\n", 413),
+}  # fmt: skip
+
+
+def test_the_door_reads_one_request_or_none(committed: Tenant) -> None:
+    """Each shape is refused by name and its connection closed: a second request hidden behind it is never read."""
+    with web_process() as address:
+        host, port = address.removeprefix("http://").split(":")
+        for name, (request, status) in DOOR.items():
+            with socket.create_connection((host, int(port)), timeout=20) as sender:
+                sender.sendall(request + (b"" if status == 413 else b"GET /live HTTP/1.1\r\nHost: localhost\r\n\r\n"))
+                answer = b""
+                while chunk := sender.recv(65536):
+                    answer += chunk
+            assert int(answer.split()[1]) == status, (name, answer[:200])
+            assert answer.count(b"HTTP/1.") == 1, (name, answer)
+    assert not Delivery.objects.filter(tenant=committed).exists()
+
+
+def test_a_worker_that_ends_answers_what_has_begun(committed: Tenant) -> None:
+    key = key_of(committed, "pos")
+    body = json.dumps(bill("HALF")).encode()
+    head = HEADERS + f"Authorization: Bearer {key}\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    with web_process() as address:
+        host, port = address.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=20) as half:
+            half.sendall(head + body[:20])
+            time.sleep(0.5)
+            master = next(
+                each for each in psutil.process_iter(["cmdline"]) if f"127.0.0.1:{port}" in (each.info["cmdline"] or [])
+            )
+            master.send_signal(signal.SIGHUP)
+            time.sleep(1)
+            half.sendall(body[20:])
+            answer = half.recv(65536)
+        sell(address, key, count=3)
+    assert b" 202 " in answer.split(b"\r\n")[0]
+    assert b"connection: close" in answer.lower()
