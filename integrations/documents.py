@@ -25,6 +25,7 @@ from pydantic import (
 
 from loyalty.ledger import content_hash
 from tenants.errors import DomainError
+from tenants.masking import hide_numbers
 from tenants.models import RedemptionMode
 
 NUMBER = re.compile(r"-?[0-9]{1,14}(\.[0-9]{1,4})?\Z")
@@ -32,21 +33,19 @@ GROUPED = re.compile(r"-?\d{1,3}(,\d{2,3})+(\.\d{1,4})?\Z")
 DECIMAL_COMMA = re.compile(r"-?\d{1,14},\d{1,2}\Z")
 #: Control characters and lone surrogates: no till means them, and PostgreSQL cannot keep them.
 UNWRITABLE = re.compile("[\x00-\x1f\ud800-\udfff]")
-#: Numbers as long as a mobile's: all but their last three digits are hidden.
-LONG_DIGITS = re.compile(r"\+?[0-9]{7,}([0-9]{3})(?![0-9.])")
 REFERENCE = r"^[A-Za-z0-9._:-]{1,64}$"
 LOYALTY_TENDER = "LOYALTY_POINTS"
 AMOUNT_MAX = Decimal(10) ** 13
 
 
-def hide_numbers(text: str, *, but: str = "") -> str:
+def hide_mobiles(text: str, *, but: str = "") -> str:
     """A text in which nobody finds a mobile: the inbox is for documents, Customer 360 for people.
 
     `but`: the bill's own number, where it cannot be taken for a mobile.
     """
     if not any(sign.isalpha() for sign in but):
-        return LONG_DIGITS.sub(r"•••••\1", text)
-    return but.join(LONG_DIGITS.sub(r"•••••\1", part) for part in text.split(but))
+        return hide_numbers(text)
+    return but.join(hide_numbers(part) for part in text.split(but))
 
 
 class CheckFailed(DomainError):

@@ -1,5 +1,6 @@
 """Long files of witnesses and customers, taken by the worker in chunks: each one transaction with its count, so a killed run goes on."""
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,7 +9,8 @@ from itertools import batched
 from typing import Any
 
 import structlog
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
+from django.db.models import F
 from django.utils import timezone
 from django_scopes import scope
 
@@ -24,10 +26,14 @@ from tenants.actors import Actor, ActorKind
 from tenants.errors import DomainError
 from tenants.models import Tenant
 from tenants.runs import alone
-from tenants.uploads import FileRefused, check_columns, kind_of, rows_of
+from tenants.uploads import FileRefused, canonical, check_columns, kind_of, rows_of
 
 log = structlog.get_logger("pointdesk.files")
 CHUNK = 500
+#: A file works so long at a time; then others have their turn.
+TURN_SECONDS = 5
+#: A chunk that cannot be taken is tried so often; then the file ends there, and a person has to look.
+FAILURES_MAX = 3
 #: Refused rows that are kept with their reasons; all are counted.
 SHOWN = 1000
 
@@ -95,8 +101,8 @@ def keep(tenant: Tenant, kind: FileKind, *, name: str, body: bytes, actor: Actor
     return row
 
 
-def work_on(file: FileImport) -> bool:
-    """Read it from where it was to its end, unless another worker is at it. -> whether we did.
+def work_on(file: FileImport, *, seconds: float = TURN_SECONDS) -> bool:
+    """Read it on from where it was, for one turn, unless another worker is at it. -> whether we did; its state says if it is over.
 
     A file that turns out to be unreadable ends as `refused`; what stood before the place is taken, and the page says so.
     """
@@ -104,17 +110,29 @@ def work_on(file: FileImport) -> bool:
         if ours:
             file.refresh_from_db()  # while we waited, another worker may have read it
             if file.state in (FileState.WAITING, FileState.RUNNING):
-                _read(file)
+                _read(file, until=time.monotonic() + seconds)
+                file.refresh_from_db()
     return ours
 
 
-def _read(file: FileImport) -> None:
+def _read(file: FileImport, *, until: float) -> None:
     try:
         for chunk in batched(_rows(file), CHUNK):
             retried(partial(_take, file, chunk))
             crash.point("file_after_chunk")
+            if time.monotonic() > until:
+                return
     except FileRefused as refusal:
         _end(file, FileState.REFUSED, message=refusal.sentence)
+    except (OperationalError, InterfaceError):
+        raise  # the database's trouble is no file's
+    except Exception as problem:
+        log.error("file stopped", file=file.pk, error=type(problem).__name__)
+        FileImport.objects.filter(pk=file.pk).update(failures=F("failures") + 1)
+        file.refresh_from_db(fields=["failures"])
+        if file.failures >= FAILURES_MAX:
+            told = f"The rows after row {file.last_row:,} could not be taken ({type(problem).__name__}). Ask us to look at them."
+            _end(file, FileState.REFUSED, message=told)
     else:
         _end(file, FileState.DONE)
 
@@ -143,14 +161,14 @@ def _take(file: FileImport, chunk: Sequence[tuple[int, dict[str, str]]]) -> None
         locked.refused_rows = [*locked.refused_rows, *sorted(told, key=lambda row: int(str(row["row"])))][:SHOWN]
         locked.refused += len(refused)
         locked.taken += len(chunk) - len(refused)
-        locked.last_row, locked.state = chunk[-1][0], FileState.RUNNING
-        locked.save(update_fields=["refused_rows", "refused", "taken", "last_row", "state"])
+        locked.last_row, locked.state, locked.failures = chunk[-1][0], FileState.RUNNING, 0
+        locked.save(update_fields=["refused_rows", "refused", "taken", "last_row", "state", "failures"])
     file.last_row = locked.last_row
 
 
 def _named(cells: dict[str, str]) -> dict[str, str]:
     """By the API's names; an empty cell says nothing; a date that a spreadsheet keeps as a time is a date."""
-    named = {name.lower().replace(" ", "_"): cell for name, cell in cells.items() if cell}
+    named = {canonical(name): cell for name, cell in cells.items() if cell}
     if "store" in named:
         named.setdefault("store_code", named.pop("store"))
     if "business_date" in named:

@@ -522,6 +522,7 @@ class FileImport(models.Model):
     taken = models.PositiveIntegerField(default=0)
     refused = models.PositiveIntegerField(default=0)
     refused_rows = models.JSONField(default=list, help_text="The first of them: row, code, message.")
+    failures = models.PositiveSmallIntegerField(default=0, help_text="How often in a row its next chunk could not be taken.")
     message = models.CharField(max_length=500, blank=True)
     actor_kind = models.CharField(max_length=8)
     actor_id = models.BigIntegerField(null=True)

@@ -14,6 +14,8 @@ from tenants.models import Tenant
 from tenants.runs import recorded
 
 log = structlog.get_logger("pointdesk.tasks")
+#: So many batches of one tenant at a time.
+TURN_BATCHES = 20
 
 
 @shared_task
@@ -23,7 +25,9 @@ def process_inbox(tenant_id: int) -> None:
     if tenant is None:
         return
     bell.heard(tenant_id)
-    inbox.drain(tenant, now=timezone.now())
+    done = inbox.drain(tenant, now=timezone.now(), batches_max=TURN_BATCHES)
+    if done.total() >= TURN_BATCHES * inbox.BATCH_ROWS:
+        bell.ring(tenant_id)  # the others' bills have their turn before the rest
 
 
 @shared_task
@@ -45,7 +49,8 @@ def work_on_replay(replay_id: int) -> None:
 def read_file(file_id: int) -> None:
     """A long file that somebody has just uploaded."""
     for row in _files(pk=file_id):
-        files.work_on(row)
+        if files.work_on(row) and row.state == FileState.RUNNING:
+            bell.send(read_file.name, file_id)  # behind what waits
 
 
 @shared_task

@@ -24,6 +24,7 @@ class CustomerAdmin(ReadOnlyAdmin, FileAdmin):
 
     view_act = Act.VIEW_CUSTOMERS
     resource_classes: Any = (CustomerResource,)
+    rows_at_once = 500  # a row locks a number, and bills of that number wait meanwhile
     list_display = ("who", "masked", "available", "blocked", "negative", "closing", "tier", "joined_on")
     list_select_related = ("balance",)
     list_filter = ("status", "tier")

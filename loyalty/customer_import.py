@@ -14,8 +14,9 @@ from tenants import audit
 from tenants.actors import Actor
 from tenants.admin_base import TenantResource
 from tenants.errors import DomainError
+from tenants.masking import hide_numbers, masked
 from tenants.models import Tenant
-from tenants.uploads import masked
+from tenants.uploads import canonical
 
 #: Columns of other systems that speak of points and of what happened to a customer.
 LOYALTY_OWNED = frozenset(
@@ -78,7 +79,9 @@ class CustomerResource(TenantResource):
 
     def after_import_row(self, row: dict[str, Any], row_result: Any, **kwargs: Any) -> None:
         super().after_import_row(row, row_result, **kwargs)
-        tried = {str(name): str(value) for name, value in row.items() if _is_owned(name) and value not in (None, "")}
+        tried = {
+            str(name): hide_numbers(str(value)) for name, value in row.items() if _is_owned(name) and value not in (None, "")
+        }
         if not tried or kwargs.get("dry_run"):
             return
         target = Customer.objects.filter(tenant=self.tenant, pk=row_result.object_id or 0).first()
@@ -97,7 +100,7 @@ class Person:
 
 def person_of(cells: Mapping[str, str]) -> Person:
     """Raises: DomainError `required_field`, `bad_value`."""
-    named = {str(name).strip().lower().replace(" ", "_"): cell for name, cell in cells.items() if cell}
+    named = {canonical(str(name)): cell for name, cell in cells.items() if cell}
     if "mobile" not in named:
         raise DomainError("required_field", "The cell mobile is empty. It says who the row is about.", path="mobile")
     said = {name: named[name] for name in SAID if name in named}
@@ -106,7 +109,7 @@ def person_of(cells: Mapping[str, str]) -> Person:
     except ValidationError as problem:
         name, sentences = next(iter(problem.message_dict.items()))
         raise DomainError("bad_value", f"{name}: {sentences[0]}", path=name) from None
-    return Person(named["mobile"], said, {name: cell for name, cell in cells.items() if cell and _is_owned(name)})
+    return Person(named["mobile"], said, {name: hide_numbers(cell) for name, cell in named.items() if _is_owned(name)})
 
 
 def take(tenant: Tenant, people: Sequence[tuple[int, Person]], *, actor: Actor, now: datetime) -> list[tuple[int, DomainError]]:
@@ -121,8 +124,9 @@ def take(tenant: Tenant, people: Sequence[tuple[int, Person]], *, actor: Actor, 
     today = now.astimezone(tenant.zone).date()
     before = set(customers.find(tenant, [mobile for mobile, _ in taken]))
     ids = customers.find_or_create(tenant, {mobile: customers.Stub(mobile, today) for mobile, _ in taken})
-    rows = {row.pk: row for row in Customer.objects.select_for_update().filter(tenant=tenant, pk__in=ids.values()).order_by("pk")}
-    events = []
+    locked = Customer.objects.select_for_update(no_key=True).filter(tenant=tenant, pk__in=ids.values()).order_by("pk")
+    rows = {row.pk: row for row in locked}
+    events, touched = [], {}
     for mobile, person in taken:
         row = rows[ids[mobile]]
         changed = {name: said for name, said in person.said.items() if getattr(row, name) != said}
@@ -130,6 +134,7 @@ def take(tenant: Tenant, people: Sequence[tuple[int, Person]], *, actor: Actor, 
             before.add(mobile)
             for name, said in changed.items():
                 setattr(row, name, said)
+            touched[row.pk] = row
             shown = masked({"mobile": person.mobile} | person.said)
             events.append(
                 audit.event(tenant, actor=actor, action="import_customer", target=row, reason="Imported from a file", after=shown)
@@ -138,10 +143,10 @@ def take(tenant: Tenant, people: Sequence[tuple[int, Person]], *, actor: Actor, 
             events.append(
                 audit.event(tenant, actor=actor, action="upload_named_points", target=row, after=person.tried, reason=TRIED)
             )
-    Customer.objects.filter(tenant=tenant).bulk_update(rows.values(), SAID)
+    Customer.objects.filter(tenant=tenant).bulk_update(touched.values(), SAID)
     audit.record_many(events)
     return refused
 
 
 def _is_owned(name: Any) -> bool:
-    return str(name).strip().lower().replace(" ", "_") in LOYALTY_OWNED
+    return str(name) in LOYALTY_OWNED

@@ -9,7 +9,7 @@ from typing import Any
 
 from integrations import wondersoft
 from integrations.decisions import MOVES, Decision, Move, bill_type_of, offered
-from integrations.documents import Document, hide_numbers, read_json
+from integrations.documents import Document, hide_mobiles, read_json
 from integrations.models import Bill, Delivery, DeliveryState, Discrepancy
 from integrations.trace import Stop, trace
 from loyalty.models import mask_mobile
@@ -99,7 +99,7 @@ def _understood(tenant: Tenant, body: bytes) -> Document | None:
 def shown_body(body: bytes, *, but: str = "") -> str:
     """The body as text, its long numbers hidden, `but` the bill's own."""
     try:
-        text = hide_numbers(json.dumps(_masked(read_json(body)), indent=2, ensure_ascii=False, default=str), but=but)
+        text = hide_mobiles(json.dumps(_masked(read_json(body)), indent=2, ensure_ascii=False, default=str), but=but)
     except (DomainError, RecursionError):
         return f"{len(body)} bytes that are not a bill"
     more = f"\n… {len(text) - RAW_MAX:,} more characters" if len(text) > RAW_MAX else ""

@@ -3,6 +3,7 @@
 from typing import Any, ClassVar
 
 from django.core.exceptions import PermissionDenied
+from django.db import OperationalError
 from django.db.models import ForeignKey, Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -14,8 +15,9 @@ from unfold.paginator import InfinitePaginator
 from tenants import audit, spreadsheets
 from tenants.access import Access, Act
 from tenants.actors import Actor
+from tenants.masking import masked
 from tenants.models import Tenant
-from tenants.uploads import check_columns, masked
+from tenants.uploads import canonical, check_columns
 
 
 def access_of(request: HttpRequest) -> Access:
@@ -188,6 +190,22 @@ class TenantResource(ModelResource):
     def get_queryset(self) -> QuerySet[Any]:
         rows: QuerySet[Any] = super().get_queryset()
         return rows.filter(tenant=self.tenant)
+
+    def before_import(self, dataset: Any, **kwargs: Any) -> None:
+        """Columns by our names, whatever their case: as the worker reads them."""
+        names = [canonical(str(name or "")) for name in dataset.headers or []]
+        if len(set(names)) < len(names):
+            raise ValueError("The first row names a column twice. Nothing was taken.")
+        dataset.headers = names
+        super().before_import(dataset, **kwargs)
+
+    def import_row(self, row: Any, *args: Any, **kwargs: Any) -> Any:
+        """The database's trouble is no row's: nothing is taken then, and it is tried again as a whole."""
+        result = super().import_row(row, *args, **kwargs)
+        trouble = next((each.error for each in result.errors if isinstance(each.error, OperationalError)), None)
+        if trouble is not None:
+            raise trouble
+        return result
 
     def before_import_row(self, row: dict[str, Any], **kwargs: Any) -> None:
         check_columns(row)

@@ -3,16 +3,21 @@
 from collections.abc import Callable
 from typing import Any
 
+import structlog
 from django.contrib import messages
+from django.core.cache import cache
+from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from import_export.admin import ImportExportModelAdmin
 from import_export.tmp_storages import CacheStorage
+from redis.exceptions import RedisError
 from unfold.contrib.import_export.forms import ExportForm, ImportForm
 
 from tenants.admin_base import access_of
 from tenants.uploads import ROWS_AT_ONCE, FileRefused, is_long, kind_of
 
+log = structlog.get_logger("pointdesk.imports")
 #: Who takes long files, by the label of the rows' model: (request, name, body) -> where one sees how far it is.
 #: The app that has the worker says so when it starts.
 LONG_FILES: dict[str, Callable[[HttpRequest, str, bytes], HttpResponse]] = {}
@@ -26,8 +31,9 @@ class BriefStorage(CacheStorage):
 
 
 class CheckedImportForm(ImportForm):
-    """`long`: it has more rows than the web process reads; `body` is the file then."""
+    """`long`: it has more rows than the web process reads (`at_once`); `body` is the file then."""
 
+    at_once = ROWS_AT_ONCE
     long = False
     body = b""
 
@@ -39,7 +45,7 @@ class CheckedImportForm(ImportForm):
         body = upload.read()
         upload.seek(0)
         try:
-            self.long = is_long(body, kind=kind_of(body))
+            self.long = is_long(body, kind=kind_of(body), at_once=self.at_once)
         except FileRefused as refusal:
             self.add_error("import_file", refusal.sentence)
             return cleaned
@@ -53,6 +59,7 @@ class FileAdmin(ImportExportModelAdmin):
     import_form_class = CheckedImportForm
     export_form_class: Any = ExportForm
     tmp_storage_class = BriefStorage
+    rows_at_once = ROWS_AT_ONCE
     skip_admin_log: Any = True
 
     def get_resource_kwargs(self, request: HttpRequest, *args: Any, **kwargs: Any) -> dict[str, Any]:
@@ -64,27 +71,54 @@ class FileAdmin(ImportExportModelAdmin):
 
     def create_import_form(self, request: HttpRequest) -> Any:
         form = super().create_import_form(request)
+        form.at_once = self.rows_at_once
         if form.is_bound and form.is_valid() and form.long and self.opts.label_lower not in LONG_FILES:
-            form.add_error("import_file", f"The file has more than {ROWS_AT_ONCE:,} rows. Split it.")
+            form.add_error("import_file", f"The file has more than {self.rows_at_once:,} rows. Split it.")
         return form
 
     def import_action(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
-        """A long file goes to the worker; its page shows how far it is."""
+        """A long file goes to the worker; its page shows how far it is. What is shown first may be confirmed by whoever uploaded it."""
         if request.method == "POST" and self.has_import_permission(request):
             form = self.create_import_form(request)
             if form.is_valid() and form.long:
                 return LONG_FILES[self.opts.label_lower](request, form.cleaned_data["import_file"].name, form.body)
-        answer: HttpResponse = super().import_action(request, **kwargs)
-        return answer
+        try:
+            answer: Any = super().import_action(request, **kwargs)
+            confirm = (getattr(answer, "context_data", None) or {}).get("confirm_form")
+            if confirm is not None:
+                cache.set(_owner_key(confirm.initial["import_file_name"]), self._uploader(request), BriefStorage.CACHE_LIFETIME)
+        except (RedisError, OperationalError) as problem:
+            return self._come_again(request, problem)
+        response: HttpResponse = answer
+        return response
 
     def process_import(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
         form = self.create_confirm_form(request)
-        if (
-            request.method == "POST"
-            and form.is_valid()
-            and self.tmp_storage_class(name=form.cleaned_data["import_file_name"]).read() is None
-        ):
-            messages.error(request, "The file was kept for half an hour and is gone. Nothing was taken: upload it again.")
-            return redirect(f"admin:{self.opts.app_label}_{self.opts.model_name}_import")
-        answer: HttpResponse = super().process_import(request, **kwargs)
+        try:
+            if request.method == "POST" and form.is_valid():
+                name = form.cleaned_data["import_file_name"]
+                if self.tmp_storage_class(name=name).read() is None or cache.get(_owner_key(name)) != self._uploader(request):
+                    messages.error(request, "The file was kept for half an hour and is gone. Nothing was taken: upload it again.")
+                    return redirect(self._import_page)
+            answer: HttpResponse = super().process_import(request, **kwargs)
+        except (RedisError, OperationalError) as problem:
+            return self._come_again(request, problem)
         return answer
+
+    @property
+    def _import_page(self) -> str:
+        return f"admin:{self.opts.app_label}_{self.opts.model_name}_import"
+
+    def _uploader(self, request: HttpRequest) -> list[int | str | None]:
+        access = access_of(request)
+        return [access.tenant.pk, access.actor.id, self.opts.label_lower]
+
+    def _come_again(self, request: HttpRequest, problem: Exception) -> HttpResponse:
+        """Files wait in Redis, and rows in the database; one of them is away, or others write the same rows."""
+        log.warning("import given up", error=type(problem).__name__)
+        messages.error(request, "The file could not be taken just now. Nothing was changed: try it again in a minute.")
+        return redirect(self._import_page)
+
+
+def _owner_key(name: str) -> str:
+    return f"{BriefStorage.CACHE_PREFIX}owner:{name}"

@@ -3,7 +3,7 @@
 import csv
 import io
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from datetime import date, datetime
 from typing import Any
 from xml.etree.ElementTree import ParseError
@@ -23,6 +23,10 @@ UNPACKED_MAX, RATIO_MAX, ENTRIES_MAX = 50 << 20, 100, 200
 NEVER_COLUMNS = frozenset({"tenant", "tenant_id", "id", "pk"})
 #: What a worker reads, and not the web process while somebody waits.
 ROWS_AT_ONCE = 5000
+#: More rows, also empty ones, are no list; a spreadsheet program writes no more.
+ROWS_MAX = 1_048_576
+#: Empty rows in a row: beyond, something has gone wrong with the file.
+EMPTY_MAX = 1000
 
 
 class FileRefused(DomainError):
@@ -72,17 +76,27 @@ def rows_of(data: bytes, *, kind: str) -> Iterator[tuple[int, dict[str, str]]]:
     lines = _xlsx_lines(data) if kind == "xlsx" else _csv_lines(data)
     _, first = next(lines, (0, []))
     names = [name.strip() for name in first]
+    plain = [canonical(name) for name in names]
     while names and not names[-1]:
         names.pop()
     if not names:
         raise FileRefused("The file is empty. Its first row names the columns.")
-    if len(set(names)) < len(names) or "" in names:
+    if len(set(plain[: len(names)])) < len(names) or "" in names:
         raise FileRefused("The first row names a column twice, or leaves one without a name.", row=1)
+    empty = 0
     for number, cells in lines:
+        empty = 0 if any(cells) else empty + 1
+        if empty > EMPTY_MAX:
+            raise FileRefused(f"After row {number - empty} come more than {EMPTY_MAX:,} empty rows. Delete them.", row=number)
         if any(cells[len(names) :]):
             raise FileRefused(f"Row {number} has more cells than there are columns; perhaps a quote is missing.", row=number)
         if any(cells):
             yield number, dict(zip(names, cells, strict=False))
+
+
+def canonical(name: str) -> str:
+    """A column's name as we know it: `Store Code` is `store_code`."""
+    return name.strip().lower().replace(" ", "_")
 
 
 def _csv_lines(data: bytes) -> Iterator[tuple[int, list[str]]]:
@@ -101,7 +115,11 @@ def _xlsx_lines(data: bytes) -> Iterator[tuple[int, list[str]]]:
     try:
         book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True, keep_links=False)
         sheet = book.worksheets[0]
-        for number, cells in enumerate(sheet.iter_rows(max_col=COLUMNS_MAX + 1, values_only=True), start=1):
+        # Rows that the file leaves out are given as empty ones: so many that a loop over them would not end.
+        rows = sheet.iter_rows(max_row=ROWS_MAX + 1, max_col=COLUMNS_MAX + 1, values_only=True)
+        for number, cells in enumerate(rows, start=1):
+            if number > ROWS_MAX:
+                raise FileRefused(f"The file has rows beyond the {ROWS_MAX:,}th. Save the list by itself.", row=number)
             yield number, _checked([_text(cell) for cell in cells], number=number)
     except FileRefused:
         raise
@@ -144,21 +162,13 @@ def _text(cell: Any) -> str:
 
 def check_columns(names: Iterable[Any]) -> None:
     """Raises: DomainError `column_forbidden`, for a column that would say whose the row is."""
-    forbidden = sorted(NEVER_COLUMNS & {str(name).strip().lower() for name in names if name})
+    forbidden = sorted(NEVER_COLUMNS & {canonical(str(name)) for name in names if name})
     if forbidden:
         raise DomainError(
             "column_forbidden", f"The column {forbidden[0]} is not allowed: rows always belong to your own brand. Remove it."
         )
 
 
-def masked(row: Mapping[str, Any]) -> dict[str, str]:
-    """A row as its trace shows it: of a mobile only the last three digits."""
-    return {
-        str(name): "•••••" + str(value)[-3:] if "mobile" in str(name).lower() and value else str(value)
-        for name, value in row.items()
-    }
-
-
-def is_long(data: bytes, *, kind: str) -> bool:
+def is_long(data: bytes, *, kind: str, at_once: int = ROWS_AT_ONCE) -> bool:
     """Whether there are more rows than are read at once; no more are read to tell. Raises: FileRefused."""
-    return any(place > ROWS_AT_ONCE for place, _ in enumerate(rows_of(data, kind=kind), start=1))
+    return any(place > at_once for place, _ in enumerate(rows_of(data, kind=kind), start=1))

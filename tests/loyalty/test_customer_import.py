@@ -10,6 +10,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 from django_scopes import scope
+from redis.exceptions import TimeoutError as RedisTimeout
 
 from integrations import files
 from integrations.models import FileImport, FileKind
@@ -17,7 +18,7 @@ from loyalty import identity
 from loyalty.customer_import import CustomerResource
 from loyalty.models import Balance, Customer, Entry
 from tenants.actors import SYSTEM
-from tenants.models import AuditEvent, Tenant
+from tenants.models import AuditEvent, Membership, Tenant
 from tests import builders
 from tests.builders import MEERA, balance
 
@@ -46,7 +47,7 @@ def test_what_a_file_says_of_points_is_kept_as_evidence_and_moves_none(kulfi: Te
     assert (balance(meera), balance(asha), asha.joined_on is not None) == ((0, 100, 0, 0), (0, 0, 0, 0), True)
     assert Entry.objects.count() == 1
     tried = AuditEvent.objects.filter(action="upload_named_points").order_by("id")
-    assert [event.after for event in tried] == [{"Points": "9999", "status": "erased"}, {"Points": "5"}]
+    assert [event.after for event in tried] == [{"points": "9999", "status": "erased"}, {"points": "5"}]
     load(kulfi, ("98400 12345", "", "", "", "7", ""))
     assert AuditEvent.objects.filter(action="upload_named_points").count() == 3, "also where nothing else was to be changed"
     meera.refresh_from_db()
@@ -107,7 +108,7 @@ def test_a_long_file_is_taken_by_the_worker_as_a_short_one_is(kulfi: Tenant, dja
     assert (row.taken, [each["code"] for each in row.refused_rows]) == (402, ["mobile_invalid", "required_field", "bad_value"])
     assert (Customer.objects.count(), Balance.objects.count(), Entry.objects.filter(kind="issue").count()) == (402, 402, 1)
     assert AuditEvent.objects.filter(action="import_customer").count() == 402
-    assert AuditEvent.objects.get(action="upload_named_points").after == {"Points": "9999", "status": "erased"}
+    assert AuditEvent.objects.get(action="upload_named_points").after == {"points": "9999", "status": "erased"}
     by_the_worker(kulfi, "098400 12345,Meera Sharma,,,,")
     assert AuditEvent.objects.filter(action="import_customer").count() == 402, "the same again changes nothing"
     row = by_the_worker(kulfi, "98400 12345,X,other", head="mobile,name,tenant\n")
@@ -139,6 +140,45 @@ def test_between_preview_and_confirmation_the_file_is_kept_briefly_and_never_on_
     as_alice.post(reverse("admin:loyalty_customer_process_import"), confirm, follow=True)
     assert Customer.objects.get().name == "Meera"
     assert cache.get("upload:" + confirm["import_file_name"]) is None
+
+
+def test_only_who_uploaded_a_file_confirms_it(as_alice: Client, kulfi: Tenant, as_charlie: Client) -> None:
+    Membership.objects.update(role="admin")
+    upload = SimpleUploadedFile("c.csv", b"mobile,name\n98400 12345,Meera\n", content_type="text/csv")
+    form = as_alice.post(reverse("admin:loyalty_customer_import"), {"import_file": upload, "format": "0"}).context["confirm_form"]
+    confirm = {name: str(value) for name, value in form.initial.items() if value not in (None, "")}
+    process = reverse("admin:loyalty_customer_process_import")
+    assert "upload it again" in as_charlie.post(process, confirm, follow=True).content.decode()
+    assert not Customer.objects.exists()
+    as_alice.post(process, confirm, follow=True)
+    assert Customer.objects.get(tenant=kulfi).name == "Meera"
+
+
+def test_with_redis_away_an_import_says_come_again(as_alice: Client, kulfi: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    def hang(*args: Any, **kwargs: Any) -> None:
+        raise RedisTimeout
+
+    monkeypatch.setattr(cache, "set", hang)
+    upload = SimpleUploadedFile("c.csv", b"mobile,name\n98400 12345,Meera\n", content_type="text/csv")
+    answer = as_alice.post(reverse("admin:loyalty_customer_import"), {"import_file": upload, "format": "0"}, follow=True)
+    assert "try it again in a minute" in answer.content.decode()
+
+
+def test_columns_are_known_in_any_case_by_both_ways(kulfi: Tenant) -> None:
+    data = tablib.Dataset(("98400 12345", "Meera", "gold"), headers=("Mobile", "Name", "TIER"))
+    CustomerResource(tenant=kulfi, actor=SYSTEM).import_data(data, raise_errors=True)
+    meera = Customer.objects.get()
+    assert (meera.name, meera.tier) == ("Meera", "gold")
+    by_the_worker(kulfi, "98400 12345,Meera S.,silver", head="MOBILE,NAME,Tier\n")
+    meera.refresh_from_db()
+    assert (meera.name, meera.tier) == ("Meera S.", "silver")
+    doubled = by_the_worker(kulfi, "98400 12345,a,b", head="mobile,name,NAME\n")
+    assert (doubled.state, "names a column twice" in doubled.message) == ("refused", True)
+
+
+def test_what_a_file_says_of_others_numbers_is_hidden_in_the_trace(kulfi: Tenant) -> None:
+    by_the_worker(kulfi, "98400 12345,Meera,+919840054321", head="mobile,name,merged_into\n")
+    assert AuditEvent.objects.get(action="upload_named_points").after == {"merged_into": "•••••321"}
 
 
 def test_the_page_shows_what_it_would_do_and_is_not_for_agents(as_alice: Client, as_bob: Client, kulfi: Tenant) -> None:

@@ -109,6 +109,31 @@ def test_rows_keep_their_numbers_and_a_spreadsheets_cells_are_texts() -> None:
     ]
 
 
+def _with_row(number: int) -> bytes:
+    """An xlsx of two rows, the second of which says that it is the so-manieth."""
+    source = zipfile.ZipFile(io.BytesIO(xlsx(("mobile", "name"), ("1", "a"))))
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as target:
+        for entry in source.infolist():
+            data = source.read(entry)
+            if entry.filename.endswith("sheet1.xml"):
+                data = data.replace(b'<row r="2"', b'<row r="%d"' % number)
+            target.writestr(entry, data)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [_with_row(3_000_000), _with_row(1_000_000_000_000), HEAD + b"A1,1\n" + b",\n" * 100_000],
+    ids=["xlsx", "xlsx that never ends", "csv"],
+)
+def test_endless_empty_rows_are_refused_at_once(data: bytes) -> None:
+    with pytest.raises(FileRefused, match=r"empty rows|rows beyond"):
+        list(rows_of(data, kind=kind_of(data)))
+    with pytest.raises(FileRefused):
+        is_long(data, kind=kind_of(data))
+
+
 def test_an_import_page_refuses_what_is_hostile_or_too_long_for_it(as_alice: Client) -> None:
     page = reverse("admin:tenants_store_import")
 
