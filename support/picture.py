@@ -57,7 +57,6 @@ class Picture:
     history: tuple[int, ...]
     active_holds: tuple[Hold, ...]
     unsettled: tuple[Delivery, ...]
-    last_bill: Bill | None
     now: datetime
 
 
@@ -70,7 +69,6 @@ def load(tenant: Tenant, customer: Customer, *, now: datetime) -> Picture:
     numbers = [customer.mobile, *(alias.mobile for alias in aliases if alias.valid_until is None)]
     unsettled = Delivery.objects.filter(tenant=tenant, mobile__in=numbers, state__in=stuck).defer("body")
     history = tuple(customers.families(tenant, [customer.pk]))
-    bills = Bill.objects.filter(tenant=tenant, customer__in=history).select_related("store").order_by("-billed_at")
     return Picture(
         tenant=tenant,
         customer=customer,
@@ -79,7 +77,6 @@ def load(tenant: Tenant, customer: Customer, *, now: datetime) -> Picture:
         history=history,
         active_holds=tuple(holds),
         unsettled=tuple(unsettled.order_by("-id")[:10]),
-        last_bill=bills.first(),
         now=now,
     )
 

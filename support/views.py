@@ -119,7 +119,7 @@ def customer360(request: HttpRequest, pk: int) -> HttpResponse:
     asked = request.GET.get("bill", "")[:120].replace("\0", "").strip()
     reported_by = _reporter(request)
     known = walk.about(facts.gather(seen), asked)
-    context: dict[str, Any] = {"shown": known.shown, "coming": known.coming}
+    context: dict[str, Any] = {"shown": known.shown, "coming": known.coming, "last_bill": next(iter(known.bills), None)}
     match tab:
         case "timeline":
             context["page"] = picture.timeline(seen, kind=kind, before=int(before) if before.isdecimal() else None)

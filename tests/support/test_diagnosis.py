@@ -46,7 +46,7 @@ def known(kulfi: Tenant, *, closing: int = 100, owed: int = 0, **changes: Any) -
     """Facts of nobody in particular, from no database row."""
     customer = Customer(tenant=kulfi, mobile=builders.MEERA, name="Meera", pk=1)
     balance = Balance(customer=customer, tenant=kulfi, pending=0, available=closing, held=0, owed=owed, entries=3)
-    seen = picture.Picture(kulfi, customer, balance, (), (1,), (), (), None, NOW)
+    seen = picture.Picture(kulfi, customer, balance, (), (1,), (), (), NOW)
     return replace(Facts(seen), **changes)
 
 
