@@ -55,6 +55,7 @@ UNFOLD: dict[str, Any] = {
                 "items": [
                     _page("Start", "home", "index", "view_customers"),
                     _page("Customers", "group", "loyalty_customer_changelist", "view_customers"),
+                    _page("Activity log", "list_alt", "activity", "view_customers"),
                     _page("Blocked points", "lock_clock", "loyalty_hold_changelist", "view_customers"),
                 ],
             },

@@ -6,7 +6,7 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from integrations import health
-from support.api import CustomerDiagnosis
+from support.api import Activity, CustomerDiagnosis
 
 urlpatterns = [
     path("", RedirectView.as_view(url="/admin/"), name="home"),
@@ -14,6 +14,7 @@ urlpatterns = [
     path("live", health.live, name="live"),
     path("ready", health.ready, name="ready"),
     path("status", health.status, name="status"),
+    path("api/v1/activity", Activity.as_view(), name="activity"),
     path("api/v1/customers/<str:mobile>/diagnosis", CustomerDiagnosis.as_view(), name="diagnosis"),
     path("api/v1/", include("integrations.api.urls")),
     path("admin/", admin.site.urls),

@@ -393,6 +393,11 @@ class Hold(models.Model):
             models.Index(fields=["tenant", "customer", "-id"], name="hold_of_customer"),
             models.Index(fields=["tenant", "expires_at"], condition=models.Q(state="active"), name="hold_to_expire"),
             models.Index(fields=["tenant", "store", "bill_no"], condition=~models.Q(bill_no=""), name="hold_by_bill_no"),
+            models.Index(
+                fields=["tenant", "store", "-id"],
+                condition=models.Q(state__in=["released", "expired"]),
+                name="hold_freed_at_store",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -459,6 +464,7 @@ class Entry(models.Model):
         ]
         indexes: ClassVar = [
             models.Index(fields=["tenant", "customer", "-id"], name="entry_of_customer"),
+            models.Index(fields=["tenant", "-id"], name="entry_of_tenant"),
             models.Index(fields=["tenant", "hold"], condition=models.Q(hold__isnull=False), name="entry_of_hold"),
             models.Index(fields=["tenant", "bill_id"], condition=models.Q(bill_id__isnull=False), name="entry_of_bill"),
             models.Index(fields=["of_entry"], condition=models.Q(of_entry__isnull=False), name="entry_undone_by"),

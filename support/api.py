@@ -2,17 +2,23 @@
 
 from typing import Any
 
+from django.http import StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter
+from rest_framework.exceptions import ValidationError
+from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from integrations.api.calls import CALLS, Call
+from integrations.api.balances import NewestFirst
+from integrations.api.calls import CALLS, DAYS, Call
 from integrations.api.view import View
 from loyalty import customers
 from loyalty.models import Customer
-from support import picture, walk
+from support import activity, picture, walk
 from support.diagnosis import ALL_RIGHT, Reporter
+from tenants import audit
 from tenants.errors import DomainError
 from tenants.models import Tenant
 
@@ -24,6 +30,11 @@ EXAMPLE = {
     "evidence": [{"kind": "hold", "ref": "SB-7f3a", "note": ""}],
     "remedy": {"act": "unblock", "label": "Unblock 412"},
 }  # fmt: skip
+ACTIVITY = {
+    "id": 4711, "operation": 4711, "at": "2026-11-02T09:15:00+05:30", "action": "issue",
+    "customer": {"id": 7, "name": "Meera S.", "mobile": "+91 98•••••345"}, "points": 50, "amount": None, "store_code": None,
+    "bill_no": None, "staff": "Bob Selvam", "source": "staff", "reason": "Apology for a delayed cake",
+}  # fmt: skip
 CALLS["CustomerDiagnosis", "GET"] = Call(
     "Why a customer's points are what they are",
     {200: {"findings": [EXAMPLE], "all_right": None}},
@@ -32,6 +43,16 @@ CALLS["CustomerDiagnosis", "GET"] = Call(
         OpenApiParameter("bill_no", str, description="A bill that somebody asks about."),
     ],
 )
+
+
+CALLS["Activity", "GET"] = Call(
+    "Every entry of the tenant, for people; as CSV with Accept: text/csv or format=csv",
+    {200: {"results": [ACTIVITY], "next": None, "previous": None}},
+    parameters=[
+        *DAYS, OpenApiParameter("format", str, enum=["json", "csv"]),
+        *(OpenApiParameter(name, str) for name in ("customer", "action", "store", "staff", "source", "reason", "cursor")),
+    ],
+)  # fmt: skip
 
 
 def reporter(text: str) -> Reporter:
@@ -57,3 +78,37 @@ class CustomerDiagnosis(View):
         bill_no = (request.query_params.get("bill_no") or "").replace("\0", "")[:120]
         customer = Customer.objects.get(tenant=tenant, pk=customers.the_one(tenant, mobile))
         return Response(diagnosed(tenant, customer, reported_by=reported_by, bill_no=bill_no))
+
+
+class CsvRenderer(BaseRenderer):
+    """Says that there is CSV; the view streams it itself."""
+
+    media_type = "text/csv"
+    format = "csv"
+
+    def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> Any:
+        """An error stays JSON."""
+        return JSONRenderer().render(data)
+
+
+class Activity(View):
+    """Mobiles are masked: a list of everybody's numbers is not for a key that reads."""
+
+    scopes = {"GET": ("read", "support")}
+    renderer_classes: Any = (JSONRenderer, CsvRenderer)
+
+    def get(self, request: Request) -> HttpResponseBase:
+        tenant = self.access.tenant
+        filters = activity.ActivityFilter(request.query_params, tenant=tenant)
+        if not filters.is_valid():
+            raise ValidationError(filters.errors)
+        if getattr(request.accepted_renderer, "format", "") == "csv":
+            after = activity.filtered(request.query_params)
+            audit.record(
+                tenant, actor=self.access.actor, action="export_activity", target=tenant, reason="Exported as csv", after=after
+            )
+            return StreamingHttpResponse(activity.as_csv(tenant, filters.qs), content_type="text/csv; charset=utf-8")
+        pages = NewestFirst()
+        page = pages.paginate_queryset(filters.qs, request, view=self) or []
+        results = [row.as_dict() for row in activity.rows_of(tenant, page)]
+        return Response({"results": results, "next": pages.get_next_link(), "previous": pages.get_previous_link()})

@@ -4,15 +4,16 @@ from collections.abc import Callable
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.urls import URLPattern, URLResolver, path
 from unfold.sites import UnfoldAdminSite
 
-from support import bill_views, incident_views, missing_views, replay_views, views
+from support import activity_views, bill_views, incident_views, missing_views, replay_views, views
 from tenants.access import Access
 from tenants.errors import DomainError
 
-type Page = Callable[..., HttpResponse]
+type Page = Callable[..., HttpResponseBase]
 
 
 class DeskSite(UnfoldAdminSite):
@@ -62,6 +63,9 @@ class DeskSite(UnfoldAdminSite):
             path("files/<int:pk>/", self._page(missing_views.file_import), name="file_import"),
             path("requests/<int:pk>/", self._page(missing_views.repush_request), name="repush_request"),
             path("requests/<int:pk>/csv/", self._page(missing_views.repush_csv), name="repush_csv"),
+            path("activity/", self._page(activity_views.log), name="activity"),
+            path("activity.csv", self._page(activity_views.export), {"kind": "csv"}, name="activity_csv"),
+            path("activity.xlsx", self._page(activity_views.export), {"kind": "xlsx"}, name="activity_xlsx"),
             path("simulator/", self._page(views.simulator), name="simulator"),
             path("tenant/", self._page(views.switch_tenant), name="switch_tenant"),
         ]
@@ -69,7 +73,7 @@ class DeskSite(UnfoldAdminSite):
         return pages + stock
 
     def _page(self, view: Page) -> Page:
-        def page(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        def page(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             request.desk_site = self  # type: ignore[attr-defined]
             try:
                 return view(request, *args, **kwargs)

@@ -29,6 +29,7 @@ class Act(StrEnum):
     ISSUE_POINTS = "issue_points"
     ADJUST_POINTS = "adjust_points"
     RESET_POINTS = "reset_points"
+    EXPORT = "export"
     VIEW_INBOX = "view_inbox"
     SETTLE_BILLS = "settle_bills"
     REPLAY_BILLS = "replay_bills"
@@ -45,10 +46,19 @@ _LOOK = {Act.VIEW_CUSTOMERS, Act.VIEW_INBOX, Act.VIEW_RULES}
 ROLE_MAY: dict[str, frozenset[Act]] = {
     Role.AGENT: frozenset(_LOOK | {Act.RELEASE_HOLDS, Act.ISSUE_POINTS, Act.VIEW_MOBILES}),
     Role.MERCHANT: frozenset(
-        _LOOK | {Act.RELEASE_HOLDS, Act.ISSUE_POINTS, Act.ADJUST_POINTS, Act.VIEW_MOBILES, Act.MANAGE_RULES, Act.SETTLE_BILLS}
+        _LOOK
+        | {
+            Act.RELEASE_HOLDS,
+            Act.ISSUE_POINTS,
+            Act.ADJUST_POINTS,
+            Act.VIEW_MOBILES,
+            Act.MANAGE_RULES,
+            Act.SETTLE_BILLS,
+            Act.EXPORT,
+        }
     ),
     Role.INTEGRATOR: frozenset(_LOOK | {Act.VIEW_RUNS, Act.MANAGE_STORES, Act.SETTLE_BILLS, Act.REPLAY_BILLS}),
-    Role.AUDITOR: frozenset(_LOOK | {Act.VIEW_RUNS, Act.VIEW_AUDIT}),
+    Role.AUDITOR: frozenset(_LOOK | {Act.VIEW_RUNS, Act.VIEW_AUDIT, Act.EXPORT}),
     Role.ADMIN: frozenset(Act),
 }
 

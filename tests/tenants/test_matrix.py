@@ -66,7 +66,8 @@ PAGES: dict[str, dict[str, str]] = {
     "admin:integrations_repushrequest_changelist": {}, "admin:integrations_dayend_changelist": {},
     "admin:integrations_erporder_changelist": {}, "admin:integrations_crmbalance_changelist": {},
     "admin:integrations_poschange_changelist": {},
-    "admin:integrations_fileimport_changelist": {}, "admin:new_replay": {}, "admin:queue": {},
+    "admin:integrations_fileimport_changelist": {}, "admin:new_replay": {}, "admin:queue": {}, "admin:activity": {}, "admin:activity_csv": {},
+    "admin:activity_xlsx": {},
     "admin:missing_bills": {}, "admin:ask_missing": {},
     **{
         f"admin:integrations_{model}_{page}": {}
@@ -88,7 +89,8 @@ OURS = {
 #: What stands behind the id.
 SUFFIXES = {"admin:decide_delivery": ["retry"], "admin:act_on_replay": ["try"]}
 API = {
-    "api:bills", "api:bills-batch", "api:delivery", "api:holds", "api:hold", "api:hold-release", "api:balance", "api:entries", "diagnosis",
+    "api:bills", "api:bills-batch", "api:delivery", "api:holds", "api:hold", "api:hold-release", "api:balance", "api:entries",
+    "diagnosis", "activity",
     "api:adjustments", "api:issues", "api:bill", "api:day-ends", "api:erp-orders", "api:crm-balances",
 }  # fmt: skip
 MODELS = {

@@ -1,0 +1,203 @@
+"""The activity log: every entry of a tenant in the words of people, filtered, page by page or as a file of exactly what is filtered."""
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import django_filters
+import openpyxl
+from django import forms
+from django.db import transaction
+from django.db.models import QuerySet
+from django.http import QueryDict
+
+from integrations.models import Bill
+from loyalty.models import Entry
+from loyalty.money import minor_digits, worth
+from loyalty.state import Kind
+from support import find
+from support.picture import TITLES
+from tenants import access as gate
+from tenants.actors import ActorKind
+from tenants.models import Store, Tenant
+from tenants.spreadsheets import safe
+
+ROWS_A_PAGE = 50
+CHUNK = 1000
+#: What a spreadsheet program opens; more rows are a CSV.
+XLSX_ROWS_MAX = 100_000
+COLUMNS = (
+    "time", "action", "customer", "mobile", "points", "amount", "currency", "store", "bill", "staff", "source", "reason", "entry", "operation",
+)  # fmt: skip
+SOURCES = {ActorKind.PERSON: "staff", ActorKind.KEY: "another system", ActorKind.SYSTEM: "Pointdesk"}
+_DATE = forms.DateInput(attrs={"type": "date"})
+
+
+class ActivityFilter(django_filters.FilterSet):
+    """Every filter narrows. `customer`: a number in any spelling, its last digits, or a name; `from` and `to`: business dates, included."""
+
+    customer = django_filters.CharFilter(method="of_customer", label="Customer", max_length=120)
+    action = django_filters.MultipleChoiceFilter(
+        field_name="kind", label="Action", choices=[(kind.value, TITLES[kind]) for kind in TITLES]
+    )
+    store = django_filters.CharFilter(
+        field_name="store__code", label="Store code", max_length=64, widget=forms.TextInput(attrs={"list": "activity-stores"})
+    )
+    staff = django_filters.CharFilter(field_name="actor_name", lookup_expr="icontains", label="Staff or key", max_length=120)
+    source = django_filters.ChoiceFilter(
+        field_name="actor_kind",
+        label="Source",
+        choices=[(kind.value, words) for kind, words in SOURCES.items()],
+        empty_label="any",
+    )
+    reason = django_filters.CharFilter(field_name="reason", lookup_expr="icontains", label="Reason contains", max_length=200)
+
+    class Meta:
+        model = Entry
+        fields: tuple[str, ...] = ()
+
+    def __init__(self, data: Any, *, tenant: Tenant) -> None:
+        self.tenant = tenant
+        super().__init__(data, queryset=Entry.objects.filter(tenant=tenant).select_related("customer", "store", "hold"))
+
+    def of_customer(self, rows: QuerySet[Entry], name: str, value: str) -> QuerySet[Entry]:
+        return rows.filter(customer__in=[hit.customer.pk for hit in find.find(self.tenant, value)])
+
+
+ActivityFilter.base_filters["from"] = django_filters.DateFilter(
+    field_name="business_date", lookup_expr="gte", label="From", widget=_DATE
+)
+ActivityFilter.base_filters["to"] = django_filters.DateFilter(
+    field_name="business_date", lookup_expr="lte", label="to", widget=_DATE
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One entry for people. `points`: signed, what moved of the customer's points; `amount`: the bill's net, or what the points were worth."""
+
+    id: int
+    operation: int
+    at: datetime
+    action: str
+    kind: str
+    customer_id: int
+    customer: str
+    mobile: str
+    points: int
+    amount: str
+    store: str
+    store_name: str
+    bill_no: str
+    staff: str
+    source: str
+    reason: str
+
+    def cells(self, tenant: Tenant) -> list[Any]:
+        """In the order of COLUMNS, safe in a spreadsheet."""
+        at = self.at.astimezone(tenant.zone).isoformat(timespec="seconds")
+        values = [
+            at, self.action, self.customer, self.mobile, self.points, self.amount, tenant.currency if self.amount else "", self.store,
+            self.bill_no, self.staff, self.source, self.reason, self.id, self.operation,
+        ]  # fmt: skip
+        return [safe(value) for value in values]
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "id": self.id, "operation": self.operation, "at": self.at.isoformat(), "action": self.kind,
+            "customer": {"id": self.customer_id, "name": self.customer, "mobile": self.mobile}, "points": self.points,
+            "amount": self.amount or None, "store_code": self.store or None, "bill_no": self.bill_no or None, "staff": self.staff,
+            "source": self.source, "reason": self.reason,
+        }  # fmt: skip
+
+
+def moved(entry: Entry) -> int:
+    """The points of an entry as people count them: what became available or stopped being so; else what was blocked, pending or owed."""
+    return entry.available or entry.held or entry.pending or -entry.owed
+
+
+def rows_of(tenant: Tenant, entries: Sequence[Entry]) -> list[Row]:
+    """With the numbers and amounts of their bills; one query more."""
+    ids = {entry.bill_id for entry in entries if entry.bill_id}
+    bills = {row[0]: row[1:] for row in Bill.objects.filter(tenant=tenant, pk__in=ids).values_list("pk", "bill_no", "net_amount")}
+    digits = minor_digits(tenant.currency)
+    return [_row(entry, bills.get(entry.bill_id or 0), digits=digits) for entry in entries]
+
+
+def _row(entry: Entry, bill: tuple[str, Decimal] | None, *, digits: int) -> Row:
+    amount = ""
+    if entry.hold is not None:
+        amount = str(worth(abs(moved(entry)), rate=entry.hold.rate, minor_digits=digits))
+    elif bill is not None:
+        amount = f"{bill[1]:.{digits}f}"
+    title = TITLES[Kind(entry.kind)]
+    return Row(
+        id=entry.pk, operation=entry.operation, at=entry.occurred_at, kind=entry.kind,
+        action=f"{title}: {TITLES[Kind(entry.of_kind)].lower()}" if entry.of_kind else title,
+        customer_id=entry.customer_id, customer=entry.customer.name, mobile=entry.customer.masked_mobile, points=moved(entry),
+        amount=amount, store=entry.store.code if entry.store else "", store_name=str(entry.store) if entry.store else "",
+        bill_no=bill[0] if bill else (entry.hold.bill_no if entry.hold else ""), staff=entry.actor_name,
+        source=SOURCES[ActorKind(entry.actor_kind)], reason=entry.reason,
+    )  # fmt: skip
+
+
+def page(tenant: Tenant, entries: QuerySet[Entry], *, before: int | None) -> tuple[list[Row], int | None]:
+    """Newest first. -> (rows, the cursor of the next page)."""
+    if before:
+        entries = entries.filter(pk__lt=before)
+    found = list(entries.order_by("-id")[: ROWS_A_PAGE + 1])
+    return rows_of(tenant, found[:ROWS_A_PAGE]), found[ROWS_A_PAGE - 1].pk if len(found) > ROWS_A_PAGE else None
+
+
+def all_rows(tenant: Tenant, entries: QuerySet[Entry], *, most: int | None = None) -> Iterator[Row]:
+    """Newest first, chunk by chunk, each in a transaction of its own behind the tenant's walls: while it is sent, the request is over."""
+    before: int | None = None
+    left = most
+    while left is None or left > 0:
+        with transaction.atomic(), gate.walls_around([tenant]):
+            rest = entries.filter(pk__lt=before) if before else entries
+            found = list(rest.order_by("-id")[: CHUNK if left is None else min(CHUNK, left)])
+            rows = rows_of(tenant, found)
+        yield from rows
+        if len(found) < CHUNK:
+            return
+        before = found[-1].pk
+        left = None if left is None else left - len(found)
+
+
+def as_csv(tenant: Tenant, entries: QuerySet[Entry]) -> Iterator[str]:
+    """Line by line."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(COLUMNS)
+    yield "\ufeff" + out.getvalue()  # so that a spreadsheet program reads it as UTF-8
+    for row in all_rows(tenant, entries):
+        out.seek(0)
+        out.truncate()
+        writer.writerow(row.cells(tenant))
+        yield out.getvalue()
+
+
+def as_xlsx(tenant: Tenant, entries: QuerySet[Entry]) -> bytes:
+    """The newest 100,000 rows."""
+    book = openpyxl.Workbook(write_only=True)
+    sheet = book.create_sheet("Activity")
+    sheet.append(list(COLUMNS))
+    for row in all_rows(tenant, entries, most=XLSX_ROWS_MAX):
+        sheet.append(row.cells(tenant))
+    out = io.BytesIO()
+    book.save(out)
+    return out.getvalue()
+
+
+def filtered(data: QueryDict) -> dict[str, Any]:
+    """What was asked for, for the trace."""
+    return {name: data.getlist(name) for name in ActivityFilter.base_filters if any(data.getlist(name))}
+
+
+def stores_of(tenant: Tenant) -> list[tuple[str, str]]:
+    return [(store.code, str(store)) for store in Store.objects.filter(tenant=tenant).order_by("code")]

@@ -1,0 +1,61 @@
+"""The activity log's page and its files."""
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.utils import timezone
+from django.views.decorators.http import require_GET
+
+from support import activity
+from support.views import render
+from tenants import audit
+from tenants.access import Act
+from tenants.admin_base import access_of
+
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+
+
+@require_GET
+def log(request: HttpRequest) -> HttpResponse:
+    access = access_of(request)
+    access.require(Act.VIEW_CUSTOMERS)
+    filters = activity.ActivityFilter(request.GET, tenant=access.tenant)
+    before = request.GET.get("before", "")
+    valid = filters.is_valid()
+    rows, older = (
+        activity.page(access.tenant, filters.qs, before=int(before) if before.isdecimal() and len(before) < 19 else None)
+        if valid
+        else ([], None)
+    )
+    asked = request.GET.copy()
+    asked.pop("before", None)
+    context: dict[str, Any] = {
+        "filters": filters, "rows": rows, "older": older, "asked": asked.urlencode(), "is_filtered": bool(activity.filtered(request.GET)),
+        "stores": activity.stores_of(access.tenant), "may_export": access.may(Act.EXPORT), "zone": access.tenant.timezone,
+    }  # fmt: skip
+    response: HttpResponse = render(request, "support/activity.html", title="Activity log", **context)
+    response.status_code = 200 if valid else 422
+    return response
+
+
+@require_GET
+def export(request: HttpRequest, kind: str) -> HttpResponseBase:
+    """A file of exactly what is filtered; that it was taken is kept."""
+    access = access_of(request)
+    access.require(Act.EXPORT)
+    filters = activity.ActivityFilter(request.GET, tenant=access.tenant)
+    if not filters.is_valid():
+        return log(request)
+    name = f"activity-{access.tenant.slug}-{timezone.localdate():%Y-%m-%d}.{kind}"
+    audit.record(
+        access.tenant, actor=access.actor, action="export_activity", target=access.tenant, reason=f"Exported as {kind}",
+        after=activity.filtered(request.GET),
+    )  # fmt: skip
+    response: HttpResponseBase
+    if kind == "csv":
+        response = StreamingHttpResponse(activity.as_csv(access.tenant, filters.qs), content_type="text/csv; charset=utf-8")
+    else:
+        response = HttpResponse(activity.as_xlsx(access.tenant, filters.qs), content_type=XLSX)
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response

@@ -1,0 +1,138 @@
+"""The activity log: found, filtered and taken away as a file, by the page and by the API."""
+
+import csv
+import io
+from datetime import timedelta
+from typing import Any
+
+import openpyxl
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+from django_scopes import scope
+
+from loyalty.models import Customer, Entry
+from support import activity
+from tenants.models import AuditEvent, Membership, Tenant
+from tests import builders
+from tests.builders import deliver, paid_with_points
+from tests.client import ApiClient
+from tests.conftest import key_of
+
+LOG = "admin:activity"
+
+
+@pytest.fixture
+def busy(kulfi: Tenant) -> Customer:
+    """Meera was issued 100, blocked 60, and spent them on a bill that earned 3; Raj was issued 7."""
+    meera = builders.customer(kulfi, points=100)
+    builders.hold(kulfi, meera, 60, reference="SB-1", bill_no="A1")
+    deliver(kulfi, paid_with_points("A1", 60, net="400.00", reference="SB-1"))
+    builders.customer(kulfi, "+919840054321", points=7, name="=HYPERLINK(1)")
+    return meera
+
+
+def rows(client: Client, **asked: Any) -> list[activity.Row]:
+    response: Any = client.get(reverse(LOG), asked)
+    assert response.status_code == 200
+    found: list[activity.Row] = response.context_data["rows"]
+    return found
+
+
+def test_every_entry_is_told_as_people_count_it(as_bob: Client, busy: Customer) -> None:
+    found = rows(as_bob)
+    assert [(row.kind, row.points, row.amount, row.bill_no) for row in found] == [
+        ("issue", 7, "", ""), ("earn", 3, "400.00", "A1"), ("capture", -60, "60.00", "A1"), ("hold", -60, "60.00", "A1"),
+        ("issue", 100, "", ""),
+    ]  # fmt: skip
+    text = as_bob.get(reverse(LOG)).content.decode()
+    for words in (
+        "Redeemed",
+        "−60" if "−60" in text else "-60",
+        "Anna Nagar",
+        "another system" if "another system" in text else "Pointdesk",
+    ):
+        assert words in text
+    assert busy.mobile not in text, "numbers are masked"
+
+
+def test_filters_narrow_and_stay_in_the_address(as_bob: Client, busy: Customer) -> None:
+    today = timezone.localdate()
+    assert [row.kind for row in rows(as_bob, action=["earn", "capture"])] == ["earn", "capture"]
+    assert [row.kind for row in rows(as_bob, customer="54321")] == ["issue"]
+    assert len(rows(as_bob, customer="98400 12345")) == 4
+    assert rows(as_bob, customer="nobody at all") == []
+    assert [row.kind for row in rows(as_bob, store="K1", source="system")] == ["earn", "capture", "hold"]
+    assert rows(as_bob, **{"from": (today + timedelta(days=2)).isoformat()}) == []
+    assert len(rows(as_bob, to=(today + timedelta(days=1)).isoformat(), reason="for a test")) >= 2
+    text = as_bob.get(reverse(LOG), {"action": "earn", "store": "K9"}).content.decode()
+    assert "No entry fits" in text
+    assert as_bob.get(reverse(LOG), {"from": "soon"}).status_code == 422
+    assert as_bob.get(reverse(LOG), {"customer": "\0"}).status_code == 422
+    assert as_bob.get(reverse(LOG), {"before": "9" * 40}).status_code == 200
+
+
+def test_pages_go_on_without_counting(as_bob: Client, kulfi: Tenant) -> None:
+    meera = builders.customer(kulfi)
+    for number in range(55):
+        builders.issue(kulfi, meera, number + 1)
+    first: Any = as_bob.get(reverse(LOG), {"action": "issue"})
+    older = first.context_data["older"]
+    assert f"action=issue&amp;before={older}" in first.content.decode()
+    assert [row.points for row in rows(as_bob, action="issue", before=older)] == [5, 4, 3, 2, 1]
+
+
+def test_a_file_holds_exactly_what_is_filtered_and_runs_nothing(as_alice: Client, as_bob: Client, busy: Customer) -> None:
+    assert as_bob.get(reverse("admin:activity_csv")).status_code == 403, "an agent looks; a file is for others"
+    response: Any = as_alice.get(reverse("admin:activity_csv"), {"action": "issue"})
+    lines = list(csv.DictReader(io.StringIO(response.getvalue().decode("utf-8-sig"))))
+    assert [(line["customer"], line["points"]) for line in lines] == [("'=HYPERLINK(1)", "7"), ("Meera S.", "100")]
+    assert {line["mobile"][-3:] for line in lines} == {"321", "345"}
+    assert not any(busy.mobile in str(line) for line in lines)
+    book: Any = openpyxl.load_workbook(io.BytesIO(as_alice.get(reverse("admin:activity_xlsx"), {"store": "K1"}).content))
+    table = list(book.active.iter_rows(values_only=True))
+    assert (table[0], [line[1] for line in table[1:]]) == (activity.COLUMNS, ["Earned", "Redeemed", "Blocked"])
+    events = AuditEvent.objects.filter(action="export_activity").order_by("id")
+    assert [event.after for event in events] == [{"action": ["issue"]}, {"store": ["K1"]}]
+    Membership.objects.update(role="auditor")
+    assert as_bob.get(reverse("admin:activity_csv")).status_code == 200
+
+
+def test_a_long_file_is_sent_chunk_by_chunk(as_alice: Client, kulfi: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    meera = builders.customer(kulfi)
+    for number in range(7):
+        builders.issue(kulfi, meera, number + 1)
+    monkeypatch.setattr(activity, "CHUNK", 3)
+    response: Any = as_alice.get(reverse("admin:activity_csv"))
+    assert [line.split(",")[4] for line in response.getvalue().decode().splitlines()[1:]] == ["7", "6", "5", "4", "3", "2", "1"]
+    monkeypatch.setattr(activity, "XLSX_ROWS_MAX", 4)
+    book: Any = openpyxl.load_workbook(io.BytesIO(as_alice.get(reverse("admin:activity_xlsx")).content))
+    assert book.active.max_row == 5
+
+
+def test_the_api_gives_the_same_and_nobody_elses(busy: Customer, kulfi: Tenant, liberty: Tenant) -> None:
+    with scope(tenant=liberty):
+        builders.customer(liberty, "+12025550143", points=9, name="Zoe")
+    reader = ApiClient(key_of(kulfi, "read"))
+    body = reader.get("/activity").body
+    assert [each["action"] for each in body["results"]] == ["issue", "earn", "capture", "hold", "issue"]
+    hold = body["results"][3]
+    assert (hold["points"], hold["amount"], hold["store_code"], hold["bill_no"]) == (-60, "60.00", "K1", "A1")
+    assert hold["customer"] == {"id": busy.pk, "name": "Meera S.", "mobile": busy.masked_mobile}
+    page = reader.get("/activity", page_size="2").body
+    assert page["next"]
+    assert reader.get("/activity", action="nonsense").status == 400
+    assert ApiClient(key_of(kulfi, "pos")).get("/activity").status == 403
+    assert Entry.objects.count() >= 5
+
+
+def test_the_api_gives_a_file_too(busy: Customer, kulfi: Tenant) -> None:
+    client, key = Client(), key_of(kulfi, "support")
+    for asked in ({"format": "csv"}, {}):
+        headers = {"Authorization": f"Bearer {key}"} | ({} if asked else {"Accept": "text/csv"})
+        response: Any = client.get("/api/v1/activity", {"action": "earn", **asked}, headers=headers)
+        assert response["Content-Type"] == "text/csv; charset=utf-8"
+        (line,) = csv.DictReader(io.StringIO(response.getvalue().decode("utf-8-sig")))
+        assert (line["points"], line["amount"], line["currency"], line["bill"]) == ("3", "400.00", "INR", "A1")
+    assert AuditEvent.objects.filter(action="export_activity", actor_kind="key").count() == 2
