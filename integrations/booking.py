@@ -81,7 +81,7 @@ RAISE_INCIDENTS = """
     INSERT INTO integrations_incident (tenant_id, kind, store_id, first_bill_id, bills, points, message, last_at)
     SELECT %s, rows.* FROM unnest(%s::text[], %s::bigint[], %s::bigint[], %s::integer[], %s::bigint[], %s::text[], %s::timestamptz[])
         AS rows (kind, store_id, first_bill_id, bills, points, message, last_at)
-    ON CONFLICT (tenant_id, kind, store_id) WHERE closed_at IS NULL
+    ON CONFLICT (tenant_id, kind, store_id, cause) WHERE closed_at IS NULL
     DO UPDATE SET bills = integrations_incident.bills + excluded.bills, points = integrations_incident.points + excluded.points,
         last_at = excluded.last_at
     RETURNING kind, store_id, id

@@ -7,7 +7,7 @@ from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 
 from integrations import inbox, replay
-from integrations.models import Bill, DeliveryState, DiscrepancyKind, Incident, PosChange, Replay, ReplayState
+from integrations.models import Bill, DeliveryState, Incident, IncidentKind, PosChange, Replay, ReplayState
 from loyalty.ledger import checked_reason
 from tenants import audit
 from tenants.actors import Actor
@@ -58,7 +58,7 @@ def set_mode(
     with transaction.atomic(), connection.cursor() as cursor:
         inbox.wait_for(cursor, tenant)  # a batch under way goes by the old setting, and its bills are seen below
         incident = _open(tenant, incident_id)
-        if incident.kind != DiscrepancyKind.MODE_DRIFT:
+        if incident.kind != IncidentKind.MODE_DRIFT:
             raise DomainError("incident_kind", "This incident is not about how points are shown. Look at its bills instead.")
         today = now.astimezone(incident.store.timezone_or(tenant)).date()
         if not FIRST_DAY <= since <= today:

@@ -585,14 +585,22 @@ class Discrepancy(models.Model):
         return self.message
 
 
+class IncidentKind(models.TextChoices):
+    MODE_DRIFT = "mode_drift", "points shown in another way than this store's setting"
+    NO_COMPLETION = "no_completion", "blocked points whose bills do not come"
+    REFUSED = "refused", "bills set aside by one check"
+
+
 class Incident(models.Model):
-    """The same trouble on many bills of one store. One is open at a time; it counts while it lasts."""
+    """The same trouble on many bills of one store. One of a kind and cause is open at a time; it counts while it lasts."""
 
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False)
-    kind = models.CharField(max_length=20, choices=DiscrepancyKind.choices)
+    kind = models.CharField(max_length=20, choices=IncidentKind.choices)
     store = TenantForeignKey(Store, related_name="incidents")
-    first_bill = TenantForeignKey(Bill, related_name="+")
+    cause = models.CharField(max_length=40, blank=True, db_default="", help_text="The failed check, where bills are set aside.")
+    first_bill = TenantForeignKey(Bill, null=True, related_name="+")
     bills = models.PositiveIntegerField(default=0)
+    customers = models.PositiveIntegerField(db_default=0, help_text="Where it is counted by people.")
     points = models.BigIntegerField(default=0)
     message = models.CharField(max_length=500)
     opened_at = models.DateTimeField(db_default=Now(), editable=False)
@@ -606,7 +614,7 @@ class Incident(models.Model):
         ordering: ClassVar = ["-last_at"]
         constraints: ClassVar = [
             models.UniqueConstraint(
-                fields=["tenant", "kind", "store"], condition=models.Q(closed_at=None), name="one_open_incident_a_store"
+                fields=["tenant", "kind", "store", "cause"], condition=models.Q(closed_at=None), name="one_open_incident_a_store"
             ),
             models.UniqueConstraint(fields=["tenant", "id"], name="incident_wall"),
         ]

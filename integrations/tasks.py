@@ -6,9 +6,9 @@ from typing import Any
 import structlog
 from celery import shared_task
 from django.utils import timezone
-from django_scopes import scopes_disabled
+from django_scopes import scope, scopes_disabled
 
-from integrations import bell, clickhouse, feed, files, inbox, replay
+from integrations import bell, clickhouse, feed, files, gathering, inbox, replay
 from integrations.models import FileImport, FileState, Replay
 from tenants.models import Tenant
 from tenants.runs import recorded
@@ -86,6 +86,15 @@ def _files(**wanted: Any) -> list[FileImport]:
     """Without their bodies, which may be 20 MB each."""
     with scopes_disabled():
         return list(FileImport.objects.filter(tenant__is_active=True, **wanted).select_related("tenant").defer("body"))
+
+
+@shared_task
+def gather_incidents() -> None:
+    """Troubles that many customers of a store share."""
+    with recorded("gather_incidents") as tally:
+        for tenant in Tenant.objects.filter(is_active=True) if not tally.busy else ():
+            with scope(tenant=tenant):
+                tally.done += gathering.gather(tenant, now=timezone.now())
 
 
 @shared_task

@@ -77,6 +77,9 @@ def blocked_points(facts: Facts) -> Iterator[Finding]:
         habit = habits.get(hold.store_id or 0)
         if habit and habit.freed >= 5 and not stuck:
             more += f" For {habit.came} of the last {habit.freed} that this store left open, the bill came later."
+        shared = next((each for each in facts.incidents if each.store_id == hold.store_id), None)
+        if shared is not None and not stuck:
+            evidence.append(Evidence("incident", str(shared.id), shared.id, f"{shared.customers:,} customers of this store"))
         evidence += _changes(facts, hold.store_id, hold.at)
         yield Finding(
             "blocked_points", f"{begun} {told}{explains}{more}", say, handoff, Pattern.LOWER, Owner.POS, tuple(evidence), remedy

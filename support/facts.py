@@ -103,6 +103,10 @@ GATHER = """
             SELECT c.name, m.merged_at AS at FROM loyalty_customermerge m JOIN loyalty_customer c ON c.id = m.source_id
             WHERE m.tenant_id = %(tenant)s AND m.into_id = %(customer)s AND m.undone_at IS NULL AND m.merged_at > %(since)s
             ORDER BY m.id DESC LIMIT 3) x),
+        'incidents', (SELECT jsonb_agg(to_jsonb(x)) FROM (
+            SELECT i.id, i.store_id, i.customers, i.message FROM integrations_incident i
+            WHERE i.tenant_id = %(tenant)s AND i.closed_at IS NULL AND i.kind = 'no_completion'
+              AND i.store_id = ANY(%(stores)s::bigint[])) x),
         'erp_speaks', EXISTS (SELECT FROM integrations_erporder o WHERE o.tenant_id = %(tenant)s AND o.at > %(lately)s)
     )
 """
@@ -204,6 +208,16 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class Shared:
+    """An open incident of a store that sends no bills for blocked points."""
+
+    id: int
+    store_id: int
+    customers: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Coming:
     on: date
     points: int
@@ -295,6 +309,7 @@ class Facts:
     expired: tuple[Expired, ...] = ()
     judged: tuple[Judged, ...] = ()
     merged: tuple[Merged, ...] = ()
+    incidents: tuple[Shared, ...] = ()
     erp_speaks: bool = False
     dashboard: Dashboard | None = None
     unearned: tuple[Unearned, ...] = ()
@@ -330,6 +345,7 @@ def gather(picture: Picture) -> Facts:
         expired=_rows(Expired, said["expired"]),
         judged=_rows(Judged, said["judged"]),
         merged=_rows(Merged, said["merged"]),
+        incidents=_rows(Shared, said["incidents"]),
         erp_speaks=said["erp_speaks"],
     )
 

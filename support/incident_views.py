@@ -1,20 +1,19 @@
 """Pages of incidents: the bills they are about, what was changed around them, and how they end."""
 
+from typing import Any
+
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.db import transaction
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
-from integrations import bell, incidents
-from integrations.models import (
-    DiscrepancyKind,
-    Incident,
-    Replay,
-)
+from integrations import bell, gathering, incidents
+from integrations.models import Incident, IncidentKind, Replay
 from integrations.tasks import work_on_replay
 from support.forms import ModeForm, ReasonForm
 from support.views import dialog, render
@@ -33,14 +32,27 @@ def incident(request: HttpRequest, pk: int) -> HttpResponse:
     access = access_of(request)
     access.require(Act.VIEW_INBOX)
     row = gate.get(Incident, pk, access=access)
-    bills = incidents.bills_of(row)
-    page = Paginator(bills, ROWS_SHOWN).get_page(request.GET.get("page"))
+    rows, field = _members(row)
+    page = Paginator(rows, ROWS_SHOWN).get_page(request.GET.get("page"))
+    zone = row.store.timezone_or(access.tenant)
+    days = gathering.trend(rows, field, zone=zone, until=row.last_at.astimezone(zone).date())
     return render(
         request, "support/incident.html", title=f"Incident at {row.store}", row=row, page=page, total=page.paginator.count,
         changes=incidents.changes_around(row)[:20], modes=row.store.modes.order_by("-effective_from")[:5],
         replays=Replay.objects.filter(tenant=access.tenant, filters__incident=row.pk)[:5],
-        drifts=row.kind == DiscrepancyKind.MODE_DRIFT, may_set=_may_set(access), may_close=access.may(Act.REPLAY_BILLS),
+        drifts=row.kind == IncidentKind.MODE_DRIFT, may_set=_may_set(access), may_close=access.may(Act.REPLAY_BILLS),
+        days=days, busiest=max(count for _, count in days) or 1, now=timezone.now(), may_unblock=access.may(Act.RELEASE_HOLDS),
     )  # fmt: skip
+
+
+def _members(row: Incident) -> tuple[QuerySet[Any], str]:
+    """What it is about now, and by which time it is told over the days."""
+    match IncidentKind(row.kind):
+        case IncidentKind.NO_COMPLETION:
+            return gathering.holds_of(row), "at"
+        case IncidentKind.REFUSED:
+            return gathering.deliveries_of(row, codes=gathering.codes_of(row.store)), "received_at"
+    return incidents.bills_of(row), "billed_at"
 
 
 def _may_set(access: Access) -> bool:
@@ -57,7 +69,7 @@ def set_mode(request: HttpRequest, pk: int) -> HttpResponse:
         messages.info(request, f"This incident is closed: {row.closed_by}.")
         return redirect("admin:incident", row.pk)
     first = row.first_bill
-    initial = {"token": ReasonForm.new_token(), "mode": first.mode, "since": first.business_date}
+    initial = {"token": ReasonForm.new_token(), "mode": first and first.mode, "since": first and first.business_date}
     form = ModeForm(request.POST or None, initial=initial)
     if request.method == "POST" and form.is_valid():
         data = form.cleaned_data
