@@ -38,17 +38,12 @@ def test_a_store_that_sends_no_bills_for_blocked_points_is_one_incident(kulfi: T
     assert gather(kulfi) == [], "two customers are two customers"
     people = blocked(kulfi, 5)
     (incident,) = gather(kulfi)
-    assert (incident.kind, incident.store.code, incident.customers, incident.bills, incident.points) == (
-        "no_completion",
-        "K1",
-        5,
-        5,
-        200,
-    )
+    assert (incident.kind, incident.store.code) == ("no_completion", "K1")
+    assert (incident.customers, incident.bills, incident.points) == (5, 7, 280)
     assert incident.message.startswith("Anna Nagar sends no bills for blocked points since ")
     (again,) = gather(kulfi)
     assert (again.pk, again.customers) == (incident.pk, 5), "counted anew, not added up"
-    for hold in Hold.objects.filter(customer__in=people)[:3]:
+    for hold in Hold.objects.filter(customer__in=people[:3]):
         builders.release(kulfi, hold)
     assert gather(kulfi) == []
     incident.refresh_from_db()
