@@ -60,3 +60,8 @@ document.addEventListener("DOMContentLoaded", showAfter);
 
 // The browser forgets its own autofocus when scripts have moved the focus meanwhile.
 window.addEventListener("load", () => document.querySelector("[autofocus]")?.focus());
+
+// The admin's list of buttons holds no list items; to a reader it is no list then.
+document.addEventListener("DOMContentLoaded", () => {
+  for (const list of document.querySelectorAll("ul.object-tools")) if (!list.querySelector(":scope > li")) list.setAttribute("role", "presentation");
+});

@@ -5,9 +5,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
+from integrations import gathering
+from integrations.models import Incident
 from loyalty.models import Customer, Entry
 from tenants.models import Tenant
 from tests import builders
@@ -70,6 +73,40 @@ def test_issuing_shows_before_and_after_while_typing(browser_page: Page, meera: 
     assert figures(page) == ["1,500", "412", "0", "1,912"]
 
 
+#: WCAG 2.2 at level AA.
+WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_page_can_be_read_and_reached_by_everybody(committed: Tenant, meera: Customer, settings: Any, theme: Any) -> None:
+    builders.deliver(committed, builders.bill("A1"), *(builders.bill(f"Q{number}", net_amount="950.00") for number in range(5)))
+    for number in range(3):
+        other = builders.customer(committed, f"+9198400{number:05d}", points=50)
+        builders.hold(committed, other, 40, at=timezone.now() - timedelta(days=1))
+    gathering.gather(committed, now=timezone.now())
+    incidents = list(Incident.objects.filter(tenant=committed).values_list("pk", flat=True))
+    assert len(incidents) == 2
+    addresses = [
+        "", "activity/", "queue/", "missing/", "simulator/", "replays/new/", "find/?q=zzz",
+        *(f"customers/{meera.pk}/{more}" for more in ("", "?bill=A9", "?tab=holds", "?tab=bills", "?tab=lots", "?tab=bonuses", "issue/",
+                                                      "adjust/", "reset/")),
+        *(f"incidents/{pk}/" for pk in incidents),
+        *(f"{page}/" for page in ("integrations/bill", "integrations/delivery", "integrations/incident", "loyalty/customer",
+                                  "loyalty/hold", "loyalty/bonus", "tenants/store", "tenants/auditevent")),
+    ]  # fmt: skip
+    serious: dict[str, list[str]] = {}
+    with signed_in(committed, settings, name="Alice", role="admin") as page:
+        page.emulate_media(color_scheme=theme)
+        start = page.url
+        for address in addresses:
+            page.goto(start + address)
+            page.wait_for_load_state("networkidle")
+            for problem in Axe().run(page, options={"runOnly": WCAG}).response["violations"]:
+                if problem["impact"] in ("serious", "critical"):
+                    serious.setdefault(problem["id"], []).append(f"{address}: {problem['nodes'][0]['target']}")
+    assert serious == {}
+
+
 @pytest.mark.parametrize("width", [1280, 390])
 def test_no_page_is_wider_than_its_window(browser_page: Page, meera: Customer, width: int) -> None:
     page = browser_page
@@ -81,6 +118,8 @@ def test_no_page_is_wider_than_its_window(browser_page: Page, meera: Customer, w
         f"customers/{meera.pk}/?tab=holds",
         f"customers/{meera.pk}/?tab=bonuses",
         f"customers/{meera.pk}/issue/",
+        f"customers/{meera.pk}/?bill=A9",
+        "activity/",
         "simulator/",
         "find/?q=zzz",
     ]
