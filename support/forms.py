@@ -116,7 +116,7 @@ class IssueForm(ReasonForm):
     points = forms.IntegerField(
         min_value=1,
         max_value=POINTS_MAX,
-        widget=forms.NumberInput(attrs={"inputmode": "numeric", "step": 1}),
+        widget=forms.NumberInput(attrs={"inputmode": "numeric", "step": 1, "autofocus": True}),
         error_messages={
             "required": "Say how many points.",
             "invalid": "Points are whole numbers.",
@@ -147,7 +147,7 @@ class AdjustForm(ReasonForm):
 
     points = forms.IntegerField(
         min_value=-POINTS_MAX, max_value=POINTS_MAX, label="Points to add, or with a minus to remove",
-        widget=forms.NumberInput(attrs={"inputmode": "numeric", "step": 1}),
+        widget=forms.NumberInput(attrs={"inputmode": "numeric", "step": 1, "autofocus": True}),
         error_messages={"required": "Say how many points.", "invalid": "Points are whole numbers."},
     )  # fmt: skip
     allow_debt = forms.BooleanField(required=False, label="Remove more than there is: the rest is owed")
