@@ -11,6 +11,7 @@ from django_scopes import scope
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from config.bench.books import Audit, BookAdjust, ExpireLots, VerbTx
+from config.bench.desk import Customer360
 from config.bench.harness import ROUNDS, Job, Result, measure
 from config.bench.holds import HoldApi
 from config.bench.ingest import IngestBatch, Replays
@@ -77,6 +78,9 @@ def _jobs(scale: dict[str, int]) -> dict[str, Callable[[Tenant, str], Job]]:
     return {
         IngestBatch.name: lambda tenant, url: IngestBatch(tenant, bills=scale["bills"]),
         Replays.name: lambda tenant, url: Replays(tenant, bills=scale["bills"]),
+        Customer360.name: lambda tenant, url: Customer360(
+            tenant, customers=scale["customers"], entries=scale["entries"], database_url=url
+        ),
         HoldApi.name: lambda tenant, url: HoldApi(tenant, holds=scale["holds"], database_url=url),
         PostBill.name: lambda tenant, url: PostBill(tenant, bills=scale["posts"], database_url=url),
         "verb_tx": lambda tenant, url: VerbTx(tenant, verbs=scale["verbs"], clients=1),
