@@ -7,11 +7,15 @@ from typing import Any
 from django.db import transaction
 
 from integrations import issuing
+from integrations.models import BillIssue
 from loyalty import holds, operations
-from loyalty.models import Customer, Hold
+from loyalty.models import Customer, Entry, Hold
 from loyalty.operations import Posted
+from loyalty.state import Kind
+from support.picture import is_by_hand
 from tenants import audit
 from tenants.access import Access, Act
+from tenants.errors import DomainError
 from tenants.models import Store
 
 
@@ -87,6 +91,44 @@ def reset(customer: Customer, *, access: Access, reason: str, key: str, now: dat
         )
         _trace(posted, customer, access=access, action="reset_points", reason=reason, clear_debt=clear_debt)
     return posted
+
+
+def undo(entry: Entry, *, access: Access, reason: str, now: datetime) -> Posted:
+    """Reverse a whole operation that somebody made by hand, by link and once. One's own issue needs no more than to issue.
+
+    Points of it that were spent meanwhile are owed, where the tenant allows that; else they stay.
+
+    Raises: DomainError `forbidden`, `not_by_hand`, `issue_is_used`, `not_reversible`, `nothing_to_undo`, `reason_length`.
+    """
+    own = entry.kind == Kind.ISSUE and entry.actor_kind == access.actor.kind and entry.actor_id == access.actor.id
+    access.require(Act.ISSUE_POINTS if own else Act.ADJUST_POINTS)
+    if not is_by_hand(entry):
+        raise DomainError(
+            "not_by_hand", "Only what was issued, adjusted or reset by hand is undone here. A bill is corrected by its POS."
+        )
+    with transaction.atomic():
+        _give_up_bill(entry)
+        posted = operations.reverse(access.tenant, entry.operation, reason=reason, actor=access.actor, now=now)
+        if not posted.repeated:
+            audit.record(
+                access.tenant, actor=access.actor, action="undo_operation", target=entry.customer, reason=reason.strip(),
+                after={"undone": entry.operation, "operation": posted.operation},
+            )  # fmt: skip
+    return posted
+
+
+def _give_up_bill(entry: Entry) -> None:
+    """Points for a bill that has not come: when it comes, it earns all of its own."""
+    row = BillIssue.objects.select_for_update(no_key=True).filter(tenant=entry.tenant_id, operation=entry.operation).first()
+    if row is None:
+        return
+    if row.bill_id is not None:
+        raise DomainError(
+            "issue_is_used",
+            f"These points were given for bill {row.bill_no}, which has come and posted only the rest. Adjust instead.",
+        )
+    row.points = 0
+    row.save(update_fields=["points"])
 
 
 def _trace(posted: Posted, customer: Customer, *, access: Access, action: str, reason: str, **about: object) -> None:

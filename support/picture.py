@@ -91,6 +91,8 @@ class Line:
     negative: bool
     about: str
     why: tuple[tuple[str, str], ...]
+    #: Somebody did it by hand, so it can be undone at the desk.
+    by_hand: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +143,11 @@ def timeline(picture: Picture, *, kind: str = "", before: int | None = None) -> 
     return Page(lines, page[-1].pk if more else None)
 
 
+def line_of(entry: Entry, tenant: Tenant) -> Line:
+    """One entry by itself."""
+    return _line(entry, Bill.objects.filter(tenant=tenant, pk=entry.bill_id).first() if entry.bill_id else None, tenant)
+
+
 def _line(entry: Entry, bill: Bill | None, tenant: Tenant) -> Line:
     kind = Kind(entry.kind)
     title = TITLES[kind]
@@ -149,7 +156,12 @@ def _line(entry: Entry, bill: Bill | None, tenant: Tenant) -> Line:
     if kind is Kind.RELEASE and entry.actor_kind == "system":
         title = "Unblocked by time" if entry.bill_id is None else "Unblocked (rest)"
     negative = entry.owed > 0 or entry.available + entry.held + entry.pending < 0
-    return Line(entry, title, _effect(entry), negative, _about(entry, bill), tuple(_why(entry, bill, tenant)))
+    return Line(entry, title, _effect(entry), negative, _about(entry, bill), tuple(_why(entry, bill, tenant)), is_by_hand(entry))
+
+
+def is_by_hand(entry: Entry) -> bool:
+    """Whether it is an entry of something that can be undone at the desk."""
+    return entry.kind in (Kind.ISSUE, Kind.ADJUST, Kind.RESET) and not entry.of_kind and entry.bill_id is None
 
 
 def _effect(entry: Entry) -> str:

@@ -44,6 +44,7 @@ class DeskSite(UnfoldAdminSite):
             path("customers/<int:pk>/issue/", self._page(views.issue), name="issue_points"),
             path("customers/<int:pk>/adjust/", self._page(views.adjust), name="adjust_points"),
             path("customers/<int:pk>/reset/", self._page(views.reset), name="reset_points"),
+            path("entries/<int:pk>/undo/", self._page(views.undo), name="undo"),
             path("holds/<int:pk>/unblock/", self._page(views.unblock), name="unblock"),
             path("queue/", self._page(bill_views.queue_now), name="queue"),
             path("deliveries/<int:pk>/", self._page(bill_views.delivery), name="delivery"),

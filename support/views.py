@@ -335,6 +335,26 @@ def reset(request: HttpRequest, pk: int) -> HttpResponse:
     return dialog(request, "support/reset.html", title="Reset points", form=form, customer=customer, before=balance)
 
 
+def undo(request: HttpRequest, pk: int) -> HttpResponse:
+    """The dialog that reverses what somebody did by hand."""
+    access = access_of(request)
+    access.require(Act.ISSUE_POINTS)
+    entry = gate.get(Entry, pk, access=access)
+    form = ReasonForm(request.POST or None, initial={"token": ReasonForm.new_token()})
+    if request.method == "POST" and form.is_valid():
+
+        def act(key: str) -> Posted:
+            return acts.undo(entry, access=access, reason=form.cleaned_data["reason"], now=timezone.now())
+
+        if answer := _pressed(request, form, entry.customer, act, told="Undone"):
+            return answer
+    balance = Balance.objects.get(tenant=access.tenant, customer=entry.customer_id)
+    return dialog(
+        request, "support/undo.html", title="Undo", form=form, customer=entry.customer, before=balance, entry=entry,
+        line=picture.line_of(entry, access.tenant),
+    )  # fmt: skip
+
+
 def _pressed(
     request: HttpRequest, form: ReasonForm, customer: Customer, act: Callable[[str], Posted], *, told: str
 ) -> HttpResponse | None:
@@ -348,11 +368,13 @@ def _pressed(
         return None
     said = f"{told}. {posted.available:,} are available now."
     messages.success(request, said if not posted.repeated else f"Already done: {said}")
-    return _back(request, customer.pk, operation_key=f"{BY_HAND}{key}")
+    return _back(request, customer.pk, operation_key=f"{BY_HAND}{key}", operation=posted.operation)
 
 
-def _back(request: HttpRequest, customer_id: int, *, operation_key: str = "") -> HttpResponseRedirect:
+def _back(request: HttpRequest, customer_id: int, *, operation_key: str = "", operation: int = 0) -> HttpResponseRedirect:
     """To the customer, balance on top, the new entry highlighted below."""
+    if operation:
+        return HttpResponseRedirect(f"{reverse('admin:customer360', args=[customer_id])}?entry={operation}")
     where = reverse("admin:customer360", args=[customer_id])
     entry = (
         Entry.objects.filter(tenant=access_of(request).tenant, key=operation_key).order_by("seq").first()

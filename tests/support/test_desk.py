@@ -282,6 +282,51 @@ def test_a_reset_is_typed_out_and_leaves_what_is_blocked_or_owed(
     assert AuditEvent.objects.filter(action="reset_points").count() == 1
 
 
+# Undo
+
+
+def undo(client: Client, entry: Entry, **fields: str) -> Any:
+    return client.post(reverse("admin:undo", args=[entry.pk]), {"reason": "the wrong customer", "token": TOKEN} | fields)
+
+
+def test_what_was_done_by_hand_is_undone_once_by_who_may(as_bob: Client, as_alice: Client, kulfi: Tenant) -> None:
+    raj = builders.customer(kulfi)
+    issue(as_bob, raj)
+    issue(as_alice, raj, points="7")
+    mine, hers = Entry.objects.filter(kind="issue").order_by("id")
+    assert "Undo…" in page(as_bob, raj)
+    assert "Issued" in as_bob.get(reverse("admin:undo", args=[mine.pk])).content.decode()
+    assert undo(as_bob, hers).status_code == 422, "an agent undoes their own"
+    assert undo(as_bob, mine).status_code == 302
+    assert balance(raj) == (0, 7, 0, 0)
+    again = undo(as_bob, mine, token="u" * 24)
+    assert again.status_code in (302, 422)
+    assert balance(raj) == (0, 7, 0, 0)
+    assert undo(as_alice, hers).status_code == 302
+    assert balance(raj) == (0, 0, 0, 0)
+    assert AuditEvent.objects.filter(action="undo_operation").count() == 2
+
+
+@pytest.mark.case(79)
+def test_points_for_a_bill_are_undone_before_it_comes_and_not_after(as_bob: Client, kulfi: Tenant) -> None:
+    raj = builders.customer(kulfi)
+    issue(as_bob, raj, points="4", bill_no="A9", store="K1")
+    assert undo(as_bob, Entry.objects.get(kind="issue")).status_code == 302
+    builders.deliver(kulfi, builders.bill("A9"))
+    assert balance(raj) == (0, 10, 0, 0), "the bill earns all of its own"
+    issue(as_bob, raj, points="4", bill_no="B9", store="K1", token="v" * 24)
+    builders.deliver(kulfi, builders.bill("B9"))
+    refused = undo(as_bob, Entry.objects.filter(kind="issue").latest("id"), token="w" * 24)
+    assert (refused.status_code, "has come and posted only the rest" in refused.content.decode()) == (422, True)
+    assert balance(raj) == (0, 20, 0, 0)
+
+
+def test_a_bills_points_are_not_undone_at_the_desk(as_alice: Client, kulfi: Tenant) -> None:
+    builders.deliver(kulfi, builders.bill("A1"))
+    refused = undo(as_alice, Entry.objects.get())
+    assert (refused.status_code, "corrected by its POS" in refused.content.decode()) == (422, True)
+
+
 def test_script_in_names_and_reasons_is_text(as_bob: Client, kulfi: Tenant) -> None:
     raj = builders.customer(kulfi, name="<script>alert(1)</script>")
     issue(as_bob, raj, reason="<img src=x onerror=alert(1)>")

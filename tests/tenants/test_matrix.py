@@ -31,7 +31,7 @@ from integrations.models import (
 )
 from integrations.replay import choose
 from integrations.witnesses import DayTotals, settle_day
-from loyalty.models import BonusEvaluation, Cohort, Hold, Programme, ProgrammeVersion, StoreProgramme
+from loyalty.models import BonusEvaluation, Cohort, Entry, Hold, Programme, ProgrammeVersion, StoreProgramme
 from loyalty.programmes import create_bonus
 from tenants import staff
 from tenants.actors import SYSTEM
@@ -79,7 +79,7 @@ PAGES: dict[str, dict[str, str]] = {
 OURS = {
     "admin:customer360": "customer", "admin:customer_dashboard": "customer", "admin:customer_findings": "customer",
     "admin:reveal_mobile": "customer",
-    "admin:issue_points": "customer", "admin:adjust_points": "customer", "admin:reset_points": "customer",
+    "admin:issue_points": "customer", "admin:adjust_points": "customer", "admin:reset_points": "customer", "admin:undo": "entry",
     "admin:unblock": "hold", "admin:delivery": "delivery", "admin:ask_vendor": "delivery",
     "admin:decide_delivery": "delivery", "admin:claim_bill": "bill", "admin:settle_claim": "billclaim", "admin:replay": "replay",
     "admin:act_on_replay": "replay", "admin:repush_request": "repushrequest", "admin:repush_csv": "repushrequest",
@@ -155,7 +155,8 @@ def theirs(kulfi: Tenant, liberty: Tenant) -> Theirs:
         schedule = ScheduledRun.objects.create(job="x", started_at=hold.at, error=f"RuntimeError: {CANARY}", process="p")
         return Theirs(
             {
-                "customer": customer, "hold": hold, "programme": Programme.objects.get(), "delivery": Delivery.objects.first(),
+                "customer": customer, "hold": hold, "entry": Entry.objects.filter(customer=customer).first(),
+                "programme": Programme.objects.get(), "delivery": Delivery.objects.first(),
                 "bill": Bill.objects.first(), "incident": Incident.objects.get(), "discrepancy": Discrepancy.objects.first(),
                 "parityrun": run, "store": Store.objects.first(), "membership": Membership.objects.get(user__email="zoe@example.com"),
                 "apikey": ApiKey.objects.get(tenant=liberty), "auditevent": AuditEvent.objects.first(), "scheduledrun": schedule,
