@@ -91,7 +91,9 @@ class StrictParser(HTTPRequestParser):
         if b"\n " in header_plus or b"\n\t" in header_plus:
             raise ParsingError("A header goes on in the next line. Send each in one line.")
         super().parse_header(header_plus)
-        self._has_encoding = any(line.lower().startswith(b"transfer-encoding") for line in header_plus.split(b"\r\n"))
+        self._has_encoding = any(
+            line.partition(b":")[0].strip().lower() == b"transfer-encoding" for line in header_plus.split(b"\r\n")
+        )
 
     def received(self, data: bytes) -> int:
         consumed: int = super().received(data)
@@ -119,7 +121,7 @@ class StrictParser(HTTPRequestParser):
             return Refused(505, "HTTP Version Not Supported", "bad_version", "Send the request in version 1.1 of HTTP.")
         if self._has_encoding:
             return Refused(411, "Length Required", "length_required", "Send the body with its Content-Length, not in chunks.")
-        known = self.headers.keys() & {"AUTHORIZATION", "COOKIE"}
+        known = self.headers.get("AUTHORIZATION", "").startswith("Bearer pd_") or "sessionid=" in self.headers.get("COOKIE", "")
         largest = (API_MAX if self.path.startswith("/api/") else DESK_MAX) if known else STRANGER_MAX
         if self.content_length > largest:
             told = f"A body may have at most {largest >> 20} MiB here. Send it in smaller parts."
@@ -138,7 +140,7 @@ class BufferingWorker(Worker):
         logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # that requests wait for a thread is no event
         connections: dict[int, Any] = {}
         server = create_server(
-            self.wsgi,
+            _without_bodies_for_head(self.wsgi),
             map=connections,
             sockets=[each.sock for each in self.sockets],
             threads=self.cfg.threads,
@@ -174,6 +176,20 @@ class BufferingWorker(Worker):
                     each.handle_close()
             self._turn(connections, seconds=0.1)
         threads.shutdown(timeout=1)
+
+
+def _without_bodies_for_head(application: Any) -> Any:
+    """An answer to HEAD has its headers only: a body would be read as the next answer."""
+
+    def answer(environ: Any, start_response: Any) -> Any:
+        body = application(environ, start_response)
+        if environ["REQUEST_METHOD"] != "HEAD":
+            return body
+        if hasattr(body, "close"):
+            body.close()
+        return []
+
+    return answer
 
 
 def _is_idle(channel: Any) -> bool:

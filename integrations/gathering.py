@@ -9,10 +9,10 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.db.models.functions import TruncDate
 
-from integrations.models import Delivery, DeliveryState, Incident, IncidentKind
+from integrations.models import Bill, Delivery, DeliveryState, Incident, IncidentKind
 from loyalty.models import Hold
 from loyalty.state import HoldState
 from tenants import stores
@@ -25,17 +25,22 @@ WITHIN = timedelta(days=14)
 PATIENCE = timedelta(hours=2)
 #: From so many customers, or bills, on it is the store's trouble and not theirs.
 CUSTOMERS_MIN, BILLS_MIN = 3, 5
+BY_ITSELF = "Pointdesk: nothing of it is left, or it is no longer of these two weeks."
 
 OPEN_HOLDS = """
     SELECT store_id, count(*), count(DISTINCT customer_id), sum(points)::bigint, min(at), max(at) FROM loyalty_hold
     WHERE tenant_id = %(tenant)s AND state = 'active' AND store_id IS NOT NULL AND at BETWEEN %(since)s AND %(late)s
-    GROUP BY store_id HAVING count(DISTINCT customer_id) >= %(least)s
+    GROUP BY store_id
 """
 REFUSED = """
-    SELECT store_code, check_name, count(*), count(DISTINCT nullif(mobile, '')), min(received_at), max(received_at)
-    FROM integrations_delivery
-    WHERE tenant_id = %(tenant)s AND state = 'quarantined' AND received_at > %(since)s AND check_name <> ''
-    GROUP BY store_code, check_name HAVING count(*) >= %(least)s
+    SELECT d.store_code, d.check_name, count(*), count(DISTINCT nullif(d.mobile, '')), min(d.received_at), max(d.received_at)
+    FROM integrations_delivery d
+    WHERE d.tenant_id = %(tenant)s AND d.state = 'quarantined' AND d.received_at > %(since)s AND d.check_name <> ''
+      AND NOT EXISTS (SELECT FROM integrations_bill b WHERE b.tenant_id = d.tenant_id AND b.bill_no = d.bill_no AND d.bill_no <> ''
+                      AND b.superseded_at IS NULL AND b.posted_at > d.received_at AND b.store_id = ANY(
+                          SELECT s.id FROM tenants_store s WHERE s.tenant_id = d.tenant_id AND s.code = d.store_code
+                          UNION SELECT a.store_id FROM tenants_storealias a WHERE a.tenant_id = d.tenant_id AND a.code = d.store_code))
+    GROUP BY d.store_code, d.check_name
 """
 RAISE = """
     INSERT INTO integrations_incident (tenant_id, kind, store_id, cause, bills, customers, points, message, last_at)
@@ -61,6 +66,15 @@ class Group:
     since: datetime
     last: datetime
 
+    @property
+    def key(self) -> tuple[str, int, str]:
+        return self.kind.value, self.store.pk, self.cause
+
+    @property
+    def is_large(self) -> bool:
+        """Enough to begin an incident; one that is open goes on until nothing of it is left."""
+        return self.customers >= CUSTOMERS_MIN if self.kind is IncidentKind.NO_COMPLETION else self.bills >= BILLS_MIN
+
     def message(self, tenant: Tenant) -> str:
         since = f"{self.since.astimezone(self.store.timezone_or(tenant)):%a %d %b %H:%M}"
         if self.kind is IncidentKind.NO_COMPLETION:
@@ -71,6 +85,14 @@ class Group:
 def gather(tenant: Tenant, *, now: datetime) -> int:
     """Raise, count anew or close the tenant's gathered incidents. -> how many are open."""
     groups = _groups(tenant, now=now)
+    by_hand = _closed_by_hand(tenant, now=now)
+    open_now = {
+        (each.kind, each.store_id, each.cause)
+        for each in Incident.objects.filter(tenant=tenant, closed_at=None, kind__in=[kind.value for kind in GATHERED])
+    }
+    groups = [
+        each for each in groups if each.key in open_now or (each.is_large and each.last > by_hand.get(each.key, each.since))
+    ]
     rows = [
         (
             each.kind.value,
@@ -87,21 +109,26 @@ def gather(tenant: Tenant, *, now: datetime) -> int:
     with transaction.atomic(), connection.cursor() as cursor:
         if rows:
             cursor.execute(RAISE, [tenant.pk, *columns_of(sorted(rows))])
-        there = {(each.kind.value, each.store.pk, each.cause) for each in groups}
+        there = {each.key for each in groups}
         opened = Incident.objects.filter(tenant=tenant, closed_at=None, kind__in=[kind.value for kind in GATHERED])
         over = [each.pk for each in opened if (each.kind, each.store_id, each.cause) not in there]
-        Incident.objects.filter(tenant=tenant, pk__in=over).update(
-            closed_at=now, closed_by="Pointdesk: nothing of it is left, or it is no longer of these two weeks."
-        )
+        Incident.objects.filter(tenant=tenant, pk__in=over).update(closed_at=now, closed_by=BY_ITSELF)
     return len(groups)
+
+
+def _closed_by_hand(tenant: Tenant, *, now: datetime) -> dict[tuple[str, int, str], datetime]:
+    """When somebody closed one: what was there then raises no other."""
+    closed = Incident.objects.filter(tenant=tenant, closed_at__gt=now - WITHIN, kind__in=[kind.value for kind in GATHERED])
+    rows = closed.exclude(closed_by=BY_ITSELF).order_by("closed_at")
+    return {(row.kind, row.store_id, row.cause): row.closed_at for row in rows if row.closed_at is not None}
 
 
 def _groups(tenant: Tenant, *, now: datetime) -> list[Group]:
     asked: dict[str, Any] = {"tenant": tenant.pk, "since": now - WITHIN, "late": now - PATIENCE}
     with connection.cursor() as cursor:
-        cursor.execute(OPEN_HOLDS, {**asked, "least": CUSTOMERS_MIN})
+        cursor.execute(OPEN_HOLDS, asked)
         holds = cursor.fetchall()
-        cursor.execute(REFUSED, {**asked, "least": BILLS_MIN})
+        cursor.execute(REFUSED, asked)
         refused = cursor.fetchall()
     by_code = stores.by_code(tenant)
     by_id = {store.pk: store for store in by_code.values()}
@@ -141,7 +168,11 @@ def deliveries_of(incident: Incident, *, codes: Sequence[str]) -> QuerySet[Deliv
         tenant=incident.tenant_id, state=DeliveryState.QUARANTINED, check_name=incident.cause, store_code__in=codes,
         received_at__gte=incident.last_at - WITHIN,
     )  # fmt: skip
-    return rows.defer("body").order_by("id")
+    came_right = Bill.objects.filter(
+        tenant=incident.tenant_id, store=incident.store_id, bill_no=OuterRef("bill_no"), superseded_at=None,
+        posted_at__gt=OuterRef("received_at"),
+    )  # fmt: skip
+    return rows.exclude(Exists(came_right)).defer("body").order_by("id")
 
 
 def codes_of(store: Store) -> list[str]:

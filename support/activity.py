@@ -23,15 +23,18 @@ from support import find
 from support.picture import TITLES
 from tenants import access as gate
 from tenants.actors import ActorKind
+from tenants.masking import hide_numbers
 from tenants.models import Store, Tenant
 from tenants.spreadsheets import safe
 
 ROWS_A_PAGE = 50
 CHUNK = 1000
-#: What a spreadsheet program opens; more rows are a CSV.
-XLSX_ROWS_MAX = 100_000
+#: What is written as a spreadsheet while somebody waits; more rows are a CSV.
+XLSX_ROWS_MAX = 10_000
+CUT = "Only the newest rows stand here. Take the CSV for all of them, or narrow the filter."
 COLUMNS = (
-    "time", "action", "customer", "mobile", "points", "amount", "currency", "store", "bill", "staff", "source", "reason", "entry", "operation",
+    "time", "action", "customer", "mobile", "points", "amount", "currency", "store", "bill", "staff", "source", "reason", "pending", "available",
+    "blocked", "owed", "entry", "operation",
 )  # fmt: skip
 SOURCES = {ActorKind.PERSON: "staff", ActorKind.KEY: "another system", ActorKind.SYSTEM: "Pointdesk"}
 _DATE = forms.DateInput(attrs={"type": "date"})
@@ -65,7 +68,7 @@ class ActivityFilter(django_filters.FilterSet):
         super().__init__(data, queryset=Entry.objects.filter(tenant=tenant).select_related("customer", "store", "hold"))
 
     def of_customer(self, rows: QuerySet[Entry], name: str, value: str) -> QuerySet[Entry]:
-        return rows.filter(customer__in=[hit.customer.pk for hit in find.find(self.tenant, value)])
+        return rows.filter(customer__in=find.everybody(self.tenant, value))
 
 
 ActivityFilter.base_filters["from"] = django_filters.DateFilter(
@@ -96,13 +99,15 @@ class Row:
     staff: str
     source: str
     reason: str
+    #: What it did to pending, available, blocked and owed points: these sum up to the balance.
+    buckets: tuple[int, int, int, int]
 
     def cells(self, tenant: Tenant) -> list[Any]:
         """In the order of COLUMNS, safe in a spreadsheet."""
         at = self.at.astimezone(tenant.zone).isoformat(timespec="seconds")
         values = [
             at, self.action, self.customer, self.mobile, self.points, self.amount, tenant.currency if self.amount else "", self.store,
-            self.bill_no, self.staff, self.source, self.reason, self.id, self.operation,
+            self.bill_no, self.staff, self.source, self.reason, *self.buckets, self.id, self.operation,
         ]  # fmt: skip
         return [safe(value) for value in values]
 
@@ -112,12 +117,13 @@ class Row:
             "customer": {"id": self.customer_id, "name": self.customer, "mobile": self.mobile}, "points": self.points,
             "amount": self.amount or None, "store_code": self.store or None, "bill_no": self.bill_no or None, "staff": self.staff,
             "source": self.source, "reason": self.reason,
+            **dict(zip(("pending", "available", "held", "owed"), self.buckets, strict=True)),
         }  # fmt: skip
 
 
 def moved(entry: Entry) -> int:
-    """The points of an entry as people count them: what became available or stopped being so; else what was blocked, pending or owed."""
-    return entry.available or entry.held or entry.pending or -entry.owed
+    """The points of an entry as people count them: what was given or taken, also where it paid a debt; else what was blocked or pending."""
+    return entry.available - entry.owed or entry.held or entry.pending
 
 
 def rows_of(tenant: Tenant, entries: Sequence[Entry]) -> list[Row]:
@@ -141,7 +147,8 @@ def _row(entry: Entry, bill: tuple[str, Decimal] | None, *, digits: int) -> Row:
         customer_id=entry.customer_id, customer=entry.customer.name, mobile=entry.customer.masked_mobile, points=moved(entry),
         amount=amount, store=entry.store.code if entry.store else "", store_name=str(entry.store) if entry.store else "",
         bill_no=bill[0] if bill else (entry.hold.bill_no if entry.hold else ""), staff=entry.actor_name,
-        source=SOURCES[ActorKind(entry.actor_kind)], reason=entry.reason,
+        source=SOURCES[ActorKind(entry.actor_kind)], reason=hide_numbers(entry.reason),
+        buckets=(entry.pending, entry.available, entry.held, entry.owed),
     )  # fmt: skip
 
 
@@ -182,21 +189,22 @@ def as_csv(tenant: Tenant, entries: QuerySet[Entry]) -> Iterator[str]:
         yield out.getvalue()
 
 
-def as_xlsx(tenant: Tenant, entries: QuerySet[Entry]) -> bytes:
-    """The newest 100,000 rows."""
+def as_xlsx(tenant: Tenant, entries: QuerySet[Entry]) -> Iterator[bytes]:
+    """The newest 10,000 rows, and a last one that says so where there are more. Made when it is sent: the request is over by then."""
     book = openpyxl.Workbook(write_only=True)
     sheet = book.create_sheet("Activity")
     sheet.append(list(COLUMNS))
-    for row in all_rows(tenant, entries, most=XLSX_ROWS_MAX):
-        sheet.append(row.cells(tenant))
+    for place, row in enumerate(all_rows(tenant, entries, most=XLSX_ROWS_MAX + 1)):
+        sheet.append(row.cells(tenant) if place < XLSX_ROWS_MAX else [CUT])
     out = io.BytesIO()
     book.save(out)
-    return out.getvalue()
+    yield out.getvalue()
 
 
 def filtered(data: QueryDict) -> dict[str, Any]:
     """What was asked for, for the trace."""
-    return {name: data.getlist(name) for name in ActivityFilter.base_filters if any(data.getlist(name))}
+    asked = {name: [hide_numbers(text) for text in data.getlist(name)] for name in ActivityFilter.base_filters}
+    return {name: texts for name, texts in asked.items() if any(texts)}
 
 
 def stores_of(tenant: Tenant) -> list[tuple[str, str]]:

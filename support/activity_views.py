@@ -52,10 +52,9 @@ def export(request: HttpRequest, kind: str) -> HttpResponseBase:
         access.tenant, actor=access.actor, action="export_activity", target=access.tenant, reason=f"Exported as {kind}",
         after=activity.filtered(request.GET),
     )  # fmt: skip
-    response: HttpResponseBase
     if kind == "csv":
         response = StreamingHttpResponse(activity.as_csv(access.tenant, filters.qs), content_type="text/csv; charset=utf-8")
     else:
-        response = HttpResponse(activity.as_xlsx(access.tenant, filters.qs), content_type=XLSX)
+        response = StreamingHttpResponse(activity.as_xlsx(access.tenant, filters.qs), content_type=XLSX)
     response["Content-Disposition"] = f'attachment; filename="{name}"'
     return response

@@ -33,7 +33,8 @@ EXAMPLE = {
 ACTIVITY = {
     "id": 4711, "operation": 4711, "at": "2026-11-02T09:15:00+05:30", "action": "issue",
     "customer": {"id": 7, "name": "Meera S.", "mobile": "+91 98•••••345"}, "points": 50, "amount": None, "store_code": None,
-    "bill_no": None, "staff": "Bob Selvam", "source": "staff", "reason": "Apology for a delayed cake",
+    "bill_no": None, "staff": "Bob Selvam", "source": "staff", "reason": "Apology for a delayed cake", "pending": 0, "available": 50, "held": 0,
+    "owed": 0,
 }  # fmt: skip
 CALLS["CustomerDiagnosis", "GET"] = Call(
     "Why a customer's points are what they are",

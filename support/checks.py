@@ -3,17 +3,20 @@
 from collections.abc import Callable, Iterable, Iterator
 from datetime import date, datetime, timedelta
 
-from integrations.models import DeliveryState, DiscrepancyKind
+from integrations.models import Delivery, DeliveryState, DiscrepancyKind
 from loyalty.models import Hold, held_since
 from loyalty.money import written
 from loyalty.state import Kind
 from support.diagnosis import Evidence, Finding, Handoff, Owner, Pattern, Remedy
 from support.facts import BillFact, Change, Facts, Judged, Owned, Told
+from tenants.masking import hide_numbers
 
 #: A logged POS change so long before a fault may be its cause.
 CHANGE_WITHIN = timedelta(days=7)
-#: Two redemptions of the same points within this time are probably one.
-TWICE_WITHIN = timedelta(days=1)
+#: Two redemptions of the same points within this time are probably one; a bill that spent them without one may be a day apart.
+TWICE_WITHIN, SPENT_WITHIN = timedelta(minutes=30), timedelta(days=1)
+#: A bill comes so long after its redemption, and an order's bill so long after the order.
+PATIENCE, ORDER_PATIENCE = timedelta(hours=2), timedelta(hours=24)
 #: What the CRM shows is old after this.
 STALE_AFTER = timedelta(hours=24)
 WAITING = "One of your bills needs a check by our team. We will tell you when it is done."
@@ -44,33 +47,43 @@ def blocked_points(facts: Facts) -> Iterator[Finding]:
     """`0 points but closing 400` means that 400 are blocked."""
     picture = facts.picture
     balance = picture.balance
-    here = {delivery.bill_no: delivery for delivery in picture.unsettled if delivery.bill_no}
-    at_the_erp = {order.bill_no: order for order in facts.orders}
+    awaited = {each.hold_id: each for each in facts.awaited}
     habits = {habit.store_id: habit for habit in facts.habits}
     for number, hold in enumerate(picture.active_holds):
-        first = number == 0
         days = held_since(hold, now=picture.now)
         place = f" at {hold.store}" if hold.store else ""
         since = "today" if days == 0 else f"{days} day{'s' if days != 1 else ''} ago"
         begun = f"{hold.points:,} points are blocked by a redemption{place} on {hold.at.astimezone(picture.tenant.zone):%d %b} ({since})"
-        explains = (
-            f" That is why {balance.available:,} are available and the closing balance is {balance.closing:,}." if first else ""
-        )
+        explains = f" That is why {balance.available:,} are available and the closing balance is {balance.closing:,}."
+        explains = explains if number == 0 else ""
         evidence: list[Evidence] = [Evidence("hold", hold.reference, hold.pk)]
         remedy = Remedy("unblock", f"Unblock {hold.points:,}", hold.pk)
+        if picture.now - hold.at < PATIENCE:
+            yield Finding(
+                "blocked_points", f"{begun}, less than two hours old: its bill is still expected.{explains}",
+                "A payment at the store is being confirmed; that takes a moment.", Handoff.NONE, Pattern.LOWER, Owner.POS,
+                tuple(evidence), remedy,
+            )  # fmt: skip
+            continue
         handoff, say = (
             Handoff.ERP_TO_CONNECTOR,
             "Your points are safe; a payment at the store is still being confirmed. I am freeing them now.",
         )
-        order = at_the_erp.get(hold.bill_no) if hold.bill_no else None
         told, more = f"whose bill {hold.bill_no} has not arrived." if hold.bill_no else "whose bill has not arrived.", ""
-        if stuck := here.get(hold.bill_no):
+        stuck = next((each for each in picture.unsettled if hold.bill_no and _is_of(each, hold)), None)
+        order = awaited.get(hold.pk)
+        if stuck is not None:
             told = f"whose bill {hold.bill_no} is here, but not booked."
             handoff, say = Handoff.CONNECTOR_TO_LOYALTY, "Your points are safe; the bill of that payment is being checked."
             evidence.append(Evidence("delivery", stuck.receipt, stuck.pk, stuck.get_state_display()))
             remedy = Remedy("open_delivery", "Look at the bill", stuck.pk)
         elif order is not None:
-            more = " The ERP has the bill."
+            more = (
+                " The ERP has the bill."
+                if order.state == "confirmed"
+                else " The ERP has voided the bill: the sale was called off."
+            )
+            handoff = handoff if order.state == "confirmed" else Handoff.STORE_TO_ERP
             evidence.append(Evidence("order", order.order_no, order.id, f"{order.state} at the ERP"))
         elif hold.bill_no and facts.erp_speaks:
             more, handoff = " The ERP has not got the bill either.", Handoff.STORE_TO_ERP
@@ -84,6 +97,11 @@ def blocked_points(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             "blocked_points", f"{begun} {told}{explains}{more}", say, handoff, Pattern.LOWER, Owner.POS, tuple(evidence), remedy
         )  # fmt: skip
+
+
+def _is_of(delivery: Delivery, hold: Hold) -> bool:
+    """Whether a message is about the bill that a hold names, as far as its store's own code tells."""
+    return delivery.bill_no == hold.bill_no and (hold.store is None or delivery.store_code == hold.store.code)
 
 
 def redeemed_twice(facts: Facts) -> Iterator[Finding]:
@@ -108,15 +126,21 @@ def redeemed_twice(facts: Facts) -> Iterator[Finding]:
 
 
 def _bill_like(facts: Facts, hold: Hold) -> BillFact | None:
+    """A bill that spent just these points beside the hold: without any, or at nearly the same time by another one."""
     for bill in facts.bills:
-        spent_apart = bill.redeemed == hold.points and bill.hold_id != hold.pk and bill.store_id == hold.store_id
-        if spent_apart and not bill.cancelled and abs(bill.at - hold.at) <= TWICE_WITHIN:
+        same = bill.redeemed == hold.points and bill.store_id == hold.store_id and bill.hold_id != hold.pk
+        within = TWICE_WITHIN if bill.hold_id else SPENT_WITHIN
+        if same and not bill.cancelled and hold.bill_no in ("", bill.bill_no) and abs(bill.at - hold.at) <= within:
             return bill
     return None
 
 
 def _alike(one: Hold, other: Hold) -> bool:
-    return one.points == other.points and one.store_id == other.store_id and abs(one.at - other.at) <= TWICE_WITHIN
+    """Started twice: soon after each other, and not for two bills."""
+    two_bills = one.bill_no and other.bill_no and one.bill_no != other.bill_no
+    return (
+        not two_bills and one.points == other.points and one.store_id == other.store_id and abs(one.at - other.at) <= TWICE_WITHIN
+    )
 
 
 def negative(facts: Facts) -> Iterator[Finding]:
@@ -128,7 +152,7 @@ def negative(facts: Facts) -> Iterator[Finding]:
     rest = "The next points earned pay that first."
     for debt in facts.debts[:1]:
         about = f" Bill {debt.bill_no} of {_day(facts, debt.at)}." if debt.bill_no else ""
-        seen = [Evidence("entry", str(debt.id), debt.id, f"{debt.owed:,} owed since {_day(facts, debt.at)}")]
+        seen = [Evidence("entry", str(debt.id), debt.id, f"{debt.unpaid:,} owed since {_day(facts, debt.at)}")]
         if debt.bill_no:
             seen.append(Evidence("bill", debt.bill_no, debt.bill_id))
         match debt.of_kind:
@@ -136,7 +160,10 @@ def negative(facts: Facts) -> Iterator[Finding]:
                 code, why = "negative_by_return", "because a return took back points that had been spent."
                 say = "A return took back points that you had already used. Your next purchases make up for it."
             case Kind.ADJUST | Kind.RESET:
-                code, why = "negative_by_deduction", f"because {debt.actor_name} deducted more than there was: “{debt.reason}”."
+                code, why = (
+                    "negative_by_deduction",
+                    f"because {debt.actor_name} deducted more than there was: “{hide_numbers(debt.reason)}”.",
+                )
                 say = "Our team corrected your balance, and more was taken than was there. I will have that checked."
             case Kind.REDEEM | Kind.CAPTURE:
                 code, why = "negative_by_redemption", "because a sale spent points that were not there."
@@ -202,14 +229,15 @@ def told_of_bills(facts: Facts) -> Iterator[Finding]:
         code, more, say, handoff, pattern, owner = row
         seen.add(code)
         evidence = [Evidence("bill", each.bill_no, each.bill_id)]
-        if each.incident_id:
+        if each.incident_id and each.shared:
             evidence.append(Evidence("incident", str(each.incident_id), each.incident_id, "open for this store"))
         remedy = Remedy("open_bill", "Look at the bill", each.bill_id) if code in ("booked_twice", "redeemed_twice") else None
-        if each.incident_id:
+        if each.incident_id and each.shared:
             remedy = Remedy("open_incident", "Open the incident", each.incident_id)
         yield Finding(
             code, f"Bill {each.bill_no}: {each.message} {more}".strip(), say, handoff, pattern, owner,
-            (*evidence, *_changes(facts, each.store_id, each.at)), remedy, explains=code in ("issued_and_billed", "return_short"),
+            (*evidence, *_changes(facts, each.store_id, each.at)), remedy,
+            explains=code in ("issued_and_billed", "return_short") or (code == "mode_drift" and not each.shared),
         )  # fmt: skip
 
 
@@ -244,7 +272,7 @@ def orders_without_bill(facts: Facts) -> Iterator[Finding]:
     for order in facts.orders:
         seen = (Evidence("order", order.order_no, order.id, f"{order.state} at the ERP"),)
         about = f"{written(order.amount, currency=tenant.currency)} at {order.store} on {_day(facts, order.at)}"
-        if order.state == "confirmed" and order.bill_id is None and not order.here:
+        if order.state == "confirmed" and not order.here and order.at < facts.picture.now - ORDER_PATIENCE:
             yield Finding(
                 "bill_missing",
                 f"Bill {order.bill_no} ({about}) is in the ERP and never arrived here: it has earned nothing yet.",
@@ -252,7 +280,7 @@ def orders_without_bill(facts: Facts) -> Iterator[Finding]:
                 Handoff.ERP_TO_CONNECTOR, Pattern.LOWER, Owner.POS, seen,
                 Remedy("ask_repush", "Ask for the bill", None, bill_no=order.bill_no, store=order.store_code),
             )  # fmt: skip
-        elif order.state == "voided" and order.bill_id is not None:
+        elif order.state == "voided" and order.bill_id is not None and not order.confirmed:
             yield Finding(
                 "return_missing",
                 f"Bill {order.bill_no} ({about}) was voided in the ERP, and its return or cancellation never came: its points still count.",
@@ -267,20 +295,21 @@ def crm_differs(facts: Facts) -> Iterator[Finding]:
     shown, balance, now = facts.shown, facts.picture.balance, facts.picture.now
     if shown is None or shown.points in (balance.closing, balance.available):
         return
-    seen = (Evidence("crm", f"{shown.points:,}", None, f"as of {_day(facts, shown.as_of)}, by {shown.written_by or 'the CRM'}"),)
+    writer = hide_numbers(shown.written_by) or "the CRM"
+    seen = (Evidence("crm", f"{shown.points:,}", None, f"as of {_day(facts, shown.as_of)}, by {writer}"),)
     say = "The app shows an older figure. Your points here are right; it catches up."
-    if shown.points in (shown.closing_then, shown.available_then):
+    if shown.was_ours:
         old = now - shown.as_of > STALE_AFTER
         yield Finding(
             "crm_stale",
-            f"The CRM shows {_points(shown.points)}, which was right on {_day(facts, shown.as_of)}; here it is {balance.closing:,} now.",
+            f"The CRM shows {_points(shown.points)}, an earlier figure of ours; here it is {balance.closing:,} now.",
             say, Handoff.LOYALTY_TO_REPORTS, Pattern.CRM_ONLY, Owner.CRM, seen, explains=not old,
         )  # fmt: skip
         return
     yield Finding(
         "crm_overwritten",
         f"The CRM shows {_points(shown.points)}; the ledger had {shown.closing_then:,} at that time."
-        f" {shown.written_by or 'Somebody'} has written another figure there.",
+        f" {hide_numbers(shown.written_by) or 'Somebody'} has written another figure there.",
         "Your points here are right; the app shows a figure that is not ours. We have it corrected.",
         Handoff.LOYALTY_TO_REPORTS, Pattern.CRM_ONLY, Owner.CRM, seen,
     )  # fmt: skip
@@ -328,10 +357,32 @@ def asked_bill(facts: Facts) -> Iterator[Finding]:
         seen = (Evidence("bill", bill.bill_no, bill.id),)
         if asked.owner == Owned.THEIRS:
             where = f"on {_day(facts, bill.at)} at {bill.store}"
+            if bill.cancelled or bill.came_back:
+                what = "was cancelled" if bill.cancelled else "came back whole"
+                told = f"Bill {number} was booked {where} and {what}: its points were taken back."
+                yield Finding(
+                    "bill_gone",
+                    told,
+                    f"That purchase {what}, and its points with it.",
+                    evidence=seen,
+                    explains=True,
+                    answers=True,
+                )
+                return
             told = f"Bill {number} is booked: {bill.earned:+,} points earned, {bill.redeemed:,} spent, {where}."
             say = f"That bill is in your points: {bill.earned:,} were earned."
             yield Finding("bill_booked", told, say, evidence=seen, explains=True, answers=True)
             yield from _bonuses_not_awarded(asked.judged, answers=True)
+        elif asked.owner == Owned.NOBODYS and (bill.cancelled or bill.came_back or bill.bill_type != "SALE"):
+            told = f"Bill {number} of {_day(facts, bill.at)} at {bill.store} names no customer, and nothing of it can be claimed."
+            yield Finding(
+                "bill_gone",
+                told,
+                "That purchase was taken back; there are no points in it.",
+                evidence=seen,
+                explains=True,
+                answers=True,
+            )
         elif asked.owner == Owned.NOBODYS:
             told = (
                 f"Bill {number} of {_day(facts, bill.at)} at {bill.store} is booked without a customer: nobody got points for it."
@@ -355,6 +406,13 @@ def asked_bill(facts: Facts) -> Iterator[Finding]:
             (Evidence("delivery", number, asked.delivery_id, asked.delivery_state),),
             Remedy("open_delivery", "Look at the bill", asked.delivery_id), answers=True,
         )  # fmt: skip
+        return
+    if asked.order is not None and asked.order.state == "voided":
+        told = f"Bill {number} never arrived here, and the ERP has voided it ({asked.order.order_no}): nothing is missing."
+        evidence = (Evidence("order", asked.order.order_no, asked.order.id, "voided at the ERP"),)
+        yield Finding(
+            "bill_gone", told, "That purchase was called off at the store.", evidence=evidence, explains=True, answers=True
+        )
         return
     around = [each for each in (asked.before, asked.after) if each is not None]
     told = f"Bill {number} never arrived here."

@@ -12,7 +12,7 @@ from django.db import connection
 
 from integrations import clickhouse, feed, missing
 from integrations.feed import Lag
-from integrations.models import Bill, Delivery
+from integrations.models import Bill, Delivery, DeliveryState
 from loyalty.models import Customer
 from loyalty.money import written
 from loyalty.simulator import simulate
@@ -26,18 +26,27 @@ DAYS_BACK = 90
 GATHER = """
     WITH bills AS (
         SELECT b.id, b.bill_no, b.store_id, s.name AS store_name, s.code, b.bill_type, b.billed_at, b.net_amount, b.earned_points,
-               b.redeemed_points, b.redeemed_amount, b.mode, b.hold_id, b.cancelled_by_id
-        FROM integrations_bill b JOIN tenants_store s ON s.id = b.store_id
-        WHERE b.tenant_id = %(tenant)s AND b.customer_id = ANY(%(history)s) AND b.superseded_at IS NULL
-        ORDER BY b.billed_at DESC LIMIT 60
+               b.redeemed_points, b.hold_id, b.cancelled_by_id,
+               b.bill_class = 'sale' AND (SELECT coalesce(sum(p.amount), 0) FROM integrations_returnedpart p
+                   JOIN integrations_bill c ON c.id = p.bill_id AND c.superseded_at IS NULL AND c.cancelled_by_id IS NULL
+                   WHERE p.tenant_id = %(tenant)s AND p.original_id = b.id) >= greatest(b.net_amount, 0.0001) AS came_back
+        FROM (SELECT * FROM integrations_bill b
+              WHERE b.tenant_id = %(tenant)s AND b.customer_id = ANY(%(history)s) AND b.superseded_at IS NULL
+              ORDER BY b.billed_at DESC LIMIT 60) b JOIN tenants_store s ON s.id = b.store_id
+    ), orders AS MATERIALIZED (
+        SELECT o.*, s.code AS store_code, coalesce(nullif(s.name, ''), s.code) AS store
+        FROM integrations_erporder o JOIN tenants_store s ON s.id = o.store_id
+        WHERE o.tenant_id = %(tenant)s AND o.mobile = ANY(%(mobiles)s) AND o.bill_no <> '' AND o.at BETWEEN %(since)s AND %(now)s
+        ORDER BY o.at DESC LIMIT 30
     ), recent AS (
         SELECT id, kind, available, held, pending, business_date FROM loyalty_entry
         WHERE tenant_id = %(tenant)s AND customer_id = ANY(%(history)s) ORDER BY id DESC LIMIT 200
     ), told AS (
         SELECT d.id, d.kind, d.message, d.points, d.raised_at, d.bill_id, b.bill_no, d.hold_id, d.incident_id, b.store_id,
-               coalesce(nullif(b.store_name, ''), b.code) AS store
+               coalesce(nullif(b.store_name, ''), b.code) AS store, i.id IS NOT NULL AND i.closed_at IS NULL AS shared
         FROM bills b JOIN integrations_discrepancy d ON d.tenant_id = %(tenant)s AND d.bill_id = b.id
-        WHERE b.cancelled_by_id IS NULL ORDER BY d.id DESC LIMIT 30
+        LEFT JOIN integrations_incident i ON i.tenant_id = %(tenant)s AND i.id = d.incident_id
+        WHERE b.cancelled_by_id IS NULL AND NOT b.came_back ORDER BY d.id DESC LIMIT 30
     ), asked_stores AS (
         SELECT unnest(%(stores)s::bigint[]) AS id UNION SELECT store_id FROM told
     )
@@ -45,32 +54,57 @@ GATHER = """
         'bills', (SELECT jsonb_agg(jsonb_build_object('id', id, 'bill_no', bill_no, 'store_id', store_id,
             'store', coalesce(nullif(store_name, ''), code), 'bill_type', bill_type, 'at', billed_at, 'net', net_amount::text,
             'earned', earned_points, 'redeemed', redeemed_points, 'hold_id', hold_id,
-            'cancelled', cancelled_by_id IS NOT NULL) ORDER BY billed_at DESC) FROM bills),
+            'cancelled', cancelled_by_id IS NOT NULL, 'came_back', came_back) ORDER BY billed_at DESC) FROM bills),
         'debts', (SELECT jsonb_agg(to_jsonb(x)) FROM (
-            SELECT e.id, e.of_kind, e.owed, e.occurred_at AS at, e.reason, e.actor_kind, e.actor_name, e.bill_id, b.bill_no
-            FROM loyalty_entry e LEFT JOIN integrations_bill b ON b.tenant_id = e.tenant_id AND b.id = e.bill_id
-            WHERE %(owed)s > 0 AND e.tenant_id = %(tenant)s AND e.customer_id = ANY(%(history)s) AND e.owed > 0
-            ORDER BY e.id DESC LIMIT 5) x),
+            SELECT e.id, e.of_kind, e.owed, e.unpaid, e.occurred_at AS at, e.reason, e.actor_kind, e.actor_name, e.bill_id, b.bill_no
+            FROM (SELECT d.*, d.owed + coalesce((SELECT sum(m.delta) FROM loyalty_entrylot m WHERE m.debt_id = d.id), 0)::bigint AS unpaid
+                  FROM loyalty_entry d WHERE %(owed)s > 0 AND d.tenant_id = %(tenant)s AND d.customer_id = ANY(%(history)s)
+                      AND d.owed > 0 AND d.kind = 'debt') e
+            LEFT JOIN integrations_bill b ON b.tenant_id = e.tenant_id AND b.id = e.bill_id
+            WHERE e.unpaid > 0 ORDER BY e.unpaid DESC, e.id DESC LIMIT 5) x),
         'told', (SELECT jsonb_agg(jsonb_build_object('id', id, 'kind', kind, 'message', message, 'points', points, 'at', raised_at,
             'bill_id', bill_id, 'bill_no', bill_no, 'hold_id', hold_id, 'incident_id', incident_id, 'store_id', store_id,
-            'store', store) ORDER BY id DESC) FROM told),
+            'store', store, 'shared', shared) ORDER BY id DESC) FROM told),
         'orders', (SELECT jsonb_agg(to_jsonb(x)) FROM (
-            SELECT o.id, o.order_no, o.bill_no, coalesce(nullif(s.name, ''), s.code) AS store, s.code AS store_code,
-                   o.amount::text AS amount, o.at, o.state,
-                   (SELECT b.id FROM integrations_bill b WHERE b.tenant_id = o.tenant_id AND b.store_id = o.store_id
-                       AND b.bill_no = o.bill_no AND b.bill_class = 'sale' AND b.superseded_at IS NULL
-                       AND b.cancelled_by_id IS NULL ORDER BY b.billed_at DESC LIMIT 1) AS bill_id,
-                   EXISTS (SELECT FROM integrations_delivery d WHERE d.tenant_id = o.tenant_id AND d.bill_no = o.bill_no
-                       AND d.state NOT IN ('discarded', 'rejected')) AS here
-            FROM integrations_erporder o JOIN tenants_store s ON s.id = o.store_id
-            WHERE o.tenant_id = %(tenant)s AND o.mobile = ANY(%(mobiles)s) AND o.bill_no <> ''
-              AND (o.at > %(since)s OR o.bill_no = ANY(%(awaited)s))
-            ORDER BY o.at DESC LIMIT 30) x),
+            SELECT o.id, o.order_no, o.bill_no, o.store, o.store_code, o.amount::text AS amount, o.at, o.state,
+                   CASE WHEN b.came_back THEN NULL ELSE b.id END AS bill_id, b.id IS NOT NULL OR d.id IS NOT NULL AS here,
+                   EXISTS (SELECT FROM integrations_erporder c WHERE c.tenant_id = %(tenant)s AND c.store_id = o.store_id
+                       AND c.bill_no = o.bill_no AND c.state = 'confirmed'
+                       AND c.at BETWEEN o.at - interval '60 days' AND o.at + interval '60 days') AS confirmed
+            FROM orders o
+            LEFT JOIN LATERAL (
+                SELECT b.id, (SELECT coalesce(sum(p.amount), 0) FROM integrations_returnedpart p
+                           JOIN integrations_bill c ON c.id = p.bill_id AND c.superseded_at IS NULL AND c.cancelled_by_id IS NULL
+                           WHERE p.tenant_id = %(tenant)s AND p.original_id = b.id) >= greatest(b.net_amount, 0.0001)
+                       OR b.cancelled_by_id IS NOT NULL AS came_back
+                FROM integrations_bill b
+                WHERE b.tenant_id = %(tenant)s AND b.bill_no = o.bill_no AND b.store_id = o.store_id AND b.bill_class = 'sale'
+                  AND b.superseded_at IS NULL AND b.billed_at BETWEEN o.at - interval '60 days' AND o.at + interval '60 days'
+                ORDER BY b.billed_at DESC LIMIT 1) b ON true
+            LEFT JOIN LATERAL (
+                SELECT d.id FROM integrations_delivery d
+                WHERE d.tenant_id = %(tenant)s AND d.bill_no = o.bill_no AND d.state NOT IN ('discarded', 'rejected')
+                  AND d.received_at > o.at - interval '60 days'
+                  AND (d.store_code = o.store_code OR d.store_code IN (
+                       SELECT a.code FROM tenants_storealias a WHERE a.tenant_id = %(tenant)s AND a.store_id = o.store_id))
+                LIMIT 1) d ON true
+            ORDER BY o.at DESC) x),
+        'awaited', (SELECT jsonb_agg(to_jsonb(x)) FROM (
+            SELECT h.id AS hold_id, o.id, o.order_no, o.state
+            FROM unnest(%(hold_ids)s::bigint[], %(hold_stores)s::bigint[], %(hold_numbers)s::text[]) AS h (id, store_id, bill_no), LATERAL (
+                SELECT o.id, o.order_no, o.state FROM integrations_erporder o
+                WHERE o.tenant_id = %(tenant)s AND o.store_id = h.store_id AND o.bill_no = h.bill_no
+                ORDER BY o.state = 'confirmed' DESC, o.at DESC LIMIT 1) o) x),
         'shown', (SELECT to_jsonb(x) FROM (
-            SELECT c.points, c.as_of, c.written_by, sum(e.available + e.held - e.owed) AS closing_then, sum(e.available) AS available_then
+            SELECT c.points, c.as_of, c.written_by, sum(e.available + e.held - e.owed) AS closing_then,
+                   coalesce(bool_or(c.points IN (e.closing, e.usable)), c.points = 0) AS was_ours
             FROM (SELECT points, as_of, written_by FROM integrations_crmbalance
-                  WHERE tenant_id = %(tenant)s AND customer_id = %(customer)s ORDER BY as_of DESC LIMIT 1) c
-            LEFT JOIN loyalty_entry e ON e.tenant_id = %(tenant)s AND e.customer_id = %(customer)s AND e.posted_at <= c.as_of
+                  WHERE tenant_id = %(tenant)s AND customer_id = %(customer)s AND as_of <= %(now)s ORDER BY as_of DESC LIMIT 1) c
+            LEFT JOIN LATERAL (
+                SELECT e.available, e.held, e.owed, sum(e.available + e.held - e.owed) OVER (ORDER BY e.id) AS closing,
+                       sum(e.available) OVER (ORDER BY e.id) AS usable
+                FROM loyalty_entry e
+                WHERE e.tenant_id = %(tenant)s AND e.customer_id = %(customer)s AND e.posted_at <= c.as_of) e ON true
             GROUP BY 1, 2, 3) x),
         'habits', (SELECT jsonb_agg(to_jsonb(x)) FROM (
             SELECT s.id AS store_id, count(*) AS freed, count(h.late_bill_id) AS came
@@ -127,15 +161,18 @@ class BillFact:
     redeemed: int
     hold_id: int | None
     cancelled: bool
+    came_back: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Debt:
-    """An entry that made the balance negative; `of_kind`: by what."""
+    """An entry that made the balance negative, and is not paid; `of_kind`: by what."""
 
     id: int
     of_kind: str | None
     owed: int
+    #: What is still owed of it.
+    unpaid: int
     at: datetime
     reason: str
     actor_kind: str
@@ -159,11 +196,14 @@ class Told:
     incident_id: int | None
     store_id: int
     store: str
+    #: Its incident is open.
+    shared: bool
 
 
 @dataclass(frozen=True, slots=True)
 class OrderFact:
-    """A sale as the ERP has it. `bill_id`: the booked bill that stands; `here`: a message of this number came."""
+    """A sale as the ERP has it. `bill_id`: the booked bill that stands; `here`: a message of this store and number came; `confirmed`: the
+    ERP has a confirmed order of them."""
 
     id: int
     order_no: str
@@ -175,17 +215,28 @@ class OrderFact:
     state: str
     bill_id: int | None
     here: bool
+    confirmed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Awaited:
+    """The ERP's order of the bill that a hold waits for."""
+
+    hold_id: int
+    id: int
+    order_no: str
+    state: str
 
 
 @dataclass(frozen=True, slots=True)
 class ShownFact:
-    """What the CRM showed last, and what the ledger had at that time."""
+    """What the CRM showed last, and what the ledger had at that time; `was_ours`: it had the CRM's figure then or before."""
 
     points: int
     as_of: datetime
     written_by: str
     closing_then: int
-    available_then: int
+    was_ours: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,6 +353,7 @@ class Facts:
     debts: tuple[Debt, ...] = ()
     told: tuple[Told, ...] = ()
     orders: tuple[OrderFact, ...] = ()
+    awaited: tuple[Awaited, ...] = ()
     shown: ShownFact | None = None
     habits: tuple[Habit, ...] = ()
     changes: tuple[Change, ...] = ()
@@ -320,12 +372,14 @@ def gather(picture: Picture) -> Facts:
     """One statement."""
     balance, customer, tenant = picture.balance, picture.customer, picture.tenant
     numbers = [customer.mobile, *(alias.mobile for alias in picture.aliases if alias.valid_until is None)]
+    named = [hold for hold in picture.active_holds if hold.bill_no and hold.store_id]
     with connection.cursor() as cursor:
         cursor.execute(
             GATHER,
             {
                 "tenant": tenant.pk, "customer": customer.pk, "history": list(picture.history), "mobiles": numbers, "owed": balance.owed,
-                "awaited": sorted({hold.bill_no for hold in picture.active_holds if hold.bill_no}),
+                "hold_ids": [hold.pk for hold in named], "hold_stores": [hold.store_id for hold in named],
+                "hold_numbers": [hold.bill_no for hold in named], "now": picture.now,
                 "stores": sorted({hold.store_id for hold in picture.active_holds if hold.store_id}),
                 "since": picture.now - timedelta(days=DAYS_BACK), "lately": picture.now - timedelta(days=30),
             },
@@ -338,6 +392,7 @@ def gather(picture: Picture) -> Facts:
         debts=_rows(Debt, said["debts"]),
         told=_rows(Told, said["told"]),
         orders=_rows(OrderFact, said["orders"]),
+        awaited=_rows(Awaited, said["awaited"]),
         shown=next(iter(_rows(ShownFact, [said["shown"]] if said["shown"] else [])), None),
         habits=_rows(Habit, said["habits"]),
         changes=_rows(Change, said["changes"]),
@@ -353,7 +408,7 @@ def gather(picture: Picture) -> Facts:
 #: Columns that JSON holds as text.
 _READ: dict[str, Any] = {
     "at": datetime.fromisoformat, "as_of": datetime.fromisoformat, "on": date.fromisoformat, "net": Decimal, "amount": Decimal,
-    "closing_then": lambda value: int(value or 0), "available_then": lambda value: int(value or 0),
+    "closing_then": lambda value: int(value or 0),
 }  # fmt: skip
 
 
@@ -404,9 +459,15 @@ def _why_nothing(snapshot: dict[str, Any], *, currency: str) -> str:
     """The clause; empty, where by today's rules it would have earned."""
     if snapshot["points"]:
         return ""
-    if snapshot["kind"] == "visit_count":
+    if snapshot["kind"] == "visit_count" and snapshot["visited_before"]:
         return "points are given once a day and store, and there was a visit before on this day"
     base, paid = Decimal(snapshot["base"]), Decimal(snapshot["paid_by_points"])
+    if snapshot["kind"] == "visit_count":
+        return (
+            f"its items are no visit ({'; '.join(snapshot['left_out'])})"
+            if snapshot.get("left_out")
+            else "it is no visit by the rule"
+        )
     if minimum := snapshot.get("minimum_spend"):
         return f"{written(base, currency=currency)} is below the minimum of {written(minimum, currency=currency)}"
     if base <= 0 and paid > 0:
@@ -420,37 +481,48 @@ def _why_nothing(snapshot: dict[str, Any], *, currency: str) -> str:
     return f"{written(base, currency=currency)} is less than one point needs ({written(snapshot['earn_per'], currency=currency)})"
 
 
-_NEAR = """
-    (SELECT b.id, b.bill_no, b.store_id, coalesce(nullif(s.name, ''), s.code), b.bill_type, b.billed_at, b.net_amount, b.earned_points,
-            b.redeemed_points, b.hold_id, b.cancelled_by_id IS NOT NULL, b.customer_id, s.code
-     FROM integrations_bill b JOIN tenants_store s ON s.id = b.store_id
-     WHERE b.tenant_id = %(tenant)s AND b.superseded_at IS NULL AND b.bill_class = 'sale' AND b.bill_no {sign} %(number)s
-     ORDER BY b.bill_no {way}, b.billed_at DESC LIMIT 1)
+_BILL = """
+    SELECT b.id, b.bill_no, b.store_id, coalesce(nullif(s.name, ''), s.code), b.bill_type, b.billed_at, b.net_amount, b.earned_points,
+           b.redeemed_points, b.hold_id, b.cancelled_by_id IS NOT NULL,
+           b.bill_class = 'sale' AND (SELECT coalesce(sum(p.amount), 0) FROM integrations_returnedpart p
+               JOIN integrations_bill c ON c.id = p.bill_id AND c.superseded_at IS NULL AND c.cancelled_by_id IS NULL
+               WHERE p.tenant_id = b.tenant_id AND p.original_id = b.id) >= greatest(b.net_amount, 0.0001),
+           b.customer_id, s.code
+    FROM integrations_bill b JOIN tenants_store s ON s.id = b.store_id
+    WHERE b.tenant_id = %(tenant)s AND b.superseded_at IS NULL
 """
-NEIGHBOURS = " UNION ALL ".join(
-    _NEAR.replace("{sign}", sign).replace("{way}", way) for sign, way in (("=", "ASC"), ("<", "DESC"), (">", "ASC"))
-)
+#: The bill itself, the customer's own first, a sale first; then its neighbours among the sales.
+NEIGHBOURS = f"""
+    ({_BILL} AND b.bill_no = %(number)s
+     ORDER BY coalesce(b.customer_id = ANY(%(history)s), false) DESC, b.bill_class = 'sale' DESC, b.billed_at DESC LIMIT 1)
+    UNION ALL ({_BILL} AND b.bill_class = 'sale' AND b.bill_no < %(number)s ORDER BY b.bill_no DESC, b.billed_at DESC LIMIT 1)
+    UNION ALL ({_BILL} AND b.bill_class = 'sale' AND b.bill_no > %(number)s ORDER BY b.bill_no, b.billed_at DESC LIMIT 1)
+"""
+#: A message in one of these states is a bill that is here and not booked.
+NOT_BOOKED = (DeliveryState.RECEIVED, DeliveryState.QUARANTINED, DeliveryState.CONFLICT, DeliveryState.WAITING_PARENT)
 
 
 def ask_about(facts: Facts, bill_no: str) -> Asked:
-    """What is known of a bill's number, wherever it stands."""
+    """What is known of a bill's number, wherever it stands: the customer's own first, and what the ERP has of them before another's."""
     picture, number = facts.picture, bill_no.strip()
     with connection.cursor() as cursor:
-        cursor.execute(NEIGHBOURS, {"tenant": picture.tenant.pk, "number": number})
-        rows = [(BillFact(*row[:11]), row[11], row[12]) for row in cursor.fetchall()]
+        cursor.execute(NEIGHBOURS, {"tenant": picture.tenant.pk, "number": number, "history": list(picture.history)})
+        rows = [(BillFact(*row[:12]), row[12], row[13]) for row in cursor.fetchall()]
+    order = next((each for each in facts.orders if each.bill_no == number and each.bill_id is None and not each.here), None)
     for bill, customer_id, code in rows:
         if bill.bill_no == number:
-            owner = Owned.NOBODYS if customer_id is None else Owned.THEIRS if customer_id in picture.history else Owned.ANOTHERS
-            return Asked(
-                number, bill, owner, store_code=code, judged=_judged(picture.tenant.pk, bill) if owner is Owned.THEIRS else ()
-            )
-    delivery = Delivery.objects.filter(tenant=picture.tenant, bill_no=number).defer("body").order_by("-id").first()
+            if customer_id in picture.history:
+                return Asked(number, bill, Owned.THEIRS, store_code=code, judged=_judged(picture.tenant.pk, bill))
+            if order is None:
+                return Asked(number, bill, Owned.NOBODYS if customer_id is None else Owned.ANOTHERS, store_code=code)
+    delivery = (
+        Delivery.objects.filter(tenant=picture.tenant, bill_no=number, state__in=NOT_BOOKED).defer("body").order_by("-id").first()
+    )
     if delivery is not None:
         return Asked(
             number, delivery_id=delivery.pk, delivery_state=delivery.get_state_display(), message=delivery.message,
             store_code=delivery.store_code,
         )  # fmt: skip
-    order = next((each for each in facts.orders if each.bill_no == number), None)
     before = next((row for row in rows if row[0].bill_no < number and _same_series(row[0].bill_no, number)), None)
     after = next((row for row in rows if row[0].bill_no > number and _same_series(row[0].bill_no, number)), None)
     code = order.store_code if order else next((row[2] for row in (before, after) if row), "")

@@ -17,6 +17,8 @@ from tenants.errors import DomainError
 from tenants.models import Tenant
 
 HITS_MAX = 12
+#: Of a filter: more people than this have one name nowhere.
+EVERYBODY_MAX = 20_000
 DIGITS = re.compile(r"[\d\s()+.\-]+\Z")
 LAST_DIGITS = """
     SELECT id FROM loyalty_customer WHERE tenant_id = %s AND mobile_reversed ^@ %s AND status <> 'merged' ORDER BY id DESC LIMIT %s
@@ -52,7 +54,14 @@ def find(tenant: Tenant, text: str) -> list[Hit]:
     return [Hit(rows[customer_id].customer, rows[customer_id], found[customer_id]) for customer_id in ids if customer_id in rows]
 
 
-def _ways(tenant: Tenant, text: str) -> Iterable[tuple[str, list[int]]]:
+def everybody(tenant: Tenant, text: str) -> set[int]:
+    """Whomever `text` may mean, and those who were merged into them: for a filter, which must leave nobody out."""
+    text = text.strip()[:120].replace("\0", "")
+    ids = {pk for _, found in _ways(tenant, text, most=EVERYBODY_MAX) for pk in found} if len(text) >= 2 else set()
+    return set(customers.families(tenant, ids)) if ids else set()
+
+
+def _ways(tenant: Tenant, text: str, *, most: int = HITS_MAX) -> Iterable[tuple[str, list[int]]]:
     digits = re.sub(r"\D", "", text)
     if DIGITS.match(text) and digits:
         try:
@@ -61,16 +70,16 @@ def _ways(tenant: Tenant, text: str) -> Iterable[tuple[str, list[int]]]:
         except DomainError:
             pass
         if 4 <= len(digits) <= 15:
-            yield "last digits", _ids(LAST_DIGITS, [tenant.pk, digits[::-1], HITS_MAX])
+            yield "last digits", _ids(LAST_DIGITS, [tenant.pk, digits[::-1], most])
     bills = Bill.objects.filter(tenant=tenant, bill_no=text, customer__isnull=False)
-    yield "bill number", list(bills.values_list("customer_id", flat=True)[:HITS_MAX])
+    yield "bill number", list(bills.values_list("customer_id", flat=True)[:most])
     holds = Hold.objects.filter(tenant=tenant)
-    yield "blocked for bill", list(holds.filter(bill_no=text).values_list("customer_id", flat=True)[:HITS_MAX])
-    yield "redemption reference", list(holds.filter(reference=text).values_list("customer_id", flat=True)[:HITS_MAX])
-    waiting = Delivery.objects.filter(tenant=tenant, bill_no=text).exclude(mobile="").values_list("mobile", flat=True)[:HITS_MAX]
+    yield "blocked for bill", list(holds.filter(bill_no=text).values_list("customer_id", flat=True)[:most])
+    yield "redemption reference", list(holds.filter(reference=text).values_list("customer_id", flat=True)[:most])
+    waiting = Delivery.objects.filter(tenant=tenant, bill_no=text).exclude(mobile="").values_list("mobile", flat=True)[:most]
     yield "bill in the inbox", list(customers.find(tenant, waiting).values())
     if len(text) >= 3 and not DIGITS.match(text):
-        yield "name or e-mail", _ids(BY_WORDS, [text, HITS_MAX])
+        yield "name or e-mail", _ids(BY_WORDS, [text, most])
 
 
 def _ids(statement: str, parameters: list[Any]) -> list[int]:

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import connection
-from django.db.models import Prefetch
+from django.db.models import Exists, OuterRef, Prefetch, Q
 
 from integrations import feed
 from integrations.models import Bill, Delivery, DeliveryState, FeedEpoch
@@ -67,7 +67,12 @@ def load(tenant: Tenant, customer: Customer, *, now: datetime) -> Picture:
     stuck = (DeliveryState.QUARANTINED, DeliveryState.CONFLICT, DeliveryState.WAITING_PARENT)
     aliases = tuple(CustomerAlias.objects.filter(tenant=tenant, customer=customer))
     numbers = [customer.mobile, *(alias.mobile for alias in aliases if alias.valid_until is None)]
+    came_right = Bill.objects.filter(
+        Q(store__code=OuterRef("store_code")) | Q(store__aliases__code=OuterRef("store_code")), tenant=tenant,
+        bill_no=OuterRef("bill_no"), superseded_at=None, posted_at__gt=OuterRef("received_at"),
+    )  # fmt: skip
     unsettled = Delivery.objects.filter(tenant=tenant, mobile__in=numbers, state__in=stuck).defer("body")
+    unsettled = unsettled.exclude(Q(state=DeliveryState.QUARANTINED) & Exists(came_right))
     history = tuple(customers.families(tenant, [customer.pk]))
     return Picture(
         tenant=tenant,

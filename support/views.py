@@ -122,7 +122,9 @@ def customer360(request: HttpRequest, pk: int) -> HttpResponse:
     context: dict[str, Any] = {"shown": known.shown, "coming": known.coming, "last_bill": next(iter(known.bills), None)}
     match tab:
         case "timeline":
-            context["page"] = picture.timeline(seen, kind=kind, before=int(before) if before.isdecimal() else None)
+            context["page"] = picture.timeline(
+                seen, kind=kind, before=int(before) if before.isdecimal() and len(before) < 19 else None
+            )
             context["kinds"] = [(value.value, title) for value, title in picture.TITLES.items()]
         case "holds":
             context["holds"] = picture.holds_of(seen)

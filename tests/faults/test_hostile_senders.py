@@ -158,6 +158,21 @@ def test_the_door_reads_one_request_or_none(committed: Tenant) -> None:
     assert not Delivery.objects.filter(tenant=committed).exists()
 
 
+def test_an_answer_to_head_has_no_body(committed: Tenant) -> None:
+    with web_process() as address:
+        host, port = address.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=20) as sender:
+            sender.sendall(
+                b"HEAD /live HTTP/1.1\r\nHost: localhost\r\n\r\nGET /live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+            )
+            answer = b""
+            while chunk := sender.recv(65536):
+                answer += chunk
+    first, _, second = answer.partition(b"\r\n\r\n")
+    assert b"200 OK" in first.splitlines()[0]
+    assert second.startswith(b"HTTP/1.1 200 OK")
+
+
 def test_a_worker_that_ends_answers_what_has_begun(committed: Tenant) -> None:
     key = key_of(committed, "pos")
     body = json.dumps(bill("HALF")).encode()

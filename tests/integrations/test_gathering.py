@@ -7,12 +7,13 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from integrations import gathering
+from integrations import gathering, incidents
 from integrations.models import Incident, IncidentKind
 from integrations.tasks import gather_incidents
 from loyalty.models import Customer, Hold
 from support import facts, picture, walk
 from support.diagnosis import Reporter
+from tenants.actors import SYSTEM
 from tenants.models import ScheduledRun, Store, StoreAlias, Tenant
 from tests import builders
 from tests.builders import bill, deliver
@@ -45,12 +46,34 @@ def test_a_store_that_sends_no_bills_for_blocked_points_is_one_incident(kulfi: T
     assert (again.pk, again.customers) == (incident.pk, 5), "counted anew, not added up"
     for hold in Hold.objects.filter(customer__in=people[:3]):
         builders.release(kulfi, hold)
+    assert [each.customers for each in gather(kulfi)] == [2], "it goes on until nothing of it is left"
+    for hold in Hold.objects.filter(customer__in=people[3:], state="active"):
+        builders.release(kulfi, hold)
     assert gather(kulfi) == []
     incident.refresh_from_db()
     assert incident.closed_by.startswith("Pointdesk: nothing of it is left")
     blocked(kulfi, 8)
     (new,) = gather(kulfi)
     assert new.pk != incident.pk
+
+
+def test_what_somebody_closed_is_raised_again_by_something_new_only(kulfi: Tenant) -> None:
+    blocked(kulfi, 4)
+    (incident,) = gather(kulfi)
+    incidents.close(kulfi, incident.pk, reason="the vendor knows", actor=SYSTEM, now=timezone.now())
+    assert gather(kulfi) == [], "the same four raise no other"
+    Incident.objects.update(closed_at=timezone.now() - timedelta(hours=6))
+    assert len(gather(kulfi)) == 1
+
+
+def test_a_set_aside_bill_that_came_right_counts_no_more(kulfi: Tenant) -> None:
+    deliver(kulfi, *(bill(f"Q{number}", net_amount="950.00") for number in range(6)))
+    (incident,) = gather(kulfi)
+    deliver(kulfi, *(bill(f"Q{number}") for number in range(4)))
+    (again,) = gather(kulfi)
+    assert (again.pk, again.bills, gathering.deliveries_of(again, codes=["K1"]).count()) == (incident.pk, 2, 2)
+    deliver(kulfi, bill("Q4"), bill("Q5"))
+    assert gather(kulfi) == []
 
 
 def test_what_is_young_or_long_ago_is_no_incident(kulfi: Tenant) -> None:

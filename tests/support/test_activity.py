@@ -12,11 +12,13 @@ from django.urls import reverse
 from django.utils import timezone
 from django_scopes import scope
 
+from loyalty import identity
 from loyalty.models import Customer, Entry
 from support import activity
+from tenants.actors import SYSTEM
 from tenants.models import AuditEvent, Membership, Tenant
 from tests import builders
-from tests.builders import deliver, paid_with_points
+from tests.builders import bill, deliver, paid_with_points
 from tests.client import ApiClient
 from tests.conftest import key_of
 
@@ -31,6 +33,11 @@ def busy(kulfi: Tenant) -> Customer:
     deliver(kulfi, paid_with_points("A1", 60, net="400.00", reference="SB-1"))
     builders.customer(kulfi, "+919840054321", points=7, name="=HYPERLINK(1)")
     return meera
+
+
+def content(response: Any) -> bytes:
+    found: bytes = response.getvalue()
+    return found
 
 
 def rows(client: Client, **asked: Any) -> list[activity.Row]:
@@ -90,7 +97,7 @@ def test_a_file_holds_exactly_what_is_filtered_and_runs_nothing(as_alice: Client
     assert [(line["customer"], line["points"]) for line in lines] == [("'=HYPERLINK(1)", "7"), ("Meera S.", "100")]
     assert {line["mobile"][-3:] for line in lines} == {"321", "345"}
     assert not any(busy.mobile in str(line) for line in lines)
-    book: Any = openpyxl.load_workbook(io.BytesIO(as_alice.get(reverse("admin:activity_xlsx"), {"store": "K1"}).content))
+    book: Any = openpyxl.load_workbook(io.BytesIO(content(as_alice.get(reverse("admin:activity_xlsx"), {"store": "K1"}))))
     table = list(book.active.iter_rows(values_only=True))
     assert (table[0], [line[1] for line in table[1:]]) == (activity.COLUMNS, ["Earned", "Redeemed", "Blocked"])
     events = AuditEvent.objects.filter(action="export_activity").order_by("id")
@@ -107,8 +114,9 @@ def test_a_long_file_is_sent_chunk_by_chunk(as_alice: Client, kulfi: Tenant, mon
     response: Any = as_alice.get(reverse("admin:activity_csv"))
     assert [line.split(",")[4] for line in response.getvalue().decode().splitlines()[1:]] == ["7", "6", "5", "4", "3", "2", "1"]
     monkeypatch.setattr(activity, "XLSX_ROWS_MAX", 4)
-    book: Any = openpyxl.load_workbook(io.BytesIO(as_alice.get(reverse("admin:activity_xlsx")).content))
-    assert book.active.max_row == 5
+    book: Any = openpyxl.load_workbook(io.BytesIO(content(as_alice.get(reverse("admin:activity_xlsx")))))
+    table = list(book.active.iter_rows(values_only=True))
+    assert ([line[4] for line in table[1:5]], table[5][0], len(table)) == ([7, 6, 5, 4], activity.CUT, 6)
 
 
 def test_the_api_gives_the_same_and_nobody_elses(busy: Customer, kulfi: Tenant, liberty: Tenant) -> None:
@@ -125,6 +133,23 @@ def test_the_api_gives_the_same_and_nobody_elses(busy: Customer, kulfi: Tenant, 
     assert reader.get("/activity", action="nonsense").status == 400
     assert ApiClient(key_of(kulfi, "pos")).get("/activity").status == 403
     assert Entry.objects.count() >= 5
+
+
+def test_a_filter_leaves_nobody_out_and_shows_what_was_merged_in(as_bob: Client, kulfi: Tenant) -> None:
+    people = [builders.customer(kulfi, f"+9198400{number:05d}", points=1, name="Priya Common") for number in range(20)]
+    assert len(rows(as_bob, customer="Priya Common")) == 20
+    identity.merge(kulfi, people[1].pk, people[0].pk, reason="one person", actor=SYSTEM, now=timezone.now())
+    kinds = [row.kind for row in rows(as_bob, customer=people[1].mobile)]
+    assert sorted(kinds) == ["issue", "issue", "merge", "merge"]
+
+
+def test_what_paid_a_debt_is_shown_as_given_and_all_columns_sum_up(as_alice: Client, lenient_kulfi: Tenant) -> None:
+    meera = builders.customer(lenient_kulfi)
+    deliver(lenient_kulfi, paid_with_points("A1", 6, net="6.00"), bill("A2", net="900.00"))
+    found = rows(as_alice)
+    assert [(row.kind, row.points) for row in found if row.kind == "earn"] == [("earn", 9)]
+    sums = [sum(row.buckets[place] for row in found) for place in range(4)]
+    assert tuple(sums) == builders.balance(meera) == (0, 3, 0, 0)
 
 
 def test_the_api_gives_a_file_too(busy: Customer, kulfi: Tenant) -> None:
