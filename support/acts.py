@@ -9,6 +9,7 @@ from django.db import transaction
 from integrations import issuing
 from integrations.models import BillIssue
 from loyalty import holds, operations
+from loyalty.ledger import BY_HAND
 from loyalty.models import Customer, Entry, Hold
 from loyalty.operations import Posted
 from loyalty.state import Kind
@@ -44,13 +45,24 @@ class AboutBill:
 
 
 def issue(
-    customer: Customer, *, access: Access, points: int, reason: str, key: str, now: datetime, about: AboutBill | None = None
+    customer: Customer,
+    *,
+    access: Access,
+    points: int,
+    reason: str,
+    key: str,
+    now: datetime,
+    about: AboutBill | None = None,
+    again: bool = False,
 ) -> Posted:
     """Give points, perhaps for a bill; the dialog's token is the key, so pressing twice gives once (CASES 78, 79).
 
-    Raises: DomainError `forbidden`, `reason_length`, `points_invalid`, `bill_already_booked`; KeyReused.
+    `again`: although somebody has given points for that bill. Raises: DomainError `forbidden`, `reason_length`, `points_invalid`,
+    `bill_already_booked`, `issued_before`; KeyReused.
     """
     access.require(Act.ISSUE_POINTS)
+    if about is not None and not again:
+        _check_nobody_was_faster(about, access=access, key=key)
     wanted: dict[str, Any] = {"points": points, "reason": reason, "actor": access.actor, "key": key, "now": now}
     with transaction.atomic():
         if about is None:
@@ -61,6 +73,21 @@ def issue(
             posted, customer, access=access, action="issue_points", reason=reason, points=points, bill_no=about and about.bill_no
         )
     return posted
+
+
+def _check_nobody_was_faster(about: AboutBill, *, access: Access, key: str) -> None:
+    rows = BillIssue.objects.filter(
+        tenant=access.tenant, store=about.store, bill_no__iexact=about.bill_no, points__gt=0, bill=None
+    )
+    earlier = rows.order_by("-id").first()
+    if earlier is None or Entry.objects.filter(tenant=access.tenant, key=f"{BY_HAND}{key}").exists():
+        return
+    by = Entry.objects.filter(tenant=access.tenant, pk=earlier.operation).values_list("actor_name", flat=True).first()
+    at = earlier.issued_at.astimezone(access.tenant.zone)
+    raise DomainError(
+        "issued_before", f"{by} issued {earlier.points:,} points for bill {earlier.bill_no} on {at:%d %b at %H:%M}. Tick that you want to"
+        " give more, or leave it.",
+    )  # fmt: skip
 
 
 def adjust(

@@ -128,7 +128,8 @@ class IssueForm(ReasonForm):
         help_text="When it comes, it posts only what it earns beyond these points. Empty: points of their own.",
     )  # fmt: skip
     store = forms.ModelChoiceField(queryset=Store.objects.none(), required=False, label="Of which store", to_field_name="code")
-    field_order = ("points", "reason", "bill_no", "store")
+    again = forms.BooleanField(required=False, label="Give more, although points were issued for this bill")
+    field_order = ("points", "reason", "bill_no", "store", "again")
 
     def __init__(self, *args: Any, tenant: Tenant, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

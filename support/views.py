@@ -17,7 +17,7 @@ from django.views.decorators.http import require_GET, require_POST
 from integrations import feed
 from integrations.models import Delivery, DeliveryState, Incident
 from loyalty import holds
-from loyalty.ledger import BY_HAND
+from loyalty.ledger import BY_HAND, KeyReused
 from loyalty.models import Balance, Customer, Entry, Hold
 from loyalty.operations import Posted
 from loyalty.state import HoldState, Kind, Terms
@@ -283,8 +283,9 @@ def issue(request: HttpRequest, pk: int) -> HttpResponse:
 
         def act(key: str) -> Posted:
             return acts.issue(
-                customer, access=access, points=data["points"], reason=data["reason"], key=key, now=timezone.now(), about=about
-            )
+                customer, access=access, points=data["points"], reason=data["reason"], key=key, now=timezone.now(), about=about,
+                again=data["again"],
+            )  # fmt: skip
 
         told = f"{data['points']:,} points issued" + (f" for bill {about.bill_no}" if about else "")
         if answer := _pressed(request, form, customer, act, told=told):
@@ -365,6 +366,12 @@ def _pressed(
     key = f"{access.actor.id}:{form.cleaned_data['token']}"
     try:
         posted = act(key)
+    except KeyReused:
+        form.add_error(
+            None, "This form was sent before, for something else. Nothing was changed. Look at the figures and press again."
+        )
+        form.data = {**form.data.dict(), "token": ReasonForm.new_token()}  # type: ignore[attr-defined]
+        return None
     except DomainError as refusal:
         form.add_error(None, refusal.sentence)
         return None

@@ -207,7 +207,9 @@ def test_the_same_token_for_other_points_is_refused(as_bob: Client, meera: Custo
     issue(as_bob, meera)
     response = issue(as_bob, meera, points="60")
     assert response.status_code == 422
-    assert "used before for a different request" in response.content.decode()
+    text = response.content.decode()
+    assert "was sent before, for something else" in text
+    assert f'value="{TOKEN}"' not in text, "it can be pressed again"
 
 
 def test_two_agents_with_one_token_are_two_acts(as_bob: Client, as_alice: Client, meera: Customer) -> None:
@@ -236,6 +238,18 @@ def test_points_are_issued_for_a_bill_that_has_not_come(as_bob: Client, kulfi: T
     assert balance(raj) == (0, 10, 0, 0), "the bill posts only what it earns beyond"
     refused = issue(as_bob, raj, points="4", bill_no="A9", store="K1", token="u" * 24)
     assert (refused.status_code, "is booked: it earned 10 points" in refused.content.decode()) == (422, True)
+
+
+@pytest.mark.case(17, 79)
+def test_two_people_who_issue_for_one_bill_are_told(as_bob: Client, as_alice: Client, kulfi: Tenant) -> None:
+    raj = builders.customer(kulfi)
+    assert issue(as_alice, raj, points="7", bill_no="A9", store="K1").status_code == 302
+    told = issue(as_bob, raj, points="7", bill_no="a9", store="K1")
+    assert (told.status_code, "Alice issued 7 points for bill A9" in told.content.decode()) == (422, True)
+    assert balance(raj) == (0, 7, 0, 0)
+    assert issue(as_alice, raj, points="7", bill_no="A9", store="K1").status_code == 302, "pressed twice"
+    assert issue(as_bob, raj, points="2", bill_no="A9", store="K1", again="on").status_code == 302
+    assert balance(raj) == (0, 9, 0, 0)
 
 
 # Adjust and reset
