@@ -14,6 +14,7 @@ import resource
 import time
 from typing import Any
 
+from django.conf import settings
 from gunicorn.workers.base import Worker
 from waitress import wasyncore
 from waitress.channel import HTTPChannel
@@ -121,7 +122,9 @@ class StrictParser(HTTPRequestParser):
             return Refused(505, "HTTP Version Not Supported", "bad_version", "Send the request in version 1.1 of HTTP.")
         if self._has_encoding:
             return Refused(411, "Length Required", "length_required", "Send the body with its Content-Length, not in chunks.")
-        known = self.headers.get("AUTHORIZATION", "").startswith("Bearer pd_") or "sessionid=" in self.headers.get("COOKIE", "")
+        known = self.headers.get("AUTHORIZATION", "").startswith(
+            "Bearer pd_"
+        ) or f"{settings.SESSION_COOKIE_NAME}=" in self.headers.get("COOKIE", "")
         largest = (API_MAX if self.path.startswith("/api/") else DESK_MAX) if known else STRANGER_MAX
         if self.content_length > largest:
             told = f"A body may have at most {largest >> 20} MiB here. Send it in smaller parts."

@@ -7,6 +7,7 @@ from django.db import transaction
 from integrations.models import Bill, BillClass, BillIssue
 from integrations.posting import may_be_issued_for
 from loyalty import operations
+from loyalty.models import Entry
 from loyalty.operations import Posted
 from tenants.actors import Actor
 from tenants.errors import DomainError
@@ -24,8 +25,12 @@ def issue_for_bill(
     actor: Actor,
     key: str,
     now: datetime,
+    again: bool = True,
 ) -> Posted:
-    """Raises: DomainError `bill_already_booked`, and as `operations.issue`."""
+    """`again`: although points were given for it before.
+
+    Raises: DomainError `bill_already_booked`, `issued_before`, and as `operations.issue`.
+    """
 
     def not_booked() -> None:
         rows = Bill.objects.filter(
@@ -39,6 +44,23 @@ def issue_for_bill(
                 bill_no=bill_no, earned_points=booked.earned_points,
             )  # fmt: skip
 
+    def nobody_was_faster() -> None:
+        rows = BillIssue.objects.filter(tenant=tenant, store=store, bill_no__iexact=bill_no, points__gt=0, bill=None)
+        earlier = rows.order_by("-id").first()
+        if earlier is None:
+            return
+        by = Entry.objects.filter(tenant=tenant, pk=earlier.operation).values_list("actor_name", flat=True).first()
+        at = earlier.issued_at.astimezone(tenant.zone)
+        raise DomainError(
+            "issued_before", f"{by} issued {earlier.points:,} points for bill {earlier.bill_no} on {at:%d %b at %H:%M}. Tick that you want to"
+            " give more, or leave it.",
+        )  # fmt: skip
+
+    def check() -> None:
+        not_booked()
+        if not again:
+            nobody_was_faster()
+
     with transaction.atomic():
         posted = operations.issue(
             tenant,
@@ -49,7 +71,7 @@ def issue_for_bill(
             key=key,
             now=now,
             about=(bill_no, store.pk),
-            check=not_booked,
+            check=check,
         )
         if not posted.repeated:
             BillIssue.objects.create(

@@ -93,8 +93,12 @@ def gather_incidents() -> None:
     """Troubles that many customers of a store share."""
     with recorded("gather_incidents") as tally:
         for tenant in Tenant.objects.filter(is_active=True) if not tally.busy else ():
-            with scope(tenant=tenant):
-                tally.done += gathering.gather(tenant, now=timezone.now())
+            try:
+                with scope(tenant=tenant):
+                    tally.done += gathering.gather(tenant, now=timezone.now())
+            except Exception as problem:  # one tenant's trouble stops no other's
+                log.error("not gathered", tenant=tenant.slug, error=type(problem).__name__)
+                tally.failed, tally.note = tally.failed + 1, f"{tenant.slug}: {type(problem).__name__}"
 
 
 @shared_task

@@ -9,7 +9,6 @@ from django.db import transaction
 from integrations import issuing
 from integrations.models import BillIssue
 from loyalty import holds, operations
-from loyalty.ledger import BY_HAND
 from loyalty.models import Customer, Entry, Hold
 from loyalty.operations import Posted
 from loyalty.state import Kind
@@ -61,33 +60,18 @@ def issue(
     `bill_already_booked`, `issued_before`; KeyReused.
     """
     access.require(Act.ISSUE_POINTS)
-    if about is not None and not again:
-        _check_nobody_was_faster(about, access=access, key=key)
     wanted: dict[str, Any] = {"points": points, "reason": reason, "actor": access.actor, "key": key, "now": now}
     with transaction.atomic():
         if about is None:
             posted = operations.issue(access.tenant, customer.pk, **wanted)
         else:
-            posted = issuing.issue_for_bill(access.tenant, customer.pk, bill_no=about.bill_no, store=about.store, **wanted)
+            posted = issuing.issue_for_bill(
+                access.tenant, customer.pk, bill_no=about.bill_no, store=about.store, again=again, **wanted
+            )
         _trace(
             posted, customer, access=access, action="issue_points", reason=reason, points=points, bill_no=about and about.bill_no
         )
     return posted
-
-
-def _check_nobody_was_faster(about: AboutBill, *, access: Access, key: str) -> None:
-    rows = BillIssue.objects.filter(
-        tenant=access.tenant, store=about.store, bill_no__iexact=about.bill_no, points__gt=0, bill=None
-    )
-    earlier = rows.order_by("-id").first()
-    if earlier is None or Entry.objects.filter(tenant=access.tenant, key=f"{BY_HAND}{key}").exists():
-        return
-    by = Entry.objects.filter(tenant=access.tenant, pk=earlier.operation).values_list("actor_name", flat=True).first()
-    at = earlier.issued_at.astimezone(access.tenant.zone)
-    raise DomainError(
-        "issued_before", f"{by} issued {earlier.points:,} points for bill {earlier.bill_no} on {at:%d %b at %H:%M}. Tick that you want to"
-        " give more, or leave it.",
-    )  # fmt: skip
 
 
 def adjust(
@@ -134,8 +118,8 @@ def undo(entry: Entry, *, access: Access, reason: str, now: datetime) -> Posted:
             "not_by_hand", "Only what was issued, adjusted or reset by hand is undone here. A bill is corrected by its POS."
         )
     with transaction.atomic():
-        _give_up_bill(entry)
         posted = operations.reverse(access.tenant, entry.operation, reason=reason, actor=access.actor, now=now)
+        _give_up_bill(entry)  # under the customer's lock, as a bill that comes takes it: the customer first
         if not posted.repeated:
             audit.record(
                 access.tenant, actor=access.actor, action="undo_operation", target=entry.customer, reason=reason.strip(),

@@ -98,6 +98,12 @@ class Activity(View):
     scopes = {"GET": ("read", "support")}
     renderer_classes: Any = (JSONRenderer, CsvRenderer)
 
+    def handle_exception(self, exc: Exception) -> Response:
+        """An error is JSON and says so, whatever was asked for."""
+        response: Response = super().handle_exception(exc)
+        response.content_type = "application/json"
+        return response
+
     def get(self, request: Request) -> HttpResponseBase:
         tenant = self.access.tenant
         filters = activity.ActivityFilter(request.query_params, tenant=tenant)

@@ -3,20 +3,21 @@
 from collections.abc import Callable, Iterable, Iterator
 from datetime import date, datetime, timedelta
 
+from integrations.gathering import PATIENCE
 from integrations.models import Delivery, DeliveryState, DiscrepancyKind
 from loyalty.models import Hold, held_since
 from loyalty.money import written
 from loyalty.state import Kind
 from support.diagnosis import Evidence, Finding, Handoff, Owner, Pattern, Remedy
-from support.facts import BillFact, Change, Facts, Judged, Owned, Told
+from support.facts import Asked, BillFact, Change, Facts, Judged, Owned, Told
 from tenants.masking import hide_numbers
 
 #: A logged POS change so long before a fault may be its cause.
 CHANGE_WITHIN = timedelta(days=7)
 #: Two redemptions of the same points within this time are probably one; a bill that spent them without one may be a day apart.
 TWICE_WITHIN, SPENT_WITHIN = timedelta(minutes=30), timedelta(days=1)
-#: A bill comes so long after its redemption, and an order's bill so long after the order.
-PATIENCE, ORDER_PATIENCE = timedelta(hours=2), timedelta(hours=24)
+#: A bill comes so long after the ERP's order.
+ORDER_PATIENCE = timedelta(hours=24)
 #: What the CRM shows is old after this.
 STALE_AFTER = timedelta(hours=24)
 WAITING = "One of your bills needs a check by our team. We will tell you when it is done."
@@ -181,7 +182,7 @@ def negative(facts: Facts) -> Iterator[Finding]:
     )
 
 
-#: A bill's discrepancy as a finding: code, words after the message, what to say, handoff, pattern, owner, whether it only explains.
+#: A bill's discrepancy as a finding: code, words after the message, what to say, handoff, pattern, owner.
 TOLD: dict[str, tuple[str, str, str, Handoff, Pattern, Owner]] = {
     DiscrepancyKind.LATE_COMPLETION: (
         "completed_after_unblock", "It spent them again, from what was available then.",
@@ -351,69 +352,74 @@ def asked_bill(facts: Facts) -> Iterator[Finding]:
     asked = facts.asked
     if asked is None:
         return
-    number, say_wait = asked.bill_no, "The store's bill has not reached us yet. We ask for it, and your points follow."
     if asked.bill is not None:
-        bill = asked.bill
-        seen = (Evidence("bill", bill.bill_no, bill.id),)
-        if asked.owner == Owned.THEIRS:
-            where = f"on {_day(facts, bill.at)} at {bill.store}"
-            if bill.cancelled or bill.came_back:
-                what = "was cancelled" if bill.cancelled else "came back whole"
-                told = f"Bill {number} was booked {where} and {what}: its points were taken back."
-                yield Finding(
-                    "bill_gone",
-                    told,
-                    f"That purchase {what}, and its points with it.",
-                    evidence=seen,
-                    explains=True,
-                    answers=True,
-                )
-                return
-            told = f"Bill {number} is booked: {bill.earned:+,} points earned, {bill.redeemed:,} spent, {where}."
-            say = f"That bill is in your points: {bill.earned:,} were earned."
-            yield Finding("bill_booked", told, say, evidence=seen, explains=True, answers=True)
-            yield from _bonuses_not_awarded(asked.judged, answers=True)
-        elif asked.owner == Owned.NOBODYS and (bill.cancelled or bill.came_back or bill.bill_type != "SALE"):
-            told = f"Bill {number} of {_day(facts, bill.at)} at {bill.store} names no customer, and nothing of it can be claimed."
+        yield from _asked_and_booked(facts, asked, asked.bill)
+    elif asked.delivery_id:
+        told = f"Bill {asked.bill_no} is here and not booked ({asked.delivery_state}): {asked.message or 'it has just come'}"
+        yield Finding(
+            "bill_not_booked", told, WAITING, Handoff.CONNECTOR_TO_LOYALTY, Pattern.LOWER, Owner.POS,
+            (Evidence("delivery", asked.bill_no, asked.delivery_id, asked.delivery_state),),
+            Remedy("open_delivery", "Look at the bill", asked.delivery_id), answers=True,
+        )  # fmt: skip
+    else:
+        yield _asked_and_not_here(facts, asked)
+
+
+def _asked_and_booked(facts: Facts, asked: Asked, bill: BillFact) -> Iterator[Finding]:
+    number = asked.bill_no
+    seen = (Evidence("bill", bill.bill_no, bill.id),)
+    if asked.owner == Owned.THEIRS:
+        where = f"on {_day(facts, bill.at)} at {bill.store}"
+        if bill.cancelled or bill.came_back:
+            what = "was cancelled" if bill.cancelled else "came back whole"
+            told = f"Bill {number} was booked {where} and {what}: its points were taken back."
             yield Finding(
                 "bill_gone",
                 told,
-                "That purchase was taken back; there are no points in it.",
+                f"That purchase {what}, and its points with it.",
                 evidence=seen,
                 explains=True,
                 answers=True,
             )
-        elif asked.owner == Owned.NOBODYS:
-            told = (
-                f"Bill {number} of {_day(facts, bill.at)} at {bill.store} is booked without a customer: nobody got points for it."
-            )
-            yield Finding(
-                "bill_of_nobody", told, "The store did not note your number on that bill. I am asking for it to be put to your account.",
-                Handoff.STORE_TO_ERP, Pattern.LOWER, Owner.POS, seen, Remedy("claim_bill", "Claim it for this customer", bill.id),
-                answers=True,
-            )  # fmt: skip
-        else:
-            yield Finding(
-                "bill_of_another", f"Bill {number} is booked for another customer. Check the number and the store on the receipt.",
-                "That bill was noted under another number. May I see the receipt?", Handoff.STORE_TO_ERP, Pattern.LOWER, Owner.POS, seen,
-                answers=True,
-            )  # fmt: skip
-        return
-    if asked.delivery_id:
-        told = f"Bill {number} is here and not booked ({asked.delivery_state}): {asked.message or 'it has just come'}"
+            return
+        told = f"Bill {number} is booked: {bill.earned:+,} points earned, {bill.redeemed:,} spent, {where}."
+        say = f"That bill is in your points: {bill.earned:,} were earned."
+        yield Finding("bill_booked", told, say, evidence=seen, explains=True, answers=True)
+        yield from _bonuses_not_awarded(asked.judged, answers=True)
+    elif asked.owner == Owned.NOBODYS and (bill.cancelled or bill.came_back or bill.bill_type != "SALE"):
+        told = f"Bill {number} of {_day(facts, bill.at)} at {bill.store} names no customer, and nothing of it can be claimed."
         yield Finding(
-            "bill_not_booked", told, WAITING, Handoff.CONNECTOR_TO_LOYALTY, Pattern.LOWER, Owner.POS,
-            (Evidence("delivery", number, asked.delivery_id, asked.delivery_state),),
-            Remedy("open_delivery", "Look at the bill", asked.delivery_id), answers=True,
+            "bill_gone",
+            told,
+            "That purchase was taken back; there are no points in it.",
+            evidence=seen,
+            explains=True,
+            answers=True,
+        )
+    elif asked.owner == Owned.NOBODYS:
+        told = f"Bill {number} of {_day(facts, bill.at)} at {bill.store} is booked without a customer: nobody got points for it."
+        yield Finding(
+            "bill_of_nobody", told, "The store did not note your number on that bill. I am asking for it to be put to your account.",
+            Handoff.STORE_TO_ERP, Pattern.LOWER, Owner.POS, seen, Remedy("claim_bill", "Claim it for this customer", bill.id),
+            answers=True,
         )  # fmt: skip
-        return
+    else:
+        yield Finding(
+            "bill_of_another", f"Bill {number} is booked for another customer. Check the number and the store on the receipt.",
+            "That bill was noted under another number. May I see the receipt?", Handoff.STORE_TO_ERP, Pattern.LOWER, Owner.POS, seen,
+            answers=True,
+        )  # fmt: skip
+
+
+def _asked_and_not_here(facts: Facts, asked: Asked) -> Finding:
+    number = asked.bill_no
     if asked.order is not None and asked.order.state == "voided":
         told = f"Bill {number} never arrived here, and the ERP has voided it ({asked.order.order_no}): nothing is missing."
         evidence = (Evidence("order", asked.order.order_no, asked.order.id, "voided at the ERP"),)
-        yield Finding(
+        return Finding(
             "bill_gone", told, "That purchase was called off at the store.", evidence=evidence, explains=True, answers=True
         )
-        return
+    say = "The store's bill has not reached us yet. We ask for it, and your points follow."
     around = [each for each in (asked.before, asked.after) if each is not None]
     told = f"Bill {number} never arrived here."
     if len(around) == 2:
@@ -431,7 +437,7 @@ def asked_bill(facts: Facts) -> Iterator[Finding]:
         beside.insert(0, Evidence("order", asked.order.order_no, asked.order.id))
     remedy = Remedy("ask_repush", "Ask for the bill", None, bill_no=number, store=asked.store_code) if asked.store_code else None
     handoff = Handoff.ERP_TO_CONNECTOR if asked.order or not facts.erp_speaks else Handoff.STORE_TO_ERP
-    yield Finding("bill_not_received", told, say_wait, handoff, Pattern.LOWER, Owner.POS, tuple(beside), remedy, answers=True)
+    return Finding("bill_not_received", told, say, handoff, Pattern.LOWER, Owner.POS, tuple(beside), remedy, answers=True)
 
 
 def coming_points(facts: Facts) -> Iterator[Finding]:

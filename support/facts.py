@@ -23,13 +23,16 @@ from tenants.models import Tenant
 
 #: How far back a cause is looked for: beyond, an agent has no customer on the phone about it.
 DAYS_BACK = 90
-GATHER = """
+#: Whether everything of the sale `b` has come back.
+CAME_BACK = """(
+    SELECT coalesce(sum(p.amount), 0) FROM integrations_returnedpart p
+    JOIN integrations_bill c ON c.id = p.bill_id AND c.superseded_at IS NULL AND c.cancelled_by_id IS NULL
+    WHERE p.tenant_id = %(tenant)s AND p.original_id = b.id) >= greatest(b.net_amount, 0.0001)"""
+GATHER = f"""
     WITH bills AS (
         SELECT b.id, b.bill_no, b.store_id, s.name AS store_name, s.code, b.bill_type, b.billed_at, b.net_amount, b.earned_points,
                b.redeemed_points, b.hold_id, b.cancelled_by_id,
-               b.bill_class = 'sale' AND (SELECT coalesce(sum(p.amount), 0) FROM integrations_returnedpart p
-                   JOIN integrations_bill c ON c.id = p.bill_id AND c.superseded_at IS NULL AND c.cancelled_by_id IS NULL
-                   WHERE p.tenant_id = %(tenant)s AND p.original_id = b.id) >= greatest(b.net_amount, 0.0001) AS came_back
+               b.bill_class = 'sale' AND {CAME_BACK} AS came_back
         FROM (SELECT * FROM integrations_bill b
               WHERE b.tenant_id = %(tenant)s AND b.customer_id = ANY(%(history)s) AND b.superseded_at IS NULL
               ORDER BY b.billed_at DESC LIMIT 60) b JOIN tenants_store s ON s.id = b.store_id
@@ -73,9 +76,7 @@ GATHER = """
                        AND c.at BETWEEN o.at - interval '60 days' AND o.at + interval '60 days') AS confirmed
             FROM orders o
             LEFT JOIN LATERAL (
-                SELECT b.id, (SELECT coalesce(sum(p.amount), 0) FROM integrations_returnedpart p
-                           JOIN integrations_bill c ON c.id = p.bill_id AND c.superseded_at IS NULL AND c.cancelled_by_id IS NULL
-                           WHERE p.tenant_id = %(tenant)s AND p.original_id = b.id) >= greatest(b.net_amount, 0.0001)
+                SELECT b.id, {CAME_BACK}
                        OR b.cancelled_by_id IS NOT NULL AS came_back
                 FROM integrations_bill b
                 WHERE b.tenant_id = %(tenant)s AND b.bill_no = o.bill_no AND b.store_id = o.store_id AND b.bill_class = 'sale'
@@ -143,7 +144,7 @@ GATHER = """
               AND i.store_id = ANY(%(stores)s::bigint[])) x),
         'erp_speaks', EXISTS (SELECT FROM integrations_erporder o WHERE o.tenant_id = %(tenant)s AND o.at > %(lately)s)
     )
-"""
+"""  # noqa: S608 - our own text
 
 
 @dataclass(frozen=True, slots=True)
@@ -441,7 +442,7 @@ def unearned(facts: Facts) -> tuple[Unearned, ...]:
         if bill.earned or bill.bill_type != "SALE" or bill.cancelled or bill.at < picture.now - UNEARNED_WITHIN:
             continue
         try:
-            asked = simulation.of_bill(Bill.objects.select_related("store").get(tenant=picture.tenant, pk=bill.id))
+            asked = simulation.of_bill(Bill.objects.select_related("store", "tenant").get(tenant=picture.tenant, pk=bill.id))
             judged = simulate(
                 picture.tenant, asked.purchase, store_id=bill.store_id, customer_id=picture.customer.pk, without_bills=[bill.id]
             )
@@ -481,16 +482,14 @@ def _why_nothing(snapshot: dict[str, Any], *, currency: str) -> str:
     return f"{written(base, currency=currency)} is less than one point needs ({written(snapshot['earn_per'], currency=currency)})"
 
 
-_BILL = """
+_BILL = f"""
     SELECT b.id, b.bill_no, b.store_id, coalesce(nullif(s.name, ''), s.code), b.bill_type, b.billed_at, b.net_amount, b.earned_points,
            b.redeemed_points, b.hold_id, b.cancelled_by_id IS NOT NULL,
-           b.bill_class = 'sale' AND (SELECT coalesce(sum(p.amount), 0) FROM integrations_returnedpart p
-               JOIN integrations_bill c ON c.id = p.bill_id AND c.superseded_at IS NULL AND c.cancelled_by_id IS NULL
-               WHERE p.tenant_id = b.tenant_id AND p.original_id = b.id) >= greatest(b.net_amount, 0.0001),
+           b.bill_class = 'sale' AND {CAME_BACK},
            b.customer_id, s.code
     FROM integrations_bill b JOIN tenants_store s ON s.id = b.store_id
     WHERE b.tenant_id = %(tenant)s AND b.superseded_at IS NULL
-"""
+"""  # noqa: S608 - our own text
 #: The bill itself, the customer's own first, a sale first; then its neighbours among the sales.
 NEIGHBOURS = f"""
     ({_BILL} AND b.bill_no = %(number)s

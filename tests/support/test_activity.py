@@ -161,3 +161,5 @@ def test_the_api_gives_a_file_too(busy: Customer, kulfi: Tenant) -> None:
         (line,) = csv.DictReader(io.StringIO(response.getvalue().decode("utf-8-sig")))
         assert (line["points"], line["amount"], line["currency"], line["bill"]) == ("3", "400.00", "INR", "A1")
     assert AuditEvent.objects.filter(action="export_activity", actor_kind="key").count() == 2
+    wrong = client.get("/api/v1/activity", {"action": "x", "format": "csv"}, headers={"Authorization": f"Bearer {key}"})
+    assert (wrong.status_code, wrong["Content-Type"], "error" in wrong.json()) == (400, "application/json", True)
