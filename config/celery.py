@@ -42,6 +42,7 @@ app.conf.update(
         "continue_replays": {"task": "integrations.tasks.continue_replays", "schedule": timedelta(seconds=30)},
         "feed_analytics": {"task": "integrations.tasks.feed_analytics", "schedule": timedelta(seconds=3)},
         "gather_incidents": {"task": "integrations.tasks.gather_incidents", "schedule": timedelta(minutes=2)},
+        "send_messages": {"task": "integrations.tasks.send_messages", "schedule": timedelta(seconds=15)},
         "release_expired_holds": {"task": "loyalty.tasks.release_expired_holds", "schedule": timedelta(minutes=1)},
         "expire_lots": {"task": "loyalty.tasks.expire_lots", "schedule": timedelta(minutes=10)},
         "activate_pending": {"task": "loyalty.tasks.activate_pending", "schedule": timedelta(minutes=10)},

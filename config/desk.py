@@ -15,8 +15,9 @@ def _when(act: str) -> Any:
     return allowed
 
 
-def _page(title: str, icon: str, name: str, act: str) -> dict[str, Any]:
-    return {"title": title, "icon": icon, "link": reverse_lazy(f"admin:{name}"), "permission": _when(act)}
+def _page(title: str, icon: str, name: str, act: str, *, badge: str = "") -> dict[str, Any]:
+    page = {"title": title, "icon": icon, "link": reverse_lazy(f"admin:{name}"), "permission": _when(act)}
+    return {**page, "badge": badge} if badge else page
 
 
 UNFOLD: dict[str, Any] = {
@@ -55,6 +56,8 @@ UNFOLD: dict[str, Any] = {
                 "items": [
                     _page("Start", "home", "index", "view_customers"),
                     _page("Customers", "group", "loyalty_customer_changelist", "view_customers"),
+                    _page("Approvals", "approval", "requests", "view_customers", badge="support.badges.approvals"),
+                    _page("Cases", "folder_open", "support_case_changelist", "view_customers"),
                     _page("Activity log", "list_alt", "activity", "view_customers"),
                     _page("Blocked points", "lock_clock", "loyalty_hold_changelist", "view_customers"),
                 ],
@@ -86,7 +89,10 @@ UNFOLD: dict[str, Any] = {
                     _page("Cohorts", "groups", "loyalty_cohort_changelist", "view_rules"),
                     _page("Simulator", "science", "simulator", "view_rules"),
                     _page("Stores", "storefront", "tenants_store_changelist", "view_inbox"),
+                    _page("Contacts", "contact_phone", "support_topiccontact_changelist", "view_customers"),
+                    _page("Messages", "mail", "message_settings", "manage_staff"),
                     _page("Staff", "badge", "tenants_membership_changelist", "manage_staff"),
+                    _page("Limits", "speed", "support_pointslimit_changelist", "manage_staff"),
                     _page("API keys", "key", "tenants_apikey_changelist", "manage_staff"),
                     _page("Scheduled runs", "schedule", "tenants_scheduledrun_changelist", "view_runs"),
                     _page("Parity", "balance", "integrations_parityrun_changelist", "view_runs"),

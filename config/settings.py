@@ -1,5 +1,6 @@
 """Settings, read from the environment. Addresses of engines come as URLs; `config.engines` sets them where nobody did."""
 
+import os
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -43,6 +44,7 @@ INSTALLED_APPS = [
     "import_export",
     "drf_spectacular",
     "drf_spectacular_sidecar",
+    "anymail",
     "config.apps.ConfigConfig",
     "tenants",
     "loyalty",
@@ -169,13 +171,21 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
 
-#: For lists that are sent to POS vendors. Without a host nothing is sent, and the page says so.
+#: Mail to customers and POS vendors: by SMTP, or by a provider that Anymail knows (`postmark`, `amazon_ses` ..) with its settings as
+#: ANYMAIL_... Without either nothing is sent, and the pages say so.
+EMAIL_PROVIDER = env.str("EMAIL_PROVIDER", "")
+EMAIL_BACKEND = (
+    f"anymail.backends.{EMAIL_PROVIDER}.EmailBackend" if EMAIL_PROVIDER else "django.core.mail.backends.smtp.EmailBackend"
+)
+ANYMAIL = {name.removeprefix("ANYMAIL_"): value for name, value in os.environ.items() if name.startswith("ANYMAIL_")}
 EMAIL_HOST = env.str("EMAIL_HOST", "")
 EMAIL_PORT = env.int("EMAIL_PORT", 587)
 EMAIL_HOST_USER = env.str("EMAIL_USER", "")
 EMAIL_HOST_PASSWORD = env.str("EMAIL_PASSWORD", "")
 EMAIL_USE_TLS = env.bool("EMAIL_USE_TLS", True)
 EMAIL_TIMEOUT = 10
+#: Networks of our own into which webhooks may go, also without TLS; everywhere else it is HTTPS to the public internet.
+WEBHOOK_NETWORKS: list[str] = env.list("WEBHOOK_NETWORKS", [])
 DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", "pointdesk@localhost")
 
 #: The raw body of a batch is kept as bytes: 16 MiB. Django's own limit must not be the one that answers.

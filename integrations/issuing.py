@@ -1,9 +1,10 @@
-"""Points given for a bill that has not come yet: when it comes, it posts only what it earns beyond them (CASES 79)."""
+"""Points given by hand, perhaps for a bill that has not come yet: when it comes, it posts only what it earns beyond them (CASES 79)."""
 
 from datetime import datetime
 
 from django.db import transaction
 
+from integrations import messages
 from integrations.models import Bill, BillClass, BillIssue
 from integrations.posting import may_be_issued_for
 from loyalty import operations
@@ -12,6 +13,14 @@ from loyalty.operations import Posted
 from tenants.actors import Actor
 from tenants.errors import DomainError
 from tenants.models import Store, Tenant
+
+
+def issue(tenant: Tenant, customer_id: int, *, points: int, reason: str, actor: Actor, key: str, now: datetime) -> Posted:
+    """Points of their own; the customer is told where the brand wants that. Raises: as `operations.issue`."""
+    with transaction.atomic():
+        posted = operations.issue(tenant, customer_id, points=points, reason=reason, actor=actor, key=key, now=now)
+        messages.points_issued(tenant, posted, actor=actor, now=now)
+    return posted
 
 
 def issue_for_bill(
@@ -78,4 +87,5 @@ def issue_for_bill(
                 tenant=tenant, customer_id=customer_id, store=store, bill_no=bill_no, points=points, operation=posted.operation,
                 issued_at=now,
             )  # fmt: skip
+        messages.points_issued(tenant, posted, actor=actor, now=now)
     return posted

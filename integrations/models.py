@@ -623,6 +623,89 @@ class Incident(models.Model):
         return self.message
 
 
+class Channel(models.TextChoices):
+    EMAIL = "email", "e-mail"
+    WEBHOOK = "webhook", "webhook"
+
+
+class MessageSettings(models.Model):
+    """At which moments a brand writes to its customers, and how. No row: never."""
+
+    tenant = models.OneToOneField(Tenant, on_delete=models.PROTECT, related_name="message_settings")
+    email_when_issued = models.BooleanField("e-mail when points are issued", default=False)
+    webhook_when_issued = models.BooleanField("webhook when points are issued", default=False)
+    subject = models.CharField(
+        max_length=120, default="{points} points for you", help_text="May name {name}, {points}, {available}, {brand}."
+    )
+    body = models.TextField(
+        max_length=2000, default="Hello {name},\n\n{brand} has added {points} points to your account. You have {available} points now.\n",
+        help_text="The same names.",
+    )  # fmt: skip
+    webhook_url = models.URLField(
+        max_length=400, blank=True, help_text="Yours, by HTTPS; every message is signed (Standard Webhooks)."
+    )
+    webhook_secret = models.CharField(max_length=80, blank=True, editable=False)
+    quiet_from = models.TimeField(null=True, blank=True, help_text="No e-mail goes out from then on, in the brand's time,")
+    quiet_until = models.TimeField(null=True, blank=True, help_text="until then; it waits.")
+
+    objects: ClassVar[Any] = ScopedManager(tenant="tenant")
+
+    class Meta:
+        verbose_name = "message settings"
+        verbose_name_plural = "message settings"
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=models.Q(quiet_from=None, quiet_until=None)
+                | models.Q(quiet_from__isnull=False, quiet_until__isnull=False),
+                name="quiet_hours_have_two_ends",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"messages of {self.tenant}"
+
+
+class MessageState(models.TextChoices):
+    WAITING = "waiting", "waits to be sent"
+    SENDING = "sending", "is being sent"
+    SENT = "sent", "sent"
+    GIVEN_UP = "given_up", "given up"
+
+
+class Message(models.Model):
+    """What is said to a customer, once: written with what it is about, sent later, tried again while nobody takes it."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False)
+    customer = TenantForeignKey(Customer, related_name="messages")
+    channel = models.CharField(max_length=8, choices=Channel.choices)
+    #: The issue it tells of; none: somebody at the desk wrote it.
+    operation = models.BigIntegerField(null=True)
+    key = models.CharField(max_length=300, db_collation="C")
+    subject = models.CharField(max_length=200)
+    body = models.TextField(max_length=4000)
+    content = models.JSONField(default=dict, help_text="Of a webhook: its data.")
+    state = models.CharField(max_length=8, choices=MessageState.choices, default=MessageState.WAITING)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    due_at = models.DateTimeField(db_default=Now())
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    created_by = models.CharField(max_length=254)
+    sent_at = models.DateTimeField(null=True)
+    trouble = models.CharField(max_length=300, blank=True)
+
+    objects: ClassVar[Any] = ScopedManager(tenant="tenant")
+
+    class Meta:
+        ordering: ClassVar = ["-id"]
+        constraints: ClassVar = [models.UniqueConstraint(fields=["tenant", "key", "channel"], name="message_once")]
+        indexes: ClassVar = [
+            models.Index(fields=["tenant", "customer", "-id"], name="message_of_customer"),
+            models.Index(fields=["due_at"], condition=models.Q(state__in=["waiting", "sending"]), name="message_due"),
+        ]
+
+    def __str__(self) -> str:
+        return self.subject
+
+
 class FeedEpoch(models.Model):
     """How far the feed to ClickHouse has read. A restored database (new system or timeline) begins a new epoch.
 

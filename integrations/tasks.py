@@ -8,7 +8,7 @@ from celery import shared_task
 from django.utils import timezone
 from django_scopes import scope, scopes_disabled
 
-from integrations import bell, clickhouse, feed, files, gathering, inbox, replay
+from integrations import bell, clickhouse, feed, files, gathering, inbox, messages, replay
 from integrations.models import FileImport, FileState, Replay
 from tenants.models import Tenant
 from tenants.runs import recorded
@@ -99,6 +99,15 @@ def gather_incidents() -> None:
             except Exception as problem:  # one tenant's trouble stops no other's
                 log.error("not gathered", tenant=tenant.slug, error=type(problem).__name__)
                 tally.failed, tally.note = tally.failed + 1, f"{tenant.slug}: {type(problem).__name__}"
+
+
+@shared_task
+def send_messages() -> None:
+    """What customers are to be told."""
+    with recorded("send_messages") as tally:
+        if not tally.busy:
+            done = messages.send_due(now=timezone.now())
+            tally.done, tally.failed = done["sent"], done["waiting"] + done["given_up"]
 
 
 @shared_task

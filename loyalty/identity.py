@@ -21,6 +21,7 @@ from loyalty.models import (
     CustomerStatus,
     NumberMove,
 )
+from loyalty.operations import Buckets, buckets_of
 from loyalty.state import Debt
 from tenants import audit
 from tenants.actors import Actor
@@ -90,6 +91,15 @@ def merge(tenant: Tenant, source_id: int, into_id: int, *, reason: str, actor: A
             raise
         row = _merge_rows(tenant, source_id, into_id, operation=operation, reason=reason, actor=actor, now=now)
     return Merged(row, repeated=False)
+
+
+def preview_merge(tenant: Tenant, source_id: int, into_id: int, *, now: datetime) -> Buckets:
+    """What the survivor would have. Raises: DomainError `merge_with_itself`; CustomerMerged."""
+    if source_id == into_id:
+        raise DomainError("merge_with_itself", "These are the same customer. Choose two different ones.")
+    book = ledger.peek(tenant, [source_id, into_id], now=now)
+    merge_accounts(book[source_id], book[into_id], today=now.astimezone(tenant.zone).date())
+    return buckets_of(book[into_id])
 
 
 def _merge_books(

@@ -43,6 +43,7 @@ class Customer(models.Model):
     status = models.CharField(max_length=8, choices=CustomerStatus.choices, default=CustomerStatus.ACTIVE)
     joined_on = models.DateField(null=True)
     merged_into = TenantForeignKey("self", null=True, related_name="merged")
+    takes_messages = models.BooleanField(db_default=True, help_text="Off: nothing is sent to them.")
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     objects: ClassVar[Any] = ScopedManager(tenant="tenant")
@@ -465,6 +466,7 @@ class Entry(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["tenant", "customer", "-id"], name="entry_of_customer"),
             models.Index(fields=["tenant", "-id"], name="entry_of_tenant"),
+            models.Index(fields=["tenant", "-posted_at"], condition=models.Q(actor_kind="person"), name="entry_by_hand"),
             models.Index(fields=["tenant", "hold"], condition=models.Q(hold__isnull=False), name="entry_of_hold"),
             models.Index(fields=["tenant", "bill_id"], condition=models.Q(bill_id__isnull=False), name="entry_of_bill"),
             models.Index(fields=["of_entry"], condition=models.Q(of_entry__isnull=False), name="entry_undone_by"),

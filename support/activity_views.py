@@ -2,17 +2,23 @@
 
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.contrib import messages
+from django.db.models import Q
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict, StreamingHttpResponse
 from django.http.response import HttpResponseBase
+from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_GET, require_POST
 
 from support import activity
+from support.models import SavedView
 from support.views import render
+from tenants import access as gate
 from tenants import audit
-from tenants.access import Act
+from tenants.access import Access, Act
 from tenants.admin_base import access_of
 
+VIEWS_SHOWN, QUERY_MAX = 50, 1000
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
@@ -32,11 +38,58 @@ def log(request: HttpRequest) -> HttpResponse:
     asked.pop("before", None)
     context: dict[str, Any] = {
         "filters": filters, "rows": rows, "older": older, "asked": asked.urlencode(), "is_filtered": bool(activity.filtered(request.GET)),
-        "stores": activity.stores_of(access.tenant), "may_export": access.may(Act.EXPORT), "zone": access.tenant.timezone,
+        "stores": activity.stores_of(access.tenant), "views": _views(access), "own": access.actor.id,
+        "may_export": access.may(Act.EXPORT), "zone": access.tenant.timezone,
     }  # fmt: skip
     response: HttpResponse = render(request, "support/activity.html", title="Activity log", **context)
     response.status_code = 200 if valid else 422
     return response
+
+
+def _views(access: Access) -> list[SavedView]:
+    """One's own, and those for everybody."""
+    rows = SavedView.objects.filter(Q(owner=access.actor.id) | Q(for_all=True), tenant=access.tenant)
+    return list(rows.select_related("owner")[:VIEWS_SHOWN])
+
+
+@require_POST
+def save_view(request: HttpRequest) -> HttpResponse:
+    """Keep what is filtered under a name; the same name of the same person is replaced."""
+    access = access_of(request)
+    access.require(Act.VIEW_CUSTOMERS)
+    name, query = request.POST.get("name", "").strip()[:60], _known(request.POST.get("query", ""))
+    back = f"{reverse('admin:activity')}?{query}"
+    if not name or not query or len(query) > QUERY_MAX:
+        messages.error(request, "Give it a name, and filter something first. Nothing was saved.")
+        return HttpResponseRedirect(back)
+    for_all = request.POST.get("for_all") == "on" and access.may(Act.EXPORT)
+    SavedView.objects.update_or_create(
+        tenant=access.tenant, owner_id=access.actor.id, name=name, defaults={"query": query, "for_all": for_all}
+    )
+    messages.success(request, f"Saved as “{name}”.")
+    return HttpResponseRedirect(back)
+
+
+def _known(query: str) -> str:
+    """Only what the log's own filters take."""
+    asked = QueryDict(query)
+    kept = QueryDict(mutable=True)
+    for name in activity.ActivityFilter.base_filters:
+        if texts := [text for text in asked.getlist(name) if text]:
+            kept.setlist(name, texts)
+    return kept.urlencode()
+
+
+@require_POST
+def forget_view(request: HttpRequest, pk: int) -> HttpResponse:
+    """One's own only."""
+    access = access_of(request)
+    row = gate.get(SavedView, pk, access=access)
+    if row.owner_id != access.actor.id:
+        raise Http404("No such view of yours.")
+    row.delete()
+    messages.success(request, f"“{row.name}” is forgotten.")
+    return HttpResponseRedirect(reverse("admin:activity"))
 
 
 @require_GET

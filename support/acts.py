@@ -1,5 +1,6 @@
 """What people do at the desk: one operation of the ledger, with its trace in the same transaction."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -7,11 +8,13 @@ from typing import Any
 from django.db import transaction
 
 from integrations import issuing
-from integrations.models import BillIssue
-from loyalty import holds, operations
-from loyalty.models import Customer, Entry, Hold
+from integrations.models import Bill, BillIssue
+from loyalty import holds, identity, operations
+from loyalty.ledger import BY_HAND, KeyReused, checked_reason
+from loyalty.models import Bonus, BonusEvaluation, Customer, Entry, Hold
 from loyalty.operations import Posted
 from loyalty.state import Kind
+from support import limits
 from support.picture import is_by_hand
 from tenants import audit
 from tenants.access import Access, Act
@@ -22,9 +25,10 @@ from tenants.models import Store
 def unblock(hold: Hold, *, access: Access, reason: str, now: datetime) -> tuple[Hold, bool]:
     """Free a hold's points; -> (the hold, whether we did it). Somebody faster changes nothing (CASES 10).
 
-    Raises: DomainError `forbidden`, `reason_length`.
+    Raises: DomainError `forbidden`, `own_number`, `reason_length`.
     """
     access.require(Act.RELEASE_HOLDS)
+    limits.refuse_own_number(hold.customer, access=access)
     with transaction.atomic():
         ended, released = holds.release_hold(access.tenant, hold.pk, reason=reason, actor=access.actor, now=now)
         if released:
@@ -63,7 +67,7 @@ def issue(
     wanted: dict[str, Any] = {"points": points, "reason": reason, "actor": access.actor, "key": key, "now": now}
     with transaction.atomic():
         if about is None:
-            posted = operations.issue(access.tenant, customer.pk, **wanted)
+            posted = issuing.issue(access.tenant, customer.pk, **wanted)
         else:
             posted = issuing.issue_for_bill(
                 access.tenant, customer.pk, bill_no=about.bill_no, store=about.store, again=again, **wanted
@@ -113,6 +117,7 @@ def undo(entry: Entry, *, access: Access, reason: str, now: datetime) -> Posted:
     """
     own = entry.kind == Kind.ISSUE and entry.actor_kind == access.actor.kind and entry.actor_id == access.actor.id
     access.require(Act.ISSUE_POINTS if own else Act.ADJUST_POINTS)
+    limits.refuse_own_number(entry.customer, access=access)
     if not is_by_hand(entry):
         raise DomainError(
             "not_by_hand", "Only what was issued, adjusted or reset by hand is undone here. A bill is corrected by its POS."
@@ -140,6 +145,92 @@ def _give_up_bill(entry: Entry) -> None:
         )
     row.points = 0
     row.save(update_fields=["points"])
+
+
+def unblock_all(rows: Iterable[Hold], *, access: Access, reason: str, now: datetime) -> tuple[list[Hold], list[Hold]]:
+    """Free the points of many holds, each once; -> (those we freed, those that somebody was faster with).
+
+    Raises: DomainError `forbidden`, `reason_length`.
+    """
+    freed: list[Hold] = []
+    others: list[Hold] = []
+    for hold in sorted(rows, key=lambda each: (each.customer_id, each.pk)):
+        ended, released = unblock(hold, access=access, reason=reason, now=now)
+        (freed if released else others).append(ended)
+    return freed, others
+
+
+@dataclass(frozen=True, slots=True)
+class Award:
+    """A bonus that a rule did not give: what it would have given for this bill."""
+
+    evaluation: BonusEvaluation
+    bill: Bill | None
+    points: int
+
+    @property
+    def prefix(self) -> str:
+        """How the entry's reason begins."""
+        return f"Bonus {self.evaluation.bonus.name}" + (f" for bill {self.bill.bill_no}: " if self.bill else ": ")
+
+
+def award_of(evaluation: BonusEvaluation) -> Award:
+    """Raises: DomainError `bonus_awarded`, `bill_replaced`, `bonus_of_nothing`."""
+    bill = Bill.objects.filter(tenant=evaluation.tenant_id, pk=evaluation.bill_id).first() if evaluation.bill_id else None
+    if evaluation.awarded:
+        raise DomainError("bonus_awarded", f"The rule gave these {evaluation.points:,} points itself. Nothing is missing.")
+    if bill is not None and (bill.superseded_at is not None or bill.cancelled_by is not None):
+        raise DomainError("bill_replaced", f"Bill {bill.bill_no} was corrected or cancelled since. Look at how it is judged now.")
+    rule: Bonus = evaluation.bonus
+    points = rule.points or int(rule.factor * (bill.earned_points if bill else 0))
+    if not points:
+        raise DomainError(
+            "bonus_of_nothing", "The rule gives times what the bill earned, and it earned nothing. Issue points instead."
+        )
+    return Award(evaluation, bill, points)
+
+
+def award_bonus(evaluation: BonusEvaluation, *, access: Access, reason: str, now: datetime) -> Posted:
+    """Give by hand what a bonus rule did not, once for each judgement.
+
+    Raises: DomainError `forbidden`, `reason_length`, `awarded_before`, and as `award_of`.
+    """
+    access.require(Act.ISSUE_POINTS)
+    award = award_of(evaluation)
+    checked_reason(reason)
+    key = f"award:{evaluation.pk}"
+    with transaction.atomic():
+        try:
+            posted = issuing.issue(
+                access.tenant, evaluation.customer_id, points=award.points, reason=f"{award.prefix}{reason.strip()}",
+                actor=access.actor, key=key, now=now,
+            )  # fmt: skip
+        except KeyReused as reused:
+            by = Entry.objects.filter(tenant=access.tenant, key=f"{BY_HAND}{key}").values_list("actor_name", flat=True).first()
+            raise DomainError("awarded_before", f"{by} has awarded this bonus already. Nothing was changed.") from reused
+        _trace(posted, evaluation.customer, access=access, action="award_bonus", reason=reason, evaluation=evaluation.pk)
+    return posted
+
+
+def merge(source: Customer, into: Customer, *, access: Access, reason: str, now: datetime) -> identity.Merged:
+    """Two customers are one person; everything stands at `into` from now on.
+
+    Raises: DomainError `forbidden`, and as `identity.merge`.
+    """
+    access.require(Act.MERGE_CUSTOMERS)
+    return identity.merge(access.tenant, source.pk, into.pk, reason=reason, actor=access.actor, now=now)
+
+
+def unmerge(merge_id: int, *, access: Access, reason: str, now: datetime) -> None:
+    """Raises: DomainError `forbidden`, and as `identity.unmerge`."""
+    access.require(Act.MERGE_CUSTOMERS)
+    identity.unmerge(access.tenant, merge_id, reason=reason, actor=access.actor, now=now)
+
+
+def change_mobile(customer: Customer, mobile: str, *, access: Access, reason: str, now: datetime) -> Customer:
+    """Raises: DomainError `forbidden`, and as `identity.change_mobile`."""
+    access.require(Act.CHANGE_MOBILES)
+    return identity.change_mobile(access.tenant, customer.pk, mobile, reason=reason, actor=access.actor, now=now)
 
 
 def _trace(posted: Posted, customer: Customer, *, access: Access, action: str, reason: str, **about: object) -> None:

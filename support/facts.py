@@ -142,6 +142,16 @@ GATHER = f"""
             SELECT i.id, i.store_id, i.customers, i.message FROM integrations_incident i
             WHERE i.tenant_id = %(tenant)s AND i.closed_at IS NULL AND i.kind = 'no_completion'
               AND i.store_id = ANY(%(stores)s::bigint[])) x),
+        'cases', (SELECT jsonb_agg(to_jsonb(x)) FROM (
+            SELECT c.id, c.title, c.opened_by, c.opened_at AS at FROM support_case c
+            WHERE c.tenant_id = %(tenant)s AND c.customer_id = ANY(%(history)s) AND c.closed_at IS NULL ORDER BY c.id DESC LIMIT 5) x),
+        'requests', (SELECT jsonb_agg(to_jsonb(x)) FROM (
+            SELECT r.id, r.words, r.asked_by, r.state, r.asked_at AS at FROM support_approvalrequest r
+            WHERE r.tenant_id = %(tenant)s AND r.customer_id = ANY(%(history)s) AND r.state IN ('asked', 'approved')
+            ORDER BY r.id DESC LIMIT 5) x),
+        'contacts', (SELECT jsonb_agg(to_jsonb(x)) FROM (
+            SELECT t.topic, concat_ws(', ', t.name, nullif(t.email, ''), nullif(t.phone, ''), nullif(t.hint, '')) AS whom
+            FROM support_topiccontact t WHERE t.tenant_id = %(tenant)s) x),
         'erp_speaks', EXISTS (SELECT FROM integrations_erporder o WHERE o.tenant_id = %(tenant)s AND o.at > %(lately)s)
     )
 """  # noqa: S608 - our own text
@@ -311,6 +321,35 @@ class Unearned:
     why: str
 
 
+@dataclass(frozen=True, slots=True)
+class OpenCase:
+    """A complaint that somebody looks after."""
+
+    id: int
+    title: str
+    opened_by: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """An act that waits for a second person."""
+
+    id: int
+    words: str
+    asked_by: str
+    state: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """Whom to turn to about a topic."""
+
+    topic: str
+    whom: str
+
+
 class Owned(StrEnum):
     THEIRS = "theirs"
     NOBODYS = "nobody's"
@@ -363,6 +402,9 @@ class Facts:
     judged: tuple[Judged, ...] = ()
     merged: tuple[Merged, ...] = ()
     incidents: tuple[Shared, ...] = ()
+    cases: tuple[OpenCase, ...] = ()
+    requests: tuple[Waiting, ...] = ()
+    contacts: tuple[Contact, ...] = ()
     erp_speaks: bool = False
     dashboard: Dashboard | None = None
     unearned: tuple[Unearned, ...] = ()
@@ -402,6 +444,9 @@ def gather(picture: Picture) -> Facts:
         judged=_rows(Judged, said["judged"]),
         merged=_rows(Merged, said["merged"]),
         incidents=_rows(Shared, said["incidents"]),
+        cases=_rows(OpenCase, said["cases"]),
+        requests=_rows(Waiting, said["requests"]),
+        contacts=_rows(Contact, said["contacts"]),
         erp_speaks=said["erp_speaks"],
     )
 

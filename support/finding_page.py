@@ -1,12 +1,13 @@
 """Findings as the page shows them: where their evidence is looked at, and the button of their remedy."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from django.urls import reverse
 
 from support.diagnosis import Evidence, Finding, Pattern, Remedy
+from support.facts import Contact
 from tenants.access import Access, Act
 
 #: Where the row of an evidence is looked at.
@@ -60,12 +61,18 @@ class ShownFinding:
     way_out: str = ""
 
 
-def shown(findings: Iterable[Finding], *, customer_id: int, access: Access) -> list[ShownFinding]:
-    return [_shown(finding, customer_id=customer_id, access=access) for finding in findings]
+def shown(
+    findings: Iterable[Finding], *, customer_id: int, access: Access, contacts: Iterable[Contact] = ()
+) -> list[ShownFinding]:
+    """`contacts`: whom the brand turns to about a topic."""
+    whom = {contact.topic: contact.whom for contact in contacts}
+    return [_shown(finding, customer_id=customer_id, access=access, whom=whom) for finding in findings]
 
 
-def _shown(finding: Finding, *, customer_id: int, access: Access) -> ShownFinding:
+def _shown(finding: Finding, *, customer_id: int, access: Access, whom: Mapping[str, str]) -> ShownFinding:
     buttons, way_out = _buttons(finding, customer_id=customer_id, access=access)
+    if way_out and finding.owner.value in whom:
+        way_out = f"{way_out} ({whom[finding.owner.value]})"
     if finding.code == "all_right":
         tone = "good"
     elif finding.explains:

@@ -1,13 +1,17 @@
 """The dialogs' forms. Reasons are trimmed here and checked again by the ledger."""
 
 import secrets
+from collections.abc import Sequence
 from typing import Any
 
 from django import forms
 
+from integrations.models import Channel
 from integrations.replay import STATES
 from loyalty.ledger import REASON_MAX, REASON_MIN
 from loyalty.state import POINTS_MAX
+from support.diagnosis import Owner
+from support.models import Case, Outcome
 from tenants.models import RedemptionMode, Store, Tenant
 
 
@@ -33,6 +37,22 @@ class ReasonForm(forms.Form):
             self.fields["reason"].widget.attrs.pop("autofocus", None)
 
     token = forms.RegexField(r"^[A-Za-z0-9_-]{16,64}$", widget=forms.HiddenInput)
+
+    def offer_cases(self, open_cases: Sequence[Case]) -> None:
+        """Where the customer has open cases, the act can be noted in one of them."""
+        if open_cases:
+            rows = Case.objects.filter(pk__in=[case.pk for case in open_cases])
+            self.fields["case"] = forms.ModelChoiceField(
+                rows, required=False, label="Belongs to the case", initial=open_cases[0].pk if len(open_cases) == 1 else None,
+                empty_label="none",
+            )  # fmt: skip
+
+    def sent_before(self) -> None:
+        """The token was used for something else: say so, and let the next press count."""
+        self.add_error(
+            None, "This form was sent before, for something else. Nothing was changed. Look at the figures and press again."
+        )
+        self.data = {**self.data.dict(), "token": self.new_token()}  # type: ignore[attr-defined]
 
     @staticmethod
     def new_token() -> str:
@@ -164,6 +184,78 @@ class AdjustForm(ReasonForm):
         if not points:
             raise forms.ValidationError("0 points change nothing.")
         return points
+
+
+class AwardForm(ReasonForm):
+    """The reason stands behind the bonus and its bill: together they are one reason."""
+
+    def __init__(self, *args: Any, prefix_length: int, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        most = REASON_MAX - prefix_length
+        self.fields["reason"] = forms.CharField(
+            min_length=REASON_MIN, max_length=most, widget=self.fields["reason"].widget,
+            error_messages={name: f"Give a reason of {REASON_MIN} to {most} characters." for name in ("required", "min_length", "max_length")},
+        )  # fmt: skip
+
+
+class MergeForm(ReasonForm):
+    """`into`: the survivor."""
+
+    into = forms.IntegerField(widget=forms.HiddenInput)
+
+
+class MobileForm(ReasonForm):
+    mobile = forms.CharField(
+        max_length=60, label="The new number", error_messages={"required": "Say the new number."},
+        widget=forms.TextInput(attrs={"inputmode": "tel", "autofocus": True, "autocomplete": "off"}),
+    )  # fmt: skip
+    field_order = ("mobile", "reason")
+
+
+class NoteForm(forms.Form):
+    text = forms.CharField(
+        max_length=2000, label="Note", widget=forms.Textarea(attrs={"rows": 3, "autofocus": True}),
+        error_messages={"required": "Write what the next agent should know."},
+    )  # fmt: skip
+
+
+class CaseForm(ReasonForm):
+    """The reason is the complaint in the customer's words."""
+
+    title = forms.CharField(min_length=3, max_length=120, label="Title", widget=forms.TextInput(attrs={"autofocus": True}))
+    topic = forms.ChoiceField(
+        required=False, label="Topic", choices=[("", "not known yet"), *((each.value, each.value) for each in Owner)]
+    )
+    field_order = ("title", "topic", "reason")
+
+
+class CloseForm(ReasonForm):
+    outcome = forms.ChoiceField(
+        label="How it ended", choices=Outcome.choices, widget=forms.RadioSelect, error_messages={"required": "Say how it ended."}
+    )
+    field_order = ("outcome", "reason")
+
+
+class MessageForm(forms.Form):
+    channel = forms.ChoiceField(label="By", choices=Channel.choices, widget=forms.RadioSelect)
+    subject = forms.CharField(max_length=120, widget=forms.TextInput(attrs={"autofocus": True}))
+    text = forms.CharField(max_length=2000, widget=forms.Textarea(attrs={"rows": 6}))
+    token = forms.RegexField(r"^[A-Za-z0-9_-]{16,64}$", widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, ways: Sequence[Channel], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        choice: Any = self.fields["channel"]
+        choice.choices = [(way.value, way.label) for way in ways]
+        choice.initial = ways[0] if ways else None
+
+
+class DecideForm(forms.Form):
+    """`seen`: the balance that stood on the page when it was pressed."""
+
+    note = forms.CharField(
+        required=False, max_length=REASON_MAX, label="Why (needed to refuse)", widget=forms.Textarea(attrs={"rows": 2})
+    )
+    seen = forms.CharField(max_length=200, widget=forms.HiddenInput)
 
 
 class ResetForm(ReasonForm):

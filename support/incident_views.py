@@ -42,6 +42,7 @@ def incident(request: HttpRequest, pk: int) -> HttpResponse:
         replays=Replay.objects.filter(tenant=access.tenant, filters__incident=row.pk)[:5],
         drifts=row.kind == IncidentKind.MODE_DRIFT, may_set=_may_set(access), may_close=access.may(Act.REPLAY_BILLS),
         days=days, busiest=max(count for _, count in days) or 1, now=timezone.now(), may_unblock=access.may(Act.RELEASE_HOLDS),
+        may_unblock_all=access.may(Act.RELEASE_HOLDS) and access.may(Act.ADJUST_POINTS),
     )  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """Everything the desk shows of one customer, loaded in a fixed number of indexed queries."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -10,17 +10,19 @@ from django.db import connection
 from django.db.models import Exists, OuterRef, Prefetch, Q
 
 from integrations import feed
-from integrations.models import Bill, Delivery, DeliveryState, FeedEpoch
+from integrations.models import Bill, Delivery, DeliveryState, FeedEpoch, Message
 from loyalty import customers
-from loyalty.models import Balance, BonusEvaluation, Customer, CustomerAlias, Entry, EntryLot, Hold, Lot
+from loyalty.models import Balance, BonusEvaluation, Customer, CustomerAlias, CustomerMerge, Entry, EntryLot, Hold, Lot
 from loyalty.money import written
 from loyalty.state import HoldState, Kind
-from tenants.models import Tenant
+from support.models import ApprovalRequest, Case, Note
+from tenants.models import AuditEvent, Tenant
 
 ENTRIES_A_PAGE = 40
 BILLS_SHOWN = 40
 HOLDS_SHOWN = 50
 EVALUATIONS_SHOWN = 60
+LINES_SHOWN = 100
 
 FED = """
     SELECT bill_id, bool_and((xid, id) <= (%s::text::xid8, %s)) FROM loyalty_entry
@@ -98,6 +100,10 @@ class Line:
     why: tuple[tuple[str, str], ...]
     #: Somebody did it by hand, so it can be undone at the desk.
     by_hand: bool
+    #: It left points owed.
+    owed: bool = False
+    #: The other entry that this line tells of, too.
+    also: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +150,27 @@ def timeline(picture: Picture, *, kind: str = "", before: int | None = None) -> 
     page = page[:ENTRIES_A_PAGE]
     ids = {entry.bill_id for entry in page if entry.bill_id}
     bills = {bill.pk: bill for bill in Bill.objects.filter(tenant=tenant, pk__in=ids)}
-    lines = tuple(_line(entry, bills.get(entry.bill_id or 0), tenant) for entry in page)
-    return Page(lines, page[-1].pk if more else None)
+    lines = [_line(entry, bills.get(entry.bill_id or 0), tenant) for entry in page]
+    return Page(tuple(_as_stories(lines)), page[-1].pk if more else None)
+
+
+def _as_stories(lines: Sequence[Line]) -> Iterable[Line]:
+    """What made a balance negative, and the debt that it made, are one line: they are one act in two entries."""
+    told: list[Line] = []
+    for line in lines:
+        other = told[-1] if told else None
+        if other is not None and other.entry.operation == line.entry.operation and _is_debt_of(other.entry, line.entry):
+            told[-1] = replace(
+                line, title=f"{line.title}, more than there was", effect=f"{line.effect}, {other.effect}", negative=True,
+                owed=True, why=(*line.why, *other.why), also=other.entry.pk,
+            )  # fmt: skip
+        else:
+            told.append(line)
+    return told
+
+
+def _is_debt_of(debt: Entry, entry: Entry) -> bool:
+    return debt.kind == Kind.DEBT and debt.owed > 0 and debt.of_kind == entry.kind and not entry.of_kind
 
 
 def line_of(entry: Entry, tenant: Tenant) -> Line:
@@ -161,7 +186,8 @@ def _line(entry: Entry, bill: Bill | None, tenant: Tenant) -> Line:
     if kind is Kind.RELEASE and entry.actor_kind == "system":
         title = "Unblocked by time" if entry.bill_id is None else "Unblocked (rest)"
     negative = entry.owed > 0 or entry.available + entry.held + entry.pending < 0
-    return Line(entry, title, _effect(entry), negative, _about(entry, bill), tuple(_why(entry, bill, tenant)), is_by_hand(entry))
+    why = tuple(_why(entry, bill, tenant))
+    return Line(entry, title, _effect(entry), negative, _about(entry, bill), why, is_by_hand(entry), owed=entry.owed > 0)
 
 
 def is_by_hand(entry: Entry) -> bool:
@@ -308,6 +334,41 @@ def evaluations_of(picture: Picture) -> Sequence[BonusEvaluation]:
         row.bill_no = numbers.get(row.bill_id, "")
         row.first_unmet = next((f"{each['asked']} ({each['found']})" for each in row.conditions if not each["met"]), "")
     return found
+
+
+def messages_of(picture: Picture) -> Sequence[Message]:
+    """What the customer was told, newest first."""
+    return list(Message.objects.filter(tenant=picture.tenant, customer__in=picture.history)[:LINES_SHOWN])
+
+
+def cases_of(picture: Picture) -> Sequence[Case]:
+    return list(Case.objects.filter(tenant=picture.tenant, customer__in=picture.history)[:LINES_SHOWN])
+
+
+def notes_of(picture: Picture) -> Sequence[Note]:
+    """What was written beside and in the cases, newest first."""
+    return list(Note.objects.filter(tenant=picture.tenant, customer__in=picture.history).select_related("case")[:LINES_SHOWN])
+
+
+def merges_of(picture: Picture) -> Sequence[CustomerMerge]:
+    """Who was merged into them, and stands so."""
+    rows = CustomerMerge.objects.filter(tenant=picture.tenant, into=picture.customer, undone_at=None).select_related("source")
+    return list(rows[:LINES_SHOWN])
+
+
+def events_of(picture: Picture) -> Sequence[AuditEvent]:
+    """Who did and looked at what of this customer, newest first."""
+    ids = [str(pk) for pk in picture.history]
+    events = AuditEvent.objects.filter(tenant=picture.tenant, object_type="loyalty.customer", object_id__in=ids)
+    holds = Hold.objects.filter(tenant=picture.tenant, customer=picture.customer).order_by("-id").values_list("pk", flat=True)
+    asked = ApprovalRequest.objects.filter(tenant=picture.tenant, customer__in=picture.history).values_list("pk", flat=True)
+    cases = Case.objects.filter(tenant=picture.tenant, customer__in=picture.history).values_list("pk", flat=True)
+    for kind, rows in (("loyalty.hold", holds), ("support.approvalrequest", asked), ("support.case", cases)):
+        same = AuditEvent.objects.filter(
+            tenant=picture.tenant, object_type=kind, object_id__in=[str(pk) for pk in rows[:LINES_SHOWN]]
+        )
+        events = events | same
+    return list(events.order_by("-id")[:LINES_SHOWN])
 
 
 def bills_of(picture: Picture) -> list[Traced]:

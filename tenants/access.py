@@ -29,6 +29,11 @@ class Act(StrEnum):
     ISSUE_POINTS = "issue_points"
     ADJUST_POINTS = "adjust_points"
     RESET_POINTS = "reset_points"
+    MERGE_CUSTOMERS = "merge_customers"
+    CHANGE_MOBILES = "change_mobiles"
+    APPROVE = "approve"
+    WRITE_NOTES = "write_notes"
+    SEND_MESSAGES = "send_messages"
     EXPORT = "export"
     VIEW_INBOX = "view_inbox"
     SETTLE_BILLS = "settle_bills"
@@ -44,22 +49,32 @@ class Act(StrEnum):
 _LOOK = {Act.VIEW_CUSTOMERS, Act.VIEW_INBOX, Act.VIEW_RULES}
 #: The whole table of who may do what. The platform admin (superuser) may do everything in every tenant.
 ROLE_MAY: dict[str, frozenset[Act]] = {
-    Role.AGENT: frozenset(_LOOK | {Act.RELEASE_HOLDS, Act.ISSUE_POINTS, Act.VIEW_MOBILES}),
+    Role.AGENT: frozenset(_LOOK | {Act.RELEASE_HOLDS, Act.ISSUE_POINTS, Act.VIEW_MOBILES, Act.WRITE_NOTES, Act.SEND_MESSAGES}),
     Role.MERCHANT: frozenset(
         _LOOK
         | {
             Act.RELEASE_HOLDS,
             Act.ISSUE_POINTS,
             Act.ADJUST_POINTS,
+            Act.MERGE_CUSTOMERS,
+            Act.CHANGE_MOBILES,
+            Act.APPROVE,
+            Act.WRITE_NOTES,
+            Act.SEND_MESSAGES,
             Act.VIEW_MOBILES,
             Act.MANAGE_RULES,
             Act.SETTLE_BILLS,
             Act.EXPORT,
         }
     ),
-    Role.INTEGRATOR: frozenset(_LOOK | {Act.VIEW_RUNS, Act.MANAGE_STORES, Act.SETTLE_BILLS, Act.REPLAY_BILLS}),
+    Role.INTEGRATOR: frozenset(_LOOK | {Act.VIEW_RUNS, Act.MANAGE_STORES, Act.SETTLE_BILLS, Act.REPLAY_BILLS, Act.WRITE_NOTES}),
     Role.AUDITOR: frozenset(_LOOK | {Act.VIEW_RUNS, Act.VIEW_AUDIT, Act.EXPORT}),
     Role.ADMIN: frozenset(Act),
+}
+#: What a role may not do but may ask for: somebody who may approve does it then.
+ROLE_ASKS: dict[str, frozenset[Act]] = {
+    Role.AGENT: frozenset({Act.ADJUST_POINTS, Act.MERGE_CUSTOMERS, Act.CHANGE_MOBILES}),
+    Role.MERCHANT: frozenset({Act.RESET_POINTS}),
 }
 
 
@@ -75,6 +90,8 @@ class Access:
     role: str = ""
     #: Of an API key; 0 limits nothing.
     calls_a_minute: int = 0
+    #: What a second person does for them.
+    asks: frozenset[Act] = frozenset()
 
     def may(self, act: Act) -> bool:
         return act in self.acts
@@ -83,6 +100,15 @@ class Access:
         """Raises: DomainError `forbidden`."""
         if act not in self.acts:
             raise DomainError("forbidden", f"Your role does not allow this ({act.value}). Ask your tenant's admin.")
+
+    def may_ask(self, act: Act) -> bool:
+        """Whether they may do it, or ask a second person to."""
+        return act in self.acts or act in self.asks
+
+    def require_to_ask(self, act: Act) -> None:
+        """Raises: DomainError `forbidden`."""
+        if not self.may_ask(act):
+            self.require(act)
 
 
 def of_person(user: User, *, wanted_tenant_id: int | None) -> Access | None:
@@ -99,7 +125,9 @@ def of_person(user: User, *, wanted_tenant_id: int | None) -> Access | None:
     tenant = next((tenant for tenant in roles if tenant.pk == wanted_tenant_id), next(iter(roles)))
     role = roles[tenant]
     title = "platform admin" if user.is_superuser else Role(role).label
-    return Access(tenant, user.as_actor(), ROLE_MAY[role], frozenset(), tuple(roles), title)
+    return Access(
+        tenant, user.as_actor(), ROLE_MAY[role], frozenset(), tuple(roles), title, asks=ROLE_ASKS.get(role, frozenset())
+    )
 
 
 def of_key(key: str, *, now: datetime) -> Access | None:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import phonenumbers
+from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
 
@@ -73,11 +75,42 @@ class StoreAdmin(TenantAdmin, FileAdmin):
         return may(request, Act.MANAGE_STORES)
 
 
+class MembershipForm(forms.ModelForm):  # type: ignore[type-arg]
+    class Meta:
+        model = Membership
+        fields = ("mobile",)
+
+    def clean_mobile(self) -> str:
+        """In E.164, as customers' numbers are kept."""
+        said: str = self.cleaned_data["mobile"].strip()
+        if not said:
+            return ""
+        try:
+            number = phonenumbers.parse(said, self.instance.tenant.region)
+        except phonenumbers.NumberParseException as problem:
+            raise forms.ValidationError("This is no number. Write it as the person dials it.") from problem
+        if not phonenumbers.is_possible_number(number):
+            raise forms.ValidationError("This number is too long or too short.")
+        return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
 @admin.register(Membership)
-class MembershipAdmin(ReadOnlyAdmin):
-    view_act = Act.MANAGE_STAFF
-    list_display = ("user", "email", "role", "created_at")
+class MembershipAdmin(TenantAdmin):
+    """Looked at; only whose number it is as a customer can be said here."""
+
+    view_act = change_act = Act.MANAGE_STAFF
+    list_display = ("user", "email", "role", "number", "created_at")
     list_select_related = ("user",)
+    fields = ("user", "email", "role", "mobile")
+    readonly_fields = ("user", "email", "role")
+    form = MembershipForm
+
+    def has_add_permission(self, request: HttpRequest) -> bool:  # type: ignore[override]
+        return False
+
+    @admin.display(description="Own number")
+    def number(self, row: Membership) -> str:
+        return f"•••••{row.mobile[-3:]}" if row.mobile else "–"
 
     @admin.display(description="E-mail", ordering="user__email")
     def email(self, row: Membership) -> str:

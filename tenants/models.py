@@ -210,6 +210,10 @@ class Membership(models.Model):
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT)
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
     role = models.CharField(max_length=12, choices=Role.choices)
+    mobile = models.CharField(
+        max_length=16, blank=True, db_default="", db_collation="C",
+        help_text="Their own number as a customer: nobody gives points to themselves, and to a colleague only with a second person.",
+    )  # fmt: skip
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -23,14 +23,17 @@ WEB_ROLE = "web"
 EXEMPT = {"tenants_membership", "tenants_apikey"}
 
 #: Written once, never changed: the web role may add rows and read them.
-APPEND_ONLY = ("loyalty_entry", "loyalty_entrylot", "loyalty_bonusevaluation", "loyalty_seal", "tenants_auditevent")
+APPEND_ONLY = (
+    "loyalty_entry", "loyalty_entrylot", "loyalty_bonusevaluation", "loyalty_seal", "tenants_auditevent", "support_note",
+)  # fmt: skip
 
 #: The web role may change rows, but never remove one.
 KEPT = (
     "integrations_billissue", "integrations_billclaim", "integrations_replay", "integrations_replayrow", "integrations_dayend",
     "integrations_erporder", "integrations_crmbalance", "integrations_repushrequest", "integrations_repushline", "integrations_poschange",
     "integrations_delivery", "integrations_bill", "integrations_billline", "integrations_discrepancy", "integrations_incident",
-    "integrations_returnedpart", "integrations_fileimport",
+    "integrations_returnedpart", "integrations_fileimport", "integrations_message", "integrations_messagesettings",
+    "support_pointslimit", "support_dayofwork", "support_approvalrequest", "support_case",
     "loyalty_customer", "loyalty_balance", "loyalty_lot", "loyalty_hold",
     "loyalty_customermerge", "loyalty_numbermove", "loyalty_bonus", "tenants_tenant", "tenants_store", "tenants_apikey",
 )  # fmt: skip

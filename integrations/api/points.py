@@ -84,7 +84,7 @@ class Issues(View):
             "now": now,
         }
         if store is None:
-            return _answer(operations.issue(tenant, customer_id, **wanted))
+            return _answer(issuing.issue(tenant, customer_id, **wanted))
         return _answer(issuing.issue_for_bill(tenant, customer_id, bill_no=str(body.bill_no), store=store, **wanted))
 
     def _store(self, body: IssueRequest) -> Store | None:

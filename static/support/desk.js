@@ -22,6 +22,24 @@ document.addEventListener("keydown", (event) => {
   }
 }, true);
 
+// Keys of the desk: each presses a link that is there. They can be switched off, for who speaks to their computer (WCAG 2.1.4).
+const keysOn = () => localStorage.getItem("pd-keys") !== "off";
+document.addEventListener("keydown", (event) => {
+  if (event.target.closest("input, textarea, select, [contenteditable], dialog") || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (!keysOn()) return;
+  if (event.key === "?") { event.preventDefault(); document.getElementById("pd-keys")?.showModal(); return; }
+  const tab = /^[1-8]$/.test(event.key) ? document.querySelectorAll(".pd-tab")[Number(event.key) - 1] : null;
+  const wanted = tab || (/^[a-z]$/.test(event.key) ? document.querySelector(`[data-key="${event.key}"]`) : null);
+  if (wanted) { event.preventDefault(); wanted.matches("input") ? wanted.focus() : wanted.click(); }
+  else if (event.key === "s") location.assign("/admin/");
+});
+document.addEventListener("click", (event) => { if (event.target.closest("[data-keys-open]")) document.getElementById("pd-keys").showModal(); });
+document.addEventListener("change", (event) => { if (event.target.matches("[data-keys-on]")) localStorage.setItem("pd-keys", event.target.checked ? "on" : "off"); });
+document.addEventListener("DOMContentLoaded", () => { const box = document.querySelector("[data-keys-on]"); if (box) box.checked = keysOn(); });
+
+// A menu closes when somebody looks elsewhere.
+document.addEventListener("click", (event) => document.querySelectorAll(".pd-menu[open]").forEach((menu) => menu.contains(event.target) || menu.removeAttribute("open")));
+
 document.addEventListener("click", (event) => {
   const hits = document.getElementById("pd-hits");
   if (hits && !event.target.closest(".pd-search")) hits.replaceChildren();

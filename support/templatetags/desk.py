@@ -23,5 +23,11 @@ def first_part(text: str) -> str:
 
 
 @register.filter
+def cut_underscores(name: str) -> str:
+    """`release_hold` -> `release hold`."""
+    return name.replace("_", " ")
+
+
+@register.filter
 def money(amount: Decimal, tenant: Tenant) -> str:
     return money_text(amount, tenant)

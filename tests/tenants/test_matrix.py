@@ -25,14 +25,17 @@ from integrations.models import (
     ErpOrder,
     FileImport,
     Incident,
+    Message,
     MissingKind,
     ParityRun,
     PosChange,
 )
 from integrations.replay import choose
 from integrations.witnesses import DayTotals, settle_day
-from loyalty.models import BonusEvaluation, Cohort, Entry, Hold, Programme, ProgrammeVersion, StoreProgramme
+from loyalty import identity
+from loyalty.models import BonusEvaluation, Cohort, Customer, Entry, Hold, NumberMove, Programme, ProgrammeVersion, StoreProgramme
 from loyalty.programmes import create_bonus
+from support.models import ApprovalRequest, Case, PointsLimit, SavedView, TopicContact
 from tenants import staff
 from tenants.actors import SYSTEM
 from tenants.models import ApiKey, AuditEvent, Membership, ScheduledRun, Store, Tenant
@@ -68,7 +71,8 @@ PAGES: dict[str, dict[str, str]] = {
     "admin:integrations_poschange_changelist": {},
     "admin:integrations_fileimport_changelist": {}, "admin:new_replay": {}, "admin:queue": {}, "admin:activity": {}, "admin:activity_csv": {},
     "admin:activity_xlsx": {},
-    "admin:missing_bills": {}, "admin:ask_missing": {},
+    "admin:missing_bills": {}, "admin:ask_missing": {}, "admin:requests": {}, "admin:message_settings": {}, "admin:save_view": {},
+    "admin:support_pointslimit_changelist": {}, "admin:support_topiccontact_changelist": {}, "admin:support_case_changelist": {},
     **{
         f"admin:integrations_{model}_{page}": {}
         for model in ("dayend", "erporder", "crmbalance")
@@ -83,7 +87,12 @@ OURS = {
     "admin:unblock": "hold", "admin:delivery": "delivery", "admin:ask_vendor": "delivery",
     "admin:decide_delivery": "delivery", "admin:claim_bill": "bill", "admin:settle_claim": "billclaim", "admin:replay": "replay",
     "admin:act_on_replay": "replay", "admin:repush_request": "repushrequest", "admin:repush_csv": "repushrequest",
-    "admin:reverse_bill": "bill",
+    "admin:reverse_bill": "bill", "admin:balance_chart": "customer", "admin:merge_customer": "customer", "admin:change_mobile": "customer",
+    "admin:ask_number_move": "customer", "admin:unblock_all": "customer", "admin:write_note": "customer", "admin:open_case": "customer",
+    "admin:write_message": "customer", "admin:take_messages": "customer", "admin:send_again": "message", "admin:case": "case",
+    "admin:note_in_case": "case", "admin:close_case": "case", "admin:reopen_case": "case", "admin:unmerge": "customermerge",
+    "admin:award_bonus": "bonusevaluation", "admin:request": "approvalrequest", "admin:number_move": "numbermove",
+    "admin:unblock_incident": "incident", "admin:forget_view": "savedview",
     "admin:file_import": "fileimport", "admin:incident": "incident", "admin:set_mode": "incident", "admin:close_incident": "incident",
 }  # fmt: skip
 #: What stands behind the id.
@@ -101,6 +110,7 @@ MODELS = {
     "loyalty_bonus": "bonus", "loyalty_bonusevaluation": "bonusevaluation", "loyalty_cohort": "cohort",
     "loyalty_storeprogramme": "storeprogramme", "integrations_replay": "replay", "integrations_billclaim": "billclaim",
     "integrations_repushrequest": "repushrequest", "integrations_dayend": "dayend", "integrations_erporder": "erporder",
+    "support_pointslimit": "pointslimit", "support_topiccontact": "topiccontact", "support_case": "case",
     "integrations_crmbalance": "crmbalance", "integrations_poschange": "poschange", "integrations_fileimport": "fileimport",
 }  # fmt: skip
 ID_PAGES = ("change", "delete", "history")
@@ -166,6 +176,7 @@ def theirs(kulfi: Tenant, liberty: Tenant) -> Theirs:
                     tenant=liberty, store=Store.objects.filter(tenant=liberty).first(), programme=Programme.objects.get()
                 ),
                 **_witnesses(liberty, customer.pk),
+                **_of_the_desk(liberty, customer),
             }
         )  # fmt: skip
 
@@ -196,6 +207,29 @@ def _witnesses(liberty: Tenant, customer_id: int) -> dict[str, Any]:
         ),
         "poschange": PosChange.objects.create(tenant=liberty, store=store, at=now, what=CANARY, logged_by=CANARY),
     }
+
+
+def _of_the_desk(liberty: Tenant, customer: Customer) -> dict[str, Any]:
+    """What their people wrote and asked."""
+    user = staff.create_staff(liberty, email="zed@example.com", role="agent", name=f"{CANARY} Zed", actor=SYSTEM)[0]
+    asked: dict[str, Any] = {"asked_by": CANARY, "asked_by_ident": "person:0"}
+    twin = builders.customer(liberty, "+15005557732", name=f"{CANARY} Twin")
+    merge = identity.merge(liberty, twin.pk, customer.pk, reason=CANARY, actor=SYSTEM, now=timezone.now()).merge
+    return {
+        "customermerge": merge,
+        "case": Case.objects.create(tenant=liberty, customer=customer, title=CANARY, opened_by=CANARY, opened_by_ident="person:0"),
+        "message": Message.objects.create(
+            tenant=liberty, customer=customer, channel="email", key=CANARY, subject=CANARY, body=CANARY, created_by=CANARY, state="given_up"
+        ),
+        "approvalrequest": ApprovalRequest.objects.create(
+            tenant=liberty, customer=customer, verb="issue", content={"points": 5}, words=CANARY, because=CANARY, before={}, reason=CANARY,
+            key=CANARY, asked_by_user=user, **asked,
+        ),
+        "numbermove": NumberMove.objects.create(tenant=liberty, mobile=MOBILE, old_owner=customer, reason=CANARY, **asked),
+        "pointslimit": PointsLimit.objects.create(tenant=liberty, role="agent", an_act=5),
+        "topiccontact": TopicContact.objects.create(tenant=liberty, topic="POS", name=CANARY),
+        "savedview": SavedView.objects.create(tenant=liberty, owner=user, name=CANARY, query="store=X", for_all=True),
+    }  # fmt: skip
 
 
 def clean(response: Any) -> None:

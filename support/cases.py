@@ -1,0 +1,130 @@
+"""Cases and notes: what was said and done about a customer, by whom, and how it ended. Written in words, never changed."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import transaction
+
+from integrations.models import Incident
+from loyalty.ledger import checked_reason
+from loyalty.models import Customer
+from support.models import Case, Note, NoteKind, Outcome
+from tenants import audit
+from tenants.access import Access, Act
+from tenants.errors import DomainError
+
+TEXT_MAX = 2000
+TITLE_MIN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """What a case points at: an entry, a bill, a redemption, a message, an incident; `name` for people."""
+
+    kind: str
+    id: int
+    name: str
+
+
+def write_note(customer: Customer, text: str, *, access: Access, case: Case | None = None) -> Note:
+    """Raises: DomainError `forbidden`, `text_length`, `case_closed`."""
+    access.require(Act.WRITE_NOTES)
+    text = text.strip()
+    if not 1 <= len(text) <= TEXT_MAX:
+        raise DomainError("text_length", f"Write a note of 1 to {TEXT_MAX} characters.")
+    if case is not None:
+        _still_open(case)
+    return _note(customer, NoteKind.NOTE, text, access=access, case=case)
+
+
+def open_case(
+    customer: Customer, *, title: str, text: str, access: Access, topic: str = "", incident: Incident | None = None
+) -> Case:
+    """Raises: DomainError `forbidden`, `title_length`, `reason_length`."""
+    access.require(Act.WRITE_NOTES)
+    title, text = title.strip(), checked_reason(text)
+    if not TITLE_MIN <= len(title) <= 120:
+        raise DomainError("title_length", "Give the case a title of 3 to 120 characters.")
+    with transaction.atomic():
+        case: Case = Case.objects.create(
+            tenant=access.tenant, customer=customer, title=title, topic=topic, incident=incident, opened_by=access.actor.name,
+            opened_by_ident=access.actor.ident,
+        )  # fmt: skip
+        _note(customer, NoteKind.OPENED, text, access=access, case=case)
+        if incident is not None:
+            _link(case, Link("incident", incident.pk, str(incident)), access=access)
+        audit.record(access.tenant, actor=access.actor, action="open_case", target=case, reason=text, after={"title": title})
+    return case
+
+
+def link(case: Case, *, link: Link, access: Access) -> Note:
+    """Point at what belongs to it. Raises: DomainError `forbidden`, `case_closed`."""
+    access.require(Act.WRITE_NOTES)
+    _still_open(case)
+    return _link(case, link, access=access)
+
+
+def close_case(case_id: int, *, outcome: str, reason: str, access: Access, now: datetime) -> Case:
+    """Raises: DomainError `forbidden`, `case_unknown`, `case_closed`, `outcome_unknown`, `reason_length`."""
+    access.require(Act.WRITE_NOTES)
+    reason = checked_reason(reason)
+    if outcome not in Outcome.values:
+        raise DomainError("outcome_unknown", f"Say how it ended: {', '.join(Outcome.labels)}.")
+    with transaction.atomic():
+        case = _locked(case_id, access=access)
+        _still_open(case)
+        case.closed_at, case.closed_by, case.outcome = now, access.actor.name, outcome
+        case.save(update_fields=["closed_at", "closed_by", "outcome"])
+        _note(case.customer, NoteKind.CLOSED, f"{Outcome(outcome).label}: {reason}", access=access, case=case)
+        audit.record(
+            access.tenant, actor=access.actor, action="close_case", target=case, reason=reason, after={"outcome": outcome}
+        )
+    return case
+
+
+def reopen_case(case_id: int, *, reason: str, access: Access) -> Case:
+    """Raises: DomainError `forbidden`, `case_unknown`, `case_open`, `reason_length`."""
+    access.require(Act.WRITE_NOTES)
+    reason = checked_reason(reason)
+    with transaction.atomic():
+        case = _locked(case_id, access=access)
+        if case.closed_at is None:
+            raise DomainError("case_open", "This case is open. Nothing was changed.")
+        before = {"outcome": case.outcome, "closed_by": case.closed_by}
+        case.closed_at, case.closed_by, case.outcome = None, "", ""
+        case.save(update_fields=["closed_at", "closed_by", "outcome"])
+        _note(case.customer, NoteKind.REOPENED, reason, access=access, case=case)
+        audit.record(access.tenant, actor=access.actor, action="reopen_case", target=case, reason=reason, before=before)
+    return case
+
+
+def open_of(customer: Customer) -> list[Case]:
+    return list(Case.objects.filter(tenant=customer.tenant_id, customer=customer, closed_at=None)[:20])
+
+
+def _locked(case_id: int, *, access: Access) -> Case:
+    rows = Case.objects.select_for_update(of=["self"]).select_related("customer")
+    case: Case | None = rows.filter(tenant=access.tenant, pk=case_id).first()
+    if case is None:
+        raise DomainError("case_unknown", "There is no such case. Choose it from the list.")
+    return case
+
+
+def _still_open(case: Case) -> None:
+    if case.closed_at is not None:
+        raise DomainError("case_closed", f"This case was closed by {case.closed_by}. Open it again first. Nothing was changed.")
+
+
+def _link(case: Case, link: Link, *, access: Access) -> Note:
+    return _note(case.customer, NoteKind.LINKED, link.name, access=access, case=case, link=link)
+
+
+def _note(
+    customer: Customer, kind: NoteKind, text: str, *, access: Access, case: Case | None = None, link: Link | None = None
+) -> Note:
+    made: Note = Note.objects.create(
+        tenant=access.tenant, customer=customer, case=case, kind=kind, text=text[:TEXT_MAX], link_kind=link.kind if link else "",
+        link_id=link.id if link else None, link_name=link.name[:120] if link else "", author=access.actor.name,
+        author_ident=access.actor.ident,
+    )  # fmt: skip
+    return made

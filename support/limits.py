@@ -1,0 +1,105 @@
+"""What somebody may not do alone: more points than their role's limit, at a time or a day, and anything to a colleague's number."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import F, Sum
+
+from loyalty.models import Customer, CustomerAlias, Entry
+from support.models import DayOfWork, PointsLimit
+from tenants import access as gate
+from tenants import audit
+from tenants.access import Access
+from tenants.errors import DomainError
+from tenants.models import Membership, Tenant, User
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """How many points a person may still give or take alone; None: as many as they like."""
+
+    an_act: int | None
+    a_day: int | None
+    used: int
+
+    @property
+    def left(self) -> int | None:
+        """Today."""
+        return None if self.a_day is None else max(0, self.a_day - self.used)
+
+    @property
+    def most(self) -> int | None:
+        """With the next act."""
+        return min((each for each in (self.an_act, self.left) if each is not None), default=None)
+
+    def above(self, points: int) -> str:
+        """Why so many need a second person; empty: they do not."""
+        if self.an_act is not None and points > self.an_act:
+            return f"{points:,} points at a time are above the limit of {self.an_act:,}."
+        if self.left is not None and points > self.left:
+            return f"{points:,} points are more than the {self.left:,} that are left of today's {self.a_day:,}."
+        return ""
+
+
+def allowance(access: Access, *, now: datetime, lock: bool = False) -> Allowance:
+    """Of the person whose request it is. `lock`: nobody else counts for them until the transaction ends."""
+    tenant = access.tenant
+    day = now.astimezone(tenant.zone).date()
+    rows = DayOfWork.objects.filter(tenant=tenant, user=access.actor.id, day=day)
+    if lock:
+        DayOfWork.objects.bulk_create([DayOfWork(tenant=tenant, user_id=access.actor.id or 0, day=day)], ignore_conflicts=True)
+        rows = rows.select_for_update(no_key=True)
+    used = next(iter(rows.values_list("points", flat=True)), 0)
+    limit = PointsLimit.objects.filter(tenant=tenant, role=_role_of(access)).first()
+    return Allowance(limit.an_act if limit else None, limit.a_day if limit else None, used)
+
+
+def count(access: Access, points: int, *, now: datetime) -> None:
+    """Add to what the person has given and taken today. Its row is locked by `allowance` before."""
+    day = now.astimezone(access.tenant.zone).date()
+    row = DayOfWork.objects.get(tenant=access.tenant, user=access.actor.id, day=day)
+    row.points += points
+    row.save(update_fields=["points"])
+
+
+def moved_by(tenant: Tenant, operation: int) -> int:
+    """The points that an operation gave or took."""
+    entries = Entry.objects.filter(tenant=tenant, operation=operation)
+    moved = entries.aggregate(points=Sum(F("pending") + F("available") + F("held") - F("owed"), default=0))
+    return abs(int(moved["points"]))
+
+
+def refuse_own_number(customer: Customer, *, access: Access) -> None:
+    """Nobody touches their own points; that they tried is kept (CASES 80). Raises: DomainError `own_number`."""
+    if access.actor.id in _staff_behind(customer):
+        audit.record(
+            access.tenant,
+            actor=access.actor,
+            action="refused_own_number",
+            target=customer,
+            reason="Tried to change their own points",
+        )
+        raise DomainError("own_number", "This is your own number. Somebody else has to do it, and that you tried is kept.")
+
+
+def is_colleague(customer: Customer) -> bool:
+    return bool(_staff_behind(customer))
+
+
+def _staff_behind(customer: Customer) -> set[int]:
+    """The people of the brand to whom one of the customer's numbers belongs."""
+    aliases = CustomerAlias.objects.filter(tenant=customer.tenant_id, customer=customer).values_list("mobile", flat=True)
+    rows = Membership.objects.filter(tenant=customer.tenant_id, mobile__in=[customer.mobile, *aliases]).exclude(mobile="")
+    return set(rows.values_list("user_id", flat=True))
+
+
+def _role_of(access: Access) -> str:
+    """Empty: the platform admin, who has no limit here."""
+    row = Membership.objects.filter(tenant=access.tenant, user=access.actor.id).values_list("role", flat=True).first()
+    return row or ""
+
+
+def access_again(tenant: Tenant, user: User) -> Access | None:
+    """What the person may do in this tenant now; None: nothing any more."""
+    found = gate.of_person(user, wanted_tenant_id=tenant.pk)
+    return found if found is not None and found.tenant.pk == tenant.pk else None

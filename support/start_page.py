@@ -1,0 +1,168 @@
+"""What waits for somebody, in the order in which each role asks for it. Every question reads an index."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from django.db import connection
+from django.db.models.functions import TruncDate
+
+from integrations import feed
+from integrations.models import Delivery, DeliveryState, Incident
+from loyalty.models import Hold
+from loyalty.state import HoldState
+from support.models import ApprovalRequest, Case, RequestState
+from tenants.access import Access
+from tenants.models import Role, Tenant
+
+#: What each role sees, the first on top. Whoever has no row sees what the admin does.
+SECTIONS: dict[str, tuple[str, ...]] = {
+    Role.AGENT.label: ("mine", "incidents", "holds", "releases"),
+    Role.MERCHANT.label: ("approvals", "incidents", "by_hand", "ages", "holds", "releases"),
+    Role.INTEGRATOR.label: ("inbox", "incidents", "lag", "ages", "holds"),
+    Role.AUDITOR.label: ("by_hand", "ages", "incidents", "lag"),
+}
+EVERYTHING = ("approvals", "incidents", "inbox", "lag", "by_hand", "ages", "holds", "releases", "mine")
+AGES = ("under 2 hours", "2 hours to a day", "1 to 7 days", "7 to 30 days", "over 30 days")
+STORES_SHOWN = 10
+BY_AGE = """
+    SELECT h.store_id, coalesce(nullif(s.name, ''), s.code, 'no store'),
+           width_bucket(extract(epoch FROM %(now)s - h.at), ARRAY[7200, 86400, 604800, 2592000]::numeric[]), count(*), sum(h.points)
+    FROM loyalty_hold h LEFT JOIN tenants_store s ON s.tenant_id = h.tenant_id AND s.id = h.store_id
+    WHERE h.tenant_id = %(tenant)s AND h.state = 'active' GROUP BY 1, 2, 3
+"""
+#: Issued by people, who and for which store; where a bill was named its store is known.
+BY_HAND = """
+    SELECT e.actor_name, coalesce(nullif(s.name, ''), s.code, ''), count(*), sum(e.available + e.pending)
+    FROM loyalty_entry e LEFT JOIN integrations_billissue i ON i.tenant_id = e.tenant_id AND i.operation = e.operation
+    LEFT JOIN tenants_store s ON s.tenant_id = e.tenant_id AND s.id = i.store_id
+    WHERE e.tenant_id = %(tenant)s AND e.actor_kind = 'person' AND e.posted_at > %(since)s AND e.kind = 'issue' AND e.of_kind IS NULL
+    GROUP BY 1, 2 ORDER BY 4 DESC LIMIT 200
+"""
+BY_HAND_DAYS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class StoreAges:
+    """Blocked points of one store, by how long they have been; `counts` and `points` in the order of AGES."""
+
+    store: str
+    counts: tuple[int, ...]
+    points: int
+
+    @property
+    def count(self) -> int:
+        return sum(self.counts)
+
+
+@dataclass(frozen=True, slots=True)
+class ByHand:
+    """What one person issued."""
+
+    name: str
+    count: int
+    points: int
+    stores: str
+
+
+def sections(access: Access) -> tuple[str, ...]:
+    return SECTIONS.get(access.role, EVERYTHING)
+
+
+def context(access: Access, *, now: datetime) -> dict[str, Any]:
+    """What the sections of this person show."""
+    tenant, wanted = access.tenant, sections(access)
+    loaders: dict[str, Any] = {
+        "mine": lambda: {
+            "my_cases": Case.objects.filter(tenant=tenant, closed_at=None, opened_by_ident=access.actor.ident).select_related("customer")[:8],
+            "my_requests": _requests(tenant).filter(asked_by_ident=access.actor.ident)[:8],
+        },
+        "approvals": lambda: {"requests": _requests(tenant).exclude(asked_by_ident=access.actor.ident).order_by("id")[:8]},
+        "incidents": lambda: {"incidents": Incident.objects.filter(tenant=tenant, closed_at=None).select_related("store")[:5]},
+        "inbox": lambda: {"states": _states(tenant)},
+        "lag": lambda: {"lag": feed.lag()},
+        "by_hand": lambda: {"by_hand": issued_by_hand(tenant, now=now), "by_hand_days": BY_HAND_DAYS},
+        "ages": lambda: _ages(tenant, now=now),
+        "holds": lambda: _oldest(tenant),
+        "releases": lambda: _releases(tenant, now=now),
+    }  # fmt: skip
+    found: dict[str, Any] = {"sections": wanted}
+    for name in wanted:
+        found |= loaders[name]()
+    return found
+
+
+def _requests(tenant: Tenant) -> Any:
+    rows = ApprovalRequest.objects.filter(tenant=tenant, state__in=[RequestState.ASKED, RequestState.APPROVED])
+    return rows.select_related("customer")
+
+
+def _states(tenant: Tenant) -> list[tuple[str, str, int]]:
+    states = (DeliveryState.RECEIVED, DeliveryState.QUARANTINED, DeliveryState.CONFLICT, DeliveryState.WAITING_PARENT)
+    return [(state.value, state.label, Delivery.objects.filter(tenant=tenant, state=state).count()) for state in states]
+
+
+def _active(tenant: Tenant) -> Any:
+    return Hold.objects.filter(tenant=tenant, state=HoldState.ACTIVE.value)
+
+
+def _oldest(tenant: Tenant) -> dict[str, Any]:
+    holds = _active(tenant)
+    return {"oldest_holds": holds.select_related("customer", "store").order_by("at")[:8], "blocked_count": holds.count()}
+
+
+def holds_by_age(tenant: Tenant, *, now: datetime) -> list[StoreAges]:
+    """By store, most points first."""
+    with connection.cursor() as cursor:
+        cursor.execute(BY_AGE, {"tenant": tenant.pk, "now": now})
+        rows = cursor.fetchall()
+    found: dict[int | None, tuple[str, list[int], int]] = {}
+    for store_id, name, age, count, points in rows:
+        _, counts, so_far = found.get(store_id, (name, [0] * len(AGES), 0))
+        counts[age] += count
+        found[store_id] = (name, counts, so_far + int(points))
+    stores = [StoreAges(name, tuple(counts), points) for name, counts, points in found.values()]
+    return sorted(stores, key=lambda each: -each.points)
+
+
+def _ages(tenant: Tenant, *, now: datetime) -> dict[str, Any]:
+    stores = holds_by_age(tenant, now=now)
+    all_counts = [sum(each.counts[place] for each in stores) for place in range(len(AGES))]
+    return {
+        "ages": list(zip(AGES, all_counts, strict=True)), "age_names": AGES, "most_of_an_age": max(all_counts, default=0) or 1,
+        "stores_by_age": stores[:STORES_SHOWN], "more_stores": max(0, len(stores) - STORES_SHOWN),
+    }  # fmt: skip
+
+
+def issued_by_hand(tenant: Tenant, *, now: datetime) -> list[ByHand]:
+    """By person, most points first: who issues much by hand needs help, or training."""
+    with connection.cursor() as cursor:
+        cursor.execute(BY_HAND, {"tenant": tenant.pk, "since": now - timedelta(days=BY_HAND_DAYS)})
+        rows = cursor.fetchall()
+    people: dict[str, list[tuple[str, int, int]]] = {}
+    for name, store, count, points in rows:
+        people.setdefault(name, []).append((store, count, int(points)))
+    found = [
+        ByHand(
+            name, sum(count for _, count, _ in parts), sum(points for _, _, points in parts),
+            ", ".join(f"{store} {points:,}" for store, _, points in parts if store),
+        )
+        for name, parts in people.items()
+    ]  # fmt: skip
+    return sorted(found, key=lambda each: -each.points)[:STORES_SHOWN]
+
+
+def _releases(tenant: Tenant, *, now: datetime) -> dict[str, Any]:
+    """How many holds fall due on each of the next seven days, and whether any should have been freed already."""
+    today = now.astimezone(tenant.zone).date()
+    due = _active(tenant).filter(expires_at__lt=now + timedelta(days=8))
+    days: Sequence[date] = list(
+        due.order_by().annotate(day=TruncDate("expires_at", tzinfo=tenant.zone)).values_list("day", flat=True)
+    )
+    counts = [(today + timedelta(days=ahead), 0) for ahead in range(7)]
+    counts = [(day, sum(each == day for each in days)) for day, _ in counts]
+    return {
+        "releases": counts, "most_releases": max((count for _, count in counts), default=0) or 1,
+        "overdue": due.filter(expires_at__lt=now - timedelta(minutes=5)).count(),
+    }  # fmt: skip

@@ -1,0 +1,151 @@
+"""What can be done to one customer from a dialog: each verb with what it takes, how it is said, and the act that does it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from loyalty import customers
+from loyalty.models import BonusEvaluation, Customer
+from loyalty.operations import Posted
+from support import acts
+from tenants.access import Access, Act
+from tenants.errors import DomainError
+from tenants.masking import hide_numbers
+from tenants.models import Store
+
+type Content = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What somebody wants done, once for each key. `content` is what the verb takes, as JSON has it."""
+
+    verb: str
+    customer: Customer
+    content: dict[str, Any]
+    reason: str
+    key: str
+    access: Access
+    now: datetime
+
+    def granted(self, act: Act) -> "Wish":
+        """The same with the act allowed: somebody who may has approved it."""
+        return replace(self, access=replace(self.access, acts=self.access.acts | {act}))
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What was done: a sentence, and where to look at it."""
+
+    told: str
+    customer_id: int
+    operation: int = 0
+    repeated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """`counts`: its points count against limits."""
+
+    act: Act
+    words: Callable[[Content], str]
+    do: Callable[[Wish], Done]
+    counts: bool = True
+
+
+def _posted(posted: Posted, told: str, customer_id: int) -> Done:
+    said = f"{told}. {posted.available:,} are available now."
+    return Done(said if not posted.repeated else f"Already done: {said}", customer_id, posted.operation, posted.repeated)
+
+
+def _issue_words(content: Content) -> str:
+    about = f" for bill {content['bill_no']}" if content.get("bill_no") else ""
+    return f"Issue {content['points']:,} points{about}"
+
+
+def _issue(wish: Wish) -> Done:
+    content, about = wish.content, None
+    if content.get("bill_no"):
+        store = Store.objects.filter(tenant=wish.access.tenant, code=content["store"]).first()
+        if store is None:
+            raise DomainError("unknown_store", "The store is gone. Choose another.")
+        about = acts.AboutBill(content["bill_no"], store)
+    posted = acts.issue(
+        wish.customer, access=wish.access, points=content["points"], reason=wish.reason, key=wish.key, now=wish.now, about=about,
+        again=bool(content.get("again")),
+    )  # fmt: skip
+    told = f"{content['points']:,} points issued" + (f" for bill {about.bill_no}" if about else "")
+    return _posted(posted, told, wish.customer.pk)
+
+
+def _adjust_words(content: Content) -> str:
+    return f"{'Add' if content['points'] > 0 else 'Remove'} {abs(content['points']):,} points"
+
+
+def _adjust(wish: Wish) -> Done:
+    points = wish.content["points"]
+    posted = acts.adjust(
+        wish.customer, access=wish.access, points=points, reason=wish.reason, key=wish.key, now=wish.now,
+        allow_debt=bool(wish.content.get("allow_debt")),
+    )  # fmt: skip
+    return _posted(posted, f"{abs(points):,} points {'added' if points > 0 else 'removed'}", wish.customer.pk)
+
+
+def _reset(wish: Wish) -> Done:
+    posted = acts.reset(
+        wish.customer,
+        access=wish.access,
+        reason=wish.reason,
+        key=wish.key,
+        now=wish.now,
+        clear_debt=bool(wish.content["clear_debt"]),
+    )
+    return _posted(posted, "The balance was reset", wish.customer.pk)
+
+
+def _award(wish: Wish) -> Done:
+    row: BonusEvaluation | None = (
+        BonusEvaluation.objects.filter(tenant=wish.access.tenant, pk=wish.content["evaluation"])
+        .select_related("bonus", "customer")
+        .first()
+    )
+    if row is None:
+        raise DomainError("evaluation_unknown", "There is no such judgement. Choose it from the customer's bonuses.")
+    posted = acts.award_bonus(row, access=wish.access, reason=wish.reason, now=wish.now)
+    return _posted(posted, f"Bonus {row.bonus.name} awarded", wish.customer.pk)
+
+
+def _merge(wish: Wish) -> Done:
+    into = Customer.objects.filter(tenant=wish.access.tenant, pk=wish.content["into"]).first()
+    if into is None:
+        raise DomainError("unknown_customer", "There is no such customer. Look for them again.")
+    merged = acts.merge(wish.customer, into, access=wish.access, reason=wish.reason, now=wish.now)
+    told = "Already merged" if merged.repeated else "Merged"
+    return Done(f"{told}: everything stands here now.", into.pk, merged.merge.operation or 0, merged.repeated)
+
+
+def _change_mobile(wish: Wish) -> Done:
+    mobile = customers.normalised_mobile(wish.content["mobile"], region=wish.access.tenant.region)
+    repeated = wish.customer.mobile == mobile
+    row = acts.change_mobile(wish.customer, mobile, access=wish.access, reason=wish.reason, now=wish.now)
+    return Done(f"The number is {row.masked_mobile} now. Bills that name the old one still land here.", row.pk, repeated=repeated)
+
+
+VERBS: dict[str, Verb] = {
+    "issue": Verb(Act.ISSUE_POINTS, _issue_words, _issue),
+    "adjust": Verb(Act.ADJUST_POINTS, _adjust_words, _adjust),
+    "reset": Verb(
+        Act.RESET_POINTS,
+        lambda content: "Reset the balance" + (", forgive what is owed" if content["clear_debt"] else ""),
+        _reset,
+    ),
+    "award": Verb(Act.ISSUE_POINTS, lambda content: f"Award the bonus {content['bonus']}", _award),
+    "merge": Verb(Act.MERGE_CUSTOMERS, lambda content: f"Merge into {content['name']}", _merge, counts=False),
+    "change_mobile": Verb(
+        Act.CHANGE_MOBILES,
+        lambda content: f"Change the number to {hide_numbers(content['mobile'])}",
+        _change_mobile,
+        counts=False,
+    ),
+}
