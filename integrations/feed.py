@@ -13,6 +13,7 @@ from typing import Any
 import structlog
 from clickhouse_connect.driver.client import Client
 from django.db import connection, transaction
+from django.db.models.expressions import RawSQL
 
 from integrations import clickhouse
 from integrations.models import FeedEpoch
@@ -25,8 +26,8 @@ STREAMS = ("entries", "customers")
 JOB = "feed"
 EPOCH_STEP = 1 << 44
 
-SYSTEM = "SELECT system_identifier::text FROM pg_control_system()"
-TIMELINE = "SELECT timeline_id::text FROM pg_control_checkpoint()"
+#: This database server, and which of its lives: both change with a restore.
+SYSTEM = "SELECT system_identifier || '.' || timeline_id FROM pg_control_system(), pg_control_checkpoint()"
 OLDEST_XID = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text"
 MAX_ID = {
     "entries": "SELECT coalesce(max(id), 0) FROM loyalty_entry",
@@ -95,7 +96,7 @@ def _run_stream(client: Client, stream: str, *, now: datetime, rounds_max: int) 
 def current_epoch(stream: str) -> FeedEpoch:
     """The epoch of this database server, begun now if there is none."""
     with transaction.atomic(), connection.cursor() as cursor:
-        system = _system(cursor)
+        system = _one(cursor, SYSTEM)
         epoch = FeedEpoch.objects.filter(system=system, stream=stream).first()
         if epoch is None:
             # Before the last id is read: whoever is still writing then is found by transaction, whatever ids they hold.
@@ -131,8 +132,7 @@ def _send_some(client: Client, epoch: FeedEpoch, *, now: datetime) -> int:
 
 def present_epoch() -> FeedEpoch | None:
     """How far the feed of this database server has come; None before it ran."""
-    with connection.cursor() as cursor:
-        return FeedEpoch.objects.filter(stream="entries", system=_system(cursor)).first()
+    return FeedEpoch.objects.filter(stream="entries", system=RawSQL(f"({SYSTEM})", [])).first()  # noqa: S611 - our own text
 
 
 def has_sent(epoch: FeedEpoch, entry_id: int) -> bool:
@@ -152,11 +152,6 @@ def lag() -> Lag:
         cursor.execute(LAG, [epoch.xid if epoch else "0", epoch.row_id if epoch else 0])
         count, since = cursor.fetchone()
     return Lag(count, since, epoch.checked_at if epoch else None)
-
-
-def _system(cursor: Any) -> str:
-    """This database server, and which of its lives: both change with a restore."""
-    return ".".join(_one(cursor, statement) for statement in (SYSTEM, TIMELINE))
 
 
 def _one(cursor: Any, statement: str) -> str:

@@ -642,7 +642,7 @@ class MessageSettings(models.Model):
         help_text="The same names.",
     )  # fmt: skip
     webhook_url = models.URLField(
-        max_length=400, blank=True, help_text="Yours, by HTTPS; every message is signed (Standard Webhooks)."
+        "webhook address", max_length=400, blank=True, help_text="Yours, by HTTPS; every message is signed (Standard Webhooks)."
     )
     webhook_secret = models.CharField(max_length=80, blank=True, editable=False)
     quiet_from = models.TimeField(null=True, blank=True, help_text="No e-mail goes out from then on, in the brand's time,")

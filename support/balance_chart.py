@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from django.db.models import F, Sum
-from django.db.models.functions import TruncDate
 
 from loyalty.models import Entry
 from support.picture import Picture
@@ -38,15 +37,12 @@ class Chart:
 
 
 def of(picture: Picture) -> Chart:
-    """By the day on which it was posted, in the brand's time: what somebody would have seen then."""
-    zone = picture.tenant.zone
-    until = picture.now.astimezone(zone).date()
+    """By business date: on which day it happened, whenever it came here."""
+    until = picture.now.astimezone(picture.tenant.zone).date()
     since = until - timedelta(days=DAYS)
-    entries = Entry.objects.filter(
-        tenant=picture.tenant, customer__in=picture.history, posted_at__gt=picture.now - timedelta(days=DAYS)
-    )
-    by_day = entries.order_by().annotate(day=TruncDate("posted_at", tzinfo=zone)).values("day")
-    moved = {row["day"]: int(row["points"]) for row in by_day.annotate(points=Sum(F("available") + F("held") - F("owed")))}
+    entries = Entry.objects.filter(tenant=picture.tenant, customer__in=picture.history, business_date__gt=since)
+    by_day = entries.order_by().values("business_date").annotate(points=Sum(F("available") + F("held") - F("owed")))
+    moved = {row["business_date"]: int(row["points"]) for row in by_day if row["points"]}
     closing, days = picture.balance.closing, []
     for day in sorted(moved, reverse=True):
         days.append(Day(day, moved[day], closing))

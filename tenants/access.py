@@ -149,25 +149,33 @@ def hash_secret(secret: str) -> str:
 
 
 @contextlib.contextmanager
-def walls_around(tenants: Iterable[Tenant]) -> Iterator[None]:
+def walls_around(tenants: Iterable[Tenant], *, last_of_transaction: bool = False) -> Iterator[None]:
     """Inside the current transaction: enter the web role and show it these tenants' rows only; restored afterwards.
+
+    `last_of_transaction`: nothing follows in it, and its end restores them.
 
     Needs an open transaction: the settings are local to it, so a pooled connection never carries them on.
     """
     tenants = list(tenants)
     wanted = ",".join(str(tenant.pk) for tenant in tenants)
     with connection.cursor() as cursor:
-        cursor.execute("SELECT current_setting('role'), coalesce(current_setting('app.tenants', true), '')")
-        role_before, tenants_before = cursor.fetchone()
-        _set_walls(role=WEB_ROLE, tenants=wanted)
+        cursor.execute(RAISE_WALLS, [WEB_ROLE, wanted])
+        role_before, tenants_before = cursor.fetchone()[:2]
     try:
         with scope(tenant=tenants) if tenants else contextlib.nullcontext():
             yield
     finally:
         # In a transaction that the server has given up, the coming rollback restores both.
         alive = connection.connection is not None and connection.connection.info.transaction_status == TransactionStatus.INTRANS
-        if alive and not connection.needs_rollback:
+        if alive and not connection.needs_rollback and not last_of_transaction:
             _set_walls(role=role_before, tenants=tenants_before)
+
+
+#: What they were is read before they are set, in one statement.
+RAISE_WALLS = """
+    WITH before AS MATERIALIZED (SELECT current_setting('role') AS role, coalesce(current_setting('app.tenants', true), '') AS tenants)
+    SELECT role, tenants, set_config('role', %s, true), set_config('app.tenants', %s, true) FROM before
+"""
 
 
 def _set_walls(*, role: str, tenants: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.utils import timezone
 
@@ -79,7 +79,8 @@ class TenantGateMiddleware:
         access = _access_of(request)
         request.access = access  # type: ignore[attr-defined]
         zone = timezone.override(access.tenant.zone) if access else contextlib.nullcontext()
-        with gate.walls_around([access.tenant] if access else []), zone:
+        outermost = not connection.savepoint_ids
+        with gate.walls_around([access.tenant] if access else [], last_of_transaction=outermost), zone:
             return self.get_response(request)  # Django renders a TemplateResponse before it comes back here
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:

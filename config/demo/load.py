@@ -51,14 +51,11 @@ def load_demo(address: str, *, say: Callable[[str], None], full: bool = False) -
         till = Till(address, keys["kulfi-house"])
         again = till.send_again(pushed_again(kulfi))
         later = {"kulfi-house": scenes.play(kulfi, call=till.call_and_wait)}
+        stories = {stream.slug: [*_stories(stream, targeted), *later.get(stream.slug, [])] for stream in streams}
+        _manage("demo_desk", stories)
         # Beat starts when all is loaded; the dashboards shall be there by then.
         subprocess.run([sys.executable, "manage.py", "feed_analytics", "--json"], cwd=ROOT, capture_output=True, check=False)
-        known = {
-            "loaded": True,
-            "keys": keys,
-            "again": again,
-            "stories": {stream.slug: [*_stories(stream, targeted), *later.get(stream.slug, [])] for stream in streams},
-        }
+        known = {"loaded": True, "keys": keys, "again": again, "stories": stories}
         _write(note, known)
     say("")
     say(f"Sign in at {address}/admin/ (password for all: {PASSWORD})")
@@ -94,19 +91,19 @@ def _set_up(streams: Sequence[TenantStream], targeted: dict[str, list[DemoCampai
         }
         for stream in streams
     ]  # fmt: skip
-    done = subprocess.run(
-        [sys.executable, "manage.py", "demo_tenants"],
-        cwd=ROOT,
-        input=json.dumps(plans),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise LoadFailed(f"The demo's tenants could not be made: {done.stderr.strip()[-400:]}")
-    keys: dict[str, str] = json.loads(done.stdout)
+    keys: dict[str, str] = json.loads(_manage("demo_tenants", plans))
     _write(note, {"loaded": False, "keys": keys})
     return keys
+
+
+def _manage(command: str, told: Any) -> str:
+    """Run one of the demo's commands; -> what it printed."""
+    done = subprocess.run(
+        [sys.executable, "manage.py", command], cwd=ROOT, input=json.dumps(told), capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise LoadFailed(f"The demo could not be made ({command}): {done.stderr.strip()[-400:]}")
+    return done.stdout
 
 
 def _write(note: Path, known: dict[str, Any]) -> None:

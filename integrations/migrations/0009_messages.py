@@ -89,7 +89,10 @@ class Migration(migrations.Migration):
                 (
                     "webhook_url",
                     models.URLField(
-                        blank=True, help_text="Yours, by HTTPS; every message is signed (Standard Webhooks).", max_length=400
+                        blank=True,
+                        help_text="Yours, by HTTPS; every message is signed (Standard Webhooks).",
+                        max_length=400,
+                        verbose_name="webhook address",
                     ),
                 ),
                 ("webhook_secret", models.CharField(blank=True, editable=False, max_length=80)),

@@ -83,3 +83,13 @@ window.addEventListener("load", () => document.querySelector("[autofocus]")?.foc
 document.addEventListener("DOMContentLoaded", () => {
   for (const list of document.querySelectorAll("ul.object-tools")) if (!list.querySelector(":scope > li")) list.setAttribute("role", "presentation");
 });
+
+// A table that scrolls inside itself can be reached by keyboard (WCAG 2.1.1).
+function reachTables() {
+  for (const room of document.querySelectorAll(".pd-scroll:not([tabindex])")) {
+    if (room.scrollWidth > room.clientWidth && !room.querySelector("a, button, input, summary")) room.setAttribute("tabindex", "0");
+  }
+}
+for (const moment of ["DOMContentLoaded", "htmx:afterSettle"]) document.addEventListener(moment, reachTables);
+window.addEventListener("load", reachTables);
+window.addEventListener("resize", reachTables);

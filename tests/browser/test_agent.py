@@ -12,9 +12,15 @@ from playwright.sync_api import Page, expect
 from integrations import gathering
 from integrations.models import Incident
 from loyalty.models import Customer, Entry
+from support import approvals, cases
+from support.models import ApprovalRequest
+from support.verbs import Wish
+from tenants import access as gate
+from tenants.access import Access
 from tenants.models import Tenant
 from tests import builders
 from tests.browser.desk import NEEDS_CHROMIUM, signed_in
+from tests.conftest import _person
 
 pytestmark = NEEDS_CHROMIUM
 
@@ -86,10 +92,17 @@ def test_every_page_can_be_read_and_reached_by_everybody(committed: Tenant, meer
     gathering.gather(committed, now=timezone.now())
     incidents = list(Incident.objects.filter(tenant=committed).values_list("pk", flat=True))
     assert len(incidents) == 2
+    bea = _access(committed, "Bea", role="agent")
+    request = approvals.do_or_ask(Wish("adjust", meera, {"points": 5}, "counted twice", "k1", bea, timezone.now()))
+    assert isinstance(request, ApprovalRequest)
+    case = cases.open_case(meera, title="Points are missing", text="Says so", access=bea)
+    cases.write_note(meera, "Calls back on Friday", access=bea, case=case)
     addresses = [
         "", "activity/", "queue/", "missing/", "simulator/", "replays/new/", "find/?q=zzz",
-        *(f"customers/{meera.pk}/{more}" for more in ("", "?bill=A9", "?tab=holds", "?tab=bills", "?tab=lots", "?tab=bonuses", "issue/",
-                                                      "adjust/", "reset/")),
+        *(f"customers/{meera.pk}/{more}" for more in ("", "?bill=A9", "?tab=holds", "?tab=bills", "?tab=lots", "?tab=bonuses",
+                                                      "?tab=messages", "?tab=cases", "?tab=audit", "issue/", "adjust/", "reset/", "merge/",
+                                                      "number/", "number-moved/", "unblock/", "note/", "case/", "message/")),
+        "approvals/", "messages/", f"approvals/{request.pk}/", f"cases/{case.pk}/",
         *(f"incidents/{pk}/" for pk in incidents),
         *(f"{page}/" for page in ("integrations/bill", "integrations/delivery", "integrations/incident", "loyalty/customer",
                                   "loyalty/hold", "loyalty/bonus", "tenants/store", "tenants/auditevent")),
@@ -107,6 +120,46 @@ def test_every_page_can_be_read_and_reached_by_everybody(committed: Tenant, meer
     assert serious == {}
 
 
+def _access(tenant: Tenant, name: str, *, role: str) -> Access:
+    found = gate.of_person(_person(tenant, name, role), wanted_tenant_id=tenant.pk)
+    assert found is not None
+    return found
+
+
+def test_the_keys_of_the_desk_and_their_sheet(browser_page: Page, meera: Customer) -> None:
+    page = browser_page
+    page.goto(f"{page.url}customers/{meera.pk}/")
+    page.keyboard.press("?")
+    expect(page.locator("#pd-keys")).to_be_visible()
+    page.keyboard.press("i")
+    expect(page.locator("#pd-keys")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.keyboard.press("2")
+    page.wait_for_url("**?tab=holds")
+    page.keyboard.press("u")
+    page.wait_for_url("**/unblock/")
+    page.wait_for_selector("textarea:focus")
+    page.keyboard.type("uisan?12")
+    assert page.input_value("textarea") == "uisan?12", "in a field, keys are letters"
+    page.go_back()
+    page.keyboard.press("?")
+    page.uncheck("[data-keys-on]")
+    page.keyboard.press("Escape")
+    page.keyboard.press("i")
+    page.keyboard.press("s")
+    page.wait_for_timeout(300)
+    assert "tab=holds" in page.url, "switched off, they do nothing"
+
+
+def test_the_balance_over_time_is_drawn_when_it_is_opened(browser_page: Page, meera: Customer) -> None:
+    page = browser_page
+    page.goto(f"{page.url}customers/{meera.pk}/")
+    page.click("text=The balance over time")
+    expect(page.locator(".pd-chart svg path")).to_be_attached()
+    page.click("text=The same as a table")
+    expect(page.locator(".pd-chart-room td").first).to_be_visible()
+
+
 @pytest.mark.parametrize("width", [1280, 390])
 def test_no_page_is_wider_than_its_window(browser_page: Page, meera: Customer, width: int) -> None:
     page = browser_page
@@ -118,6 +171,10 @@ def test_no_page_is_wider_than_its_window(browser_page: Page, meera: Customer, w
         f"customers/{meera.pk}/?tab=holds",
         f"customers/{meera.pk}/?tab=bonuses",
         f"customers/{meera.pk}/issue/",
+        f"customers/{meera.pk}/?tab=cases",
+        f"customers/{meera.pk}/?tab=audit",
+        f"customers/{meera.pk}/unblock/",
+        "approvals/",
         f"customers/{meera.pk}/?bill=A9",
         "activity/",
         "simulator/",

@@ -86,7 +86,7 @@ def test_unblock(bob: Agent, meera: Customer) -> None:
 
 def test_issue_500_with_a_reason(bob: Agent, meera: Customer) -> None:
     bob.find("2345")
-    bob.click("text=Issue points")
+    bob.click("a:has-text('Issue points')")
     bob.page.wait_for_selector("input[name=points]:focus")
     bob.page.keyboard.type("500")
     bob.page.keyboard.press("Tab")
