@@ -160,6 +160,23 @@ def _as_asked(row: ApprovalRequest, *, now: datetime) -> Done:
     return verb.do(wish.granted(verb.act))
 
 
+def preview(row: ApprovalRequest, *, now: datetime) -> tuple[dict[str, int] | None, str]:
+    """Tried and rolled back: -> (the balance that it would leave, ""), or (None, why it cannot be done as things stand)."""
+    try:
+        with transaction.atomic():
+            done = _as_asked(row, now=now)
+            after = balance_of(row.tenant, done.customer_id)
+            raise _Tried
+    except _Tried:
+        return after, ""
+    except DomainError as refusal:
+        return None, refusal.sentence
+
+
+class _Tried(Exception):
+    """It worked, and none of it stays."""
+
+
 def decline(tenant: Tenant, request_id: int, *, access: Access, note: str, now: datetime) -> ApprovalRequest:
     """Refuse it; or, of one's own, withdraw it; or give up one that was approved and cannot be done.
 

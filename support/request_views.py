@@ -58,11 +58,13 @@ def request_page(request: HttpRequest, pk: int) -> HttpResponse:
     now_there = approvals.balance_of(access.tenant, row.customer_id)
     own = row.asked_by_ident == access.actor.ident
     open_here = row.state in OPEN
+    may_decide = open_here and not own and access.may(Act.APPROVE) and access.may(VERBS[row.verb].act)
+    would_be, cannot = approvals.preview(row, now=timezone.now()) if may_decide else (None, "")
     return dialog(
         request, "support/request.html", title=f"Request {row.pk}", form=form, row=row, customer=row.customer, own=own,
         before=_closing(row.before), after=_closing(now_there), moved=row.state == RequestState.ASKED and row.before != now_there,
         seen=json.dumps(now_there), is_open=open_here, colleague=limits.is_colleague(row.customer),
-        may_decide=open_here and not own and access.may(Act.APPROVE) and access.may(VERBS[row.verb].act),
+        may_decide=may_decide, would_be=_closing(would_be) if would_be else None, cannot=cannot,
     )  # fmt: skip
 
 

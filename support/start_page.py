@@ -168,6 +168,6 @@ def _releases(tenant: Tenant, *, now: datetime) -> dict[str, Any]:
         (day, sum(count for on, _, count in found if on == day)) for day in (today + timedelta(days=ahead) for ahead in range(7))
     ]
     return {
-        "releases": counts, "most_releases": max(count for _, count in counts) or 1,
+        "releases": counts, "any_release": any(count for _, count in counts), "most_releases": max(count for _, count in counts) or 1,
         "overdue": sum(count for _, late, count in found if late),
     }  # fmt: skip

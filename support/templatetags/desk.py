@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from django import template
+from django.utils.timesince import timesince
 
 from support.picture import money as money_text
 from tenants.models import Tenant
@@ -20,6 +21,13 @@ def utc_text(moment: datetime) -> str:
 def first_part(text: str) -> str:
     """`3 days, 4 hours` -> `3 days`."""
     return text.partition(",")[0]
+
+
+@register.filter
+def ago(moment: datetime, now: datetime) -> str:
+    """`3 days ago`; within a minute, `just now`."""
+    since = timesince(moment, now).partition(",")[0].replace("\xa0", " ")
+    return "just now" if since == "0 minutes" else f"{since} ago"
 
 
 @register.filter

@@ -166,8 +166,12 @@ def test_what_was_approved_is_looked_at_again_and_approved_is_not_done(
 ) -> None:
     adjust(as_bob, raj)
     request = ApprovalRequest.objects.get()
+    assert as_mira.get(reverse("admin:request", args=[request.pk])).context["would_be"]["available"] == 40
+    assert balance(raj) == (0, 100, 0, 0), "looking does nothing"
     builders.hold(kulfi, raj, 70)
-    assert "The balance has moved since it was asked" in as_mira.get(reverse("admin:request", args=[request.pk])).content.decode()
+    text = as_mira.get(reverse("admin:request", args=[request.pk])).content.decode()
+    assert "The balance has moved since it was asked" in text
+    assert "As things stand it cannot be done: Only 30 points are available" in text
     assert decide(as_mira, request)["Location"] == reverse("admin:request", args=[request.pk])
     request.refresh_from_db()
     assert request.state == RequestState.APPROVED
