@@ -11,6 +11,7 @@ from base64 import b64encode
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from email.utils import formataddr
 from smtplib import SMTPException, SMTPRecipientsRefused
 from typing import Any
 
@@ -18,7 +19,7 @@ import structlog
 from anymail.exceptions import AnymailError
 from django.conf import settings
 from django.core.mail import EmailMessage
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django_scopes import scope, scopes_disabled
 from standardwebhooks.webhooks import Webhook
@@ -99,17 +100,18 @@ def write(
             "no_way", "This customer cannot be written to in this way: they take no messages, or there is no address."
         )
     content = {"type": "message.written", "mobile": customer.mobile, "name": customer.name, "subject": subject, "text": body}
-    with transaction.atomic():
-        made = _write(
-            tenant, customer, [channel], key=f"{BY_HAND}{key}", subject=subject, body=body, content=content, operation=None, actor=actor,
-            now=now, wanted=wanted,
-        )  # fmt: skip
-        if made:
+    try:
+        with transaction.atomic():
+            (made,) = _write(
+                tenant, customer, [channel], key=f"{BY_HAND}{key}", subject=subject, body=body, content=content, operation=None,
+                actor=actor, now=now, wanted=wanted,
+            )  # fmt: skip
             audit.record(
-                tenant, actor=actor, action="write_message", target=made[0], reason=subject, after={"customer": customer.pk}
+                tenant, actor=actor, action="write_message", target=made, reason=made.subject, after={"customer": customer.pk}
             )
-            return made[0], True
-    return Message.objects.get(tenant=tenant, key=f"{BY_HAND}{key}", channel=channel), False
+    except IntegrityError:
+        return Message.objects.get(tenant=tenant, key=f"{BY_HAND}{key}", channel=channel), False
+    return made, True
 
 
 def _write(
@@ -136,8 +138,7 @@ def _write(
         for channel in channels
         if channel in ways
     ]  # fmt: skip
-    there = set(Message.objects.filter(tenant=tenant, key=key).values_list("channel", flat=True))
-    made: list[Message] = Message.objects.bulk_create([row for row in rows if row.channel not in there], ignore_conflicts=False)
+    made: list[Message] = Message.objects.bulk_create(rows)
     if made:
         transaction.on_commit(lambda: bell.send(TASK))
     return made
@@ -159,11 +160,23 @@ def quiet_until(wanted: MessageSettings | None, tenant: Tenant, *, now: datetime
 def send_due(*, now: datetime) -> Counter[str]:
     """Send what is due, of all brands, until nothing is. -> how many were sent, put off, given up."""
     done: Counter[str] = Counter()
+    deaf: set[tuple[int, str]] = set()
     while rows := _take(now=now):
         for row in rows:
+            way = (row.tenant_id, row.channel)
             with scope(tenant=row.tenant):
-                done[_send(row, now=now)] += 1
+                became = _put_off(row, now=now) if way in deaf else _send(row, now=now)
+            done[became] += 1
+            if became == MessageState.WAITING:
+                deaf.add(way)  # one that does not answer costs its own brand a minute, and nobody else
     return done
+
+
+def _put_off(row: Message, *, now: datetime) -> str:
+    """Not tried: the one before it was not taken."""
+    row.state, row.due_at, row.attempts = MessageState.WAITING, now + WAITS[0], row.attempts - 1
+    row.save(update_fields=["state", "due_at", "attempts"])
+    return "put_off"
 
 
 def _take(*, now: datetime) -> list[Message]:
@@ -202,7 +215,8 @@ def _by_mail(row: Message, customer: Customer) -> tuple[str, bool]:
         return "No mail server is set (EMAIL_HOST).", False
     ident = f"<message-{row.tenant_id}-{row.pk}@pointdesk>"
     try:
-        EmailMessage(row.subject, row.body, to=[customer.email], headers={"Message-ID": ident}).send()
+        sender = formataddr((row.tenant.name, settings.DEFAULT_FROM_EMAIL))
+        EmailMessage(row.subject, row.body, sender, [customer.email], headers={"Message-ID": ident}).send()
     except SMTPRecipientsRefused as refused:
         codes = [code for code, _ in refused.recipients.values()]
         return "The mail server refuses this address.", all(code >= 500 for code in codes)

@@ -87,11 +87,10 @@ def post(url: str, body: bytes, *, headers: Mapping[str, str]) -> int:
     """
     target = resolve(url)
     connection = _Pinned(target)
-    clock: Timer | None = None
+    clock = Timer(WHOLE_SECONDS, connection.cut)  # a server that sends a byte now and then is no server
+    clock.start()
     try:
         connection.connect()
-        clock = Timer(WHOLE_SECONDS, connection.cut)  # a server that sends a byte now and then is no server
-        clock.start()
         connection.request("POST", target.path, body=body, headers={"User-Agent": "Pointdesk", **headers})
         answer = connection.getresponse()
         answer.read(ANSWER_BYTES_MAX)
@@ -99,8 +98,7 @@ def post(url: str, body: bytes, *, headers: Mapping[str, str]) -> int:
     except (OSError, http.client.HTTPException) as problem:
         raise NotReached(f"No answer ({type(problem).__name__}).") from problem
     finally:
-        if clock is not None:
-            clock.cancel()
+        clock.cancel()
         connection.close()
 
 
@@ -113,10 +111,9 @@ class _Pinned(http.client.HTTPConnection):
         self._target = target
 
     def connect(self) -> None:
-        sock = socket.create_connection((self._target.address, self._target.port), timeout=CONNECT_SECONDS)
-        if self._target.secure:
-            sock = ssl.create_default_context().wrap_socket(sock, server_hostname=self._target.host)
-        self.sock = sock
+        self.sock = socket.create_connection((self._target.address, self._target.port), timeout=CONNECT_SECONDS)
+        if self._target.secure:  # the clock can cut it while it shakes hands
+            self.sock = ssl.create_default_context().wrap_socket(self.sock, server_hostname=self._target.host)
 
     def cut(self) -> None:
         sock = self.sock

@@ -86,7 +86,8 @@ class FileAdmin(ImportExportModelAdmin):
             answer: Any = super().import_action(request, **kwargs)
             confirm = (getattr(answer, "context_data", None) or {}).get("confirm_form")
             if confirm is not None:
-                cache.set(_owner_key(confirm.initial["import_file_name"]), self._uploader(request), BriefStorage.CACHE_LIFETIME)
+                shown = self._as_shown(request, file_format=confirm.initial["format"])
+                cache.set(_owner_key(confirm.initial["import_file_name"]), shown, BriefStorage.CACHE_LIFETIME)
         except (RedisError, OperationalError) as problem:
             return self._come_again(request, problem)
         response: HttpResponse = answer
@@ -97,7 +98,8 @@ class FileAdmin(ImportExportModelAdmin):
         try:
             if request.method == "POST" and form.is_valid():
                 name = form.cleaned_data["import_file_name"]
-                if self.tmp_storage_class(name=name).read() is None or cache.get(_owner_key(name)) != self._uploader(request):
+                shown = self._as_shown(request, file_format=form.cleaned_data["format"])
+                if self.tmp_storage_class(name=name).read() is None or cache.get(_owner_key(name)) != shown:
                     messages.error(request, "The file was kept for half an hour and is gone. Nothing was taken: upload it again.")
                     return redirect(self._import_page)
             answer: HttpResponse = super().process_import(request, **kwargs)
@@ -109,9 +111,10 @@ class FileAdmin(ImportExportModelAdmin):
     def _import_page(self) -> str:
         return f"admin:{self.opts.app_label}_{self.opts.model_name}_import"
 
-    def _uploader(self, request: HttpRequest) -> list[int | str | None]:
+    def _as_shown(self, request: HttpRequest, *, file_format: object) -> list[int | str | None]:
+        """Whose preview it was, of which page, and how the file was read: nothing else is confirmed."""
         access = access_of(request)
-        return [access.tenant.pk, access.actor.id, self.opts.label_lower]
+        return [access.tenant.pk, access.actor.id, self.opts.label_lower, str(file_format)]
 
     def _come_again(self, request: HttpRequest, problem: Exception) -> HttpResponse:
         """Files wait in Redis, and rows in the database; one of them is away, or others write the same rows."""

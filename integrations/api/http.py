@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -12,7 +13,7 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 from redis.exceptions import RedisError
-from rest_framework import exceptions, status
+from rest_framework import exceptions
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.parsers import JSONParser
 from rest_framework.permissions import BasePermission
@@ -129,65 +130,75 @@ def status_of(refusal: DomainError) -> int:
     return STATUS.get(refusal.code, 422)
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An error as the API says it. `retry`: seconds after which the same request may be sent again."""
+
+    code: str
+    message: str
+    status: int
+    details: Any = None
+    retry: str = ""
+
+
 def answer_error(problem: Exception, context: Mapping[str, Any]) -> Response | None:
     """Every exception of a view as the one error body. What nobody foresaw is logged and is a plain 500."""
-    request = context["request"]._request
-    request_id = getattr(request, "request_id", "")
     if isinstance(problem, DatabaseError | InterfaceError) and connection.in_atomic_block:
         transaction.set_rollback(True)  # the server has given the transaction up already
+    told = _of_database(problem) or _of_request(problem)
+    if told is None:
+        log.exception("unforeseen error", error=type(problem).__name__)
+        told = Told("internal", "Something went wrong on our side; nothing was changed. Tell us the request id.", 500)
+    request_id = getattr(context["request"]._request, "request_id", "")
+    response = error(told.code, told.message, status_code=told.status, request_id=request_id, details=told.details)
+    if told.retry:
+        response["Retry-After"] = told.retry
+    if told.status == 401:
+        response["WWW-Authenticate"] = 'Bearer realm="Pointdesk"'
+    return response
 
-    def answer(code: str, message: str, status_code: int, details: Mapping[str, Any] | None = None, retry: str = "") -> Response:
-        response = error(code, message, status_code=status_code, request_id=request_id, details=details)
-        if retry:
-            response["Retry-After"] = retry
-        if status_code == 401:
-            response["WWW-Authenticate"] = 'Bearer realm="Pointdesk"'
-        return response
 
+def _of_database(problem: Exception) -> Told | None:
+    """What has nothing to do with the request: it may be sent again."""
+    if isinstance(problem, OperationalError) and getattr(problem.__cause__, "sqlstate", None) in IN_PROGRESS:
+        return Told(
+            "in_progress", "Another request is working on the same customer. Send this one again in a second.", 409, retry="1"
+        )
+    if isinstance(problem, OperationalError | InterfaceError):
+        log.error("database unavailable", error=type(problem).__name__)
+        return Told(
+            "unavailable", "Our database did not answer in time. Nothing was changed. Send the request again.", 503, retry="5"
+        )
+    return None
+
+
+def _of_request(problem: Exception) -> Told | None:
+    """What the sender can mend."""
     match problem:
         case DomainError():
-            return answer(problem.code, problem.sentence, status_of(problem), problem.details)
+            return Told(problem.code, problem.sentence, status_of(problem), problem.details)
         case exceptions.AuthenticationFailed() | exceptions.NotAuthenticated():
-            return answer("unauthorised", "The API key is missing or not valid. Send it as Authorization: Bearer <key>.", 401)
+            return Told("unauthorised", "The API key is missing or not valid. Send it as Authorization: Bearer <key>.", 401)
         case exceptions.Throttled():
             seconds = str(max(int(getattr(problem, "wait", None) or 1), 1))
-            return answer(
-                "throttled",
-                f"Too many calls with this key. Go on in {seconds} seconds, or send bills in batches.",
-                429,
-                retry=seconds,
-            )
+            go_on = f"Too many calls with this key. Go on in {seconds} seconds, or send bills in batches."
+            return Told("throttled", go_on, 429, retry=seconds)
         case exceptions.PermissionDenied():
-            return answer(
-                "forbidden", "This API key lacks the scope for this call. Ask the tenant's admin for a key that has it.", 403
-            )
+            lacks = "This API key lacks the scope for this call. Ask the tenant's admin for a key that has it."
+            return Told("forbidden", lacks, 403)
         case Http404() | exceptions.NotFound():
-            return answer("not_found", "There is nothing of yours at this address. Check the reference.", 404)
+            return Told("not_found", "There is nothing of yours at this address. Check the reference.", 404)
         case exceptions.MethodNotAllowed():
-            return answer("method_not_allowed", "This address does not answer this method. See the API's documentation.", 405)
+            return Told("method_not_allowed", "This address does not answer this method. See the API's documentation.", 405)
         case exceptions.UnsupportedMediaType() | exceptions.NotAcceptable():
-            return answer("unsupported_media_type", "Send and accept application/json.", problem.status_code)
+            return Told("unsupported_media_type", "Send and accept application/json.", problem.status_code)
         case RequestDataTooBig():
-            return answer("too_large", "The body is larger than 16 MiB. Send smaller batches.", 413)
+            return Told("too_large", "The body is larger than 16 MiB. Send smaller batches.", 413)
         case exceptions.ValidationError():
-            return answer("invalid_filter", "One of the filters is not valid. See details.", 400, {"fields": problem.detail})
-        case OperationalError() if getattr(problem.__cause__, "sqlstate", None) in IN_PROGRESS:
-            return answer(
-                "in_progress", "Another request is working on the same customer. Send this one again in a second.", 409, retry="1"
-            )
-        case OperationalError() | InterfaceError():
-            log.error("database unavailable", error=type(problem).__name__)
-            return answer(
-                "unavailable", "Our database did not answer in time. Nothing was changed. Send the request again.", 503, retry="5"
-            )
+            return Told("invalid_filter", "One of the filters is not valid. See details.", 400, {"fields": problem.detail})
         case exceptions.APIException():
-            return answer("bad_request", "The request could not be read. Check its body.", problem.status_code)
-    log.exception("unforeseen error", error=type(problem).__name__)
-    return answer(
-        "internal",
-        "Something went wrong on our side; nothing was changed. Tell us the request id.",
-        status.HTTP_500_INTERNAL_SERVER_ERROR,
-    )
+            return Told("bad_request", "The request could not be read. Check its body.", problem.status_code)
+    return None
 
 
 @csrf_exempt

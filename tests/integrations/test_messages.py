@@ -196,6 +196,63 @@ def test_a_killed_worker_s_messages_are_sent_by_the_next(kulfi: Tenant, meera: C
     assert send(after=messages.LEASE)["sent"] == 1
 
 
+def test_a_receiver_that_is_away_costs_its_brand_a_minute_and_nobody_else(
+    kulfi: Tenant, meera: Customer, hook: Hook, mailbox: Mailbox
+) -> None:
+    wanted(kulfi, webhook_when_issued=True, webhook_url=hook.url)
+    hook.answer = 503
+    for place in range(5):
+        issue(kulfi, meera, key=f"k{place}")
+    done = send()
+    assert (len(hook.got), len(mailbox.got), done["put_off"]) == (1, 5, 4)
+    assert sorted(Message.objects.filter(channel="webhook").values_list("attempts", flat=True)) == [0, 0, 0, 0, 1]
+    hook.answer = 200
+    send(after=timedelta(minutes=2))
+    assert len(hook.got) == 6
+
+
+def test_pressing_twice_at_once_writes_once(committed: Tenant) -> None:
+    tenant = committed
+    meera = builders.customer(tenant)
+    Customer.objects.filter(pk=meera.pk).update(email="meera@example.com")
+    meera.refresh_from_db()
+    barrier, made = threading.Barrier(4), []
+
+    def press() -> None:
+        try:
+            with scope(tenant=tenant):
+                barrier.wait(timeout=10)
+                made.append(
+                    messages.write(
+                        tenant,
+                        meera,
+                        channel=Channel.EMAIL,
+                        subject="Hello",
+                        body="There",
+                        actor=SYSTEM,
+                        key="k",
+                        now=timezone.now(),
+                    )[1]
+                )
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=press) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(made) == [False, False, False, True]
+    Message.objects.update(state=MessageState.SENT)
+
+
+def test_the_brand_stands_in_the_sender(kulfi: Tenant, meera: Customer, mailbox: Mailbox) -> None:
+    wanted(kulfi)
+    issue(kulfi, meera)
+    send()
+    assert str(mailbox.got[0]["From"]).startswith("Kulfi House <")
+
+
 def test_two_workers_send_it_once(committed: Tenant, settings: Any) -> None:
     tenant = committed
     meera = builders.customer(tenant)

@@ -150,6 +150,8 @@ def test_only_who_uploaded_a_file_confirms_it(as_alice: Client, kulfi: Tenant, a
     process = reverse("admin:loyalty_customer_process_import")
     assert "upload it again" in as_charlie.post(process, confirm, follow=True).content.decode()
     assert not Customer.objects.exists()
+    as_another_kind = as_alice.post(process, confirm | {"format": "1"}, follow=True)
+    assert "upload it again" in as_another_kind.content.decode()
     as_alice.post(process, confirm, follow=True)
     assert Customer.objects.get(tenant=kulfi).name == "Meera"
 
