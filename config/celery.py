@@ -43,6 +43,7 @@ app.conf.update(
         "feed_analytics": {"task": "integrations.tasks.feed_analytics", "schedule": timedelta(seconds=3)},
         "gather_incidents": {"task": "integrations.tasks.gather_incidents", "schedule": timedelta(minutes=2)},
         "send_messages": {"task": "integrations.tasks.send_messages", "schedule": timedelta(seconds=15)},
+        "finish_erasures": {"task": "support.tasks.finish_erasures", "schedule": timedelta(minutes=1)},
         "release_expired_holds": {"task": "loyalty.tasks.release_expired_holds", "schedule": timedelta(minutes=1)},
         "expire_lots": {"task": "loyalty.tasks.expire_lots", "schedule": timedelta(minutes=10)},
         "activate_pending": {"task": "loyalty.tasks.activate_pending", "schedule": timedelta(minutes=10)},
@@ -51,4 +52,4 @@ app.conf.update(
         "forget_old_runs": {"task": "tenants.tasks.forget_old_runs", "schedule": crontab(minute=17, hour=2)},
     },
 )
-app.autodiscover_tasks(["tenants", "loyalty", "integrations"])
+app.autodiscover_tasks(["tenants", "loyalty", "integrations", "support"])

@@ -138,6 +138,8 @@ class Amendment:
         owners = {customers.survivor(self.tenant, leg.bill.customer_id) for leg in legs if leg.bill.customer_id}
         named = self.parents.named_customer()
         stranger = bool(owners and case.mobile) and named not in owners and not self._sold_under(case.mobile, legs)
+        if len(owners) == 1 and stranger and customers.is_erased(self.tenant, owners):
+            stranger = False  # the number that the earlier bill came with is forgotten; its points are still theirs
         if len(owners) > 1 or stranger:
             raise CheckFailed(
                 "parent_of_other_customer",

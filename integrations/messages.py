@@ -107,7 +107,7 @@ def write(
                 actor=actor, now=now, wanted=wanted,
             )  # fmt: skip
             audit.record(
-                tenant, actor=actor, action="write_message", target=made, reason=made.subject, after={"customer": customer.pk}
+                tenant, actor=actor, action="write_message", target=made, after={"customer": customer.pk, "by": channel.value}
             )
     except IntegrityError:
         return Message.objects.get(tenant=tenant, key=f"{BY_HAND}{key}", channel=channel), False
@@ -269,7 +269,7 @@ def send_again(tenant: Tenant, message_id: int, *, actor: Actor, now: datetime) 
             raise DomainError("message_not_given_up", f"This message {row.get_state_display()}. Nothing was changed.")
         row.state, row.attempts, row.due_at, row.trouble = MessageState.WAITING, 0, now, ""
         row.save(update_fields=["state", "attempts", "due_at", "trouble"])
-        audit.record(tenant, actor=actor, action="send_message_again", target=row, reason=row.subject)
+        audit.record(tenant, actor=actor, action="send_message_again", target=row)
         transaction.on_commit(lambda: bell.send(TASK))
     return row
 

@@ -9,6 +9,7 @@ from functools import lru_cache
 import phonenumbers
 from django.db import connection, transaction
 
+from loyalty.models import Customer, CustomerStatus
 from tenants.errors import DomainError
 from tenants.models import Tenant
 
@@ -135,6 +136,11 @@ def families(tenant: Tenant, customer_ids: Collection[int]) -> dict[int, int]:
     with connection.cursor() as cursor:
         cursor.execute(FAMILIES, {"tenant": tenant.pk, "customers": list(customer_ids)})
         return dict(cursor.fetchall())
+
+
+def is_erased(tenant: Tenant, customer_ids: Collection[int]) -> bool:
+    """Whether any of them has been forgotten."""
+    return bool(Customer.objects.filter(tenant=tenant, pk__in=customer_ids, status=CustomerStatus.ERASED).exists())
 
 
 def find_or_stub(tenant: Tenant, mobile: str, *, now: datetime) -> int:

@@ -20,6 +20,7 @@ from loyalty.models import (
     CustomerMerge,
     CustomerStatus,
     NumberMove,
+    mask_mobile,
 )
 from loyalty.operations import Buckets, buckets_of
 from loyalty.state import Debt
@@ -287,10 +288,52 @@ def change_mobile(tenant: Tenant, customer_id: int, mobile: str, *, reason: str,
             action="change_mobile",
             target=row,
             reason=reason,
-            before={"mobile": before},
-            after={"mobile": new},
+            before={"mobile": mask_mobile(before)},
+            after={"mobile": mask_mobile(new)},
         )
     return row
+
+
+def erase(tenant: Tenant, customer_id: int, *, reason: str, actor: Actor, now: datetime) -> list[str]:
+    """Forget who the customer is: name, e-mail and every number, also of those merged into them. The ledger stays (CASES 98).
+
+    -> the numbers that led here; none: it was done before. A bill that names one of them from now on is a stranger's.
+
+    Raises: DomainError `unknown_customer`, `erase_blocked`, `reason_length`; CustomerMerged.
+    """
+    reason = checked_reason(reason)
+    with transaction.atomic():
+        row: Customer | None = Customer.objects.select_for_update().filter(tenant=tenant, pk=customer_id).first()
+        if row is None:
+            raise ledger.UnknownCustomer
+        if row.merged_into_id:
+            raise CustomerMerged(customer_id, row.merged_into_id)
+        if row.status == CustomerStatus.ERASED:
+            return []
+        balance = Balance.objects.select_for_update(no_key=True).get(tenant=tenant, customer=row)
+        if balance.held:
+            raise DomainError(
+                "erase_blocked",
+                f"{balance.held:,} points are blocked for a bill that may still come. Unblock them first.",
+                held=balance.held,
+            )
+        family = list(Customer.objects.select_for_update().filter(tenant=tenant, pk__in=customers.families(tenant, [row.pk])))
+        aliases = CustomerAlias.objects.filter(tenant=tenant, customer__in=family)
+        numbers = {each.mobile for each in family if each.has_number} | set(aliases.values_list("mobile", flat=True))
+        aliases.filter(valid_until=None).update(valid_until=now)
+        aliases.update(mobile=stand_in(row.pk))
+        for each in family:
+            each.mobile, each.name, each.email, each.takes_messages = stand_in(each.pk), "", "", False
+        row = next(each for each in family if each.pk == row.pk)
+        row.status = CustomerStatus.ERASED
+        Customer.objects.bulk_update(family, ["mobile", "name", "email", "takes_messages", "status"])
+        audit.record(tenant, actor=actor, action="erase_customer", target=row, reason=reason)
+    return sorted(number for number in numbers if not number.startswith(NO_NUMBER))
+
+
+def stand_in(customer_id: int) -> str:
+    """What stands in the place of a number that is nobody's any more."""
+    return f"{NO_NUMBER}{customer_id:010d}"
 
 
 def ask_number_move(tenant: Tenant, mobile: str, *, reason: str, actor: Actor) -> NumberMove:
@@ -345,7 +388,7 @@ def _give_number(tenant: Tenant, move: NumberMove, *, now: datetime) -> int:
     CustomerAlias.objects.filter(tenant=tenant, mobile=move.mobile, valid_until=None).update(valid_until=now)
     held_by = Customer.objects.select_for_update().filter(tenant=tenant, mobile=move.mobile).first()
     if held_by is not None:
-        held_by.mobile = f"{NO_NUMBER}{held_by.pk:010d}"
+        held_by.mobile = stand_in(held_by.pk)
         held_by.save(update_fields=["mobile"])
     stub = Stub(move.mobile, now.astimezone(tenant.zone).date())
     return customers.find_or_create(tenant, {move.mobile: stub})[move.mobile]

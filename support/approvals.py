@@ -3,9 +3,10 @@
 from datetime import datetime
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from loyalty.ledger import KeyReused, checked_reason
-from loyalty.models import Balance, Customer
+from loyalty.models import Balance, Customer, CustomerStatus
 from support import limits
 from support.models import TRANSITIONS, ApprovalRequest, RequestState
 from support.verbs import VERBS, Done, Wish
@@ -37,6 +38,7 @@ def do_or_ask(wish: Wish) -> Done | ApprovalRequest:
     verb = VERBS[wish.verb]
     wish.access.require_to_ask(verb.act)
     limits.refuse_own_number(wish.customer, access=wish.access)
+    _refuse_erased(wish.customer)
     reason = checked_reason(wish.reason)
     if earlier := _asked_before(wish, reason=reason):
         return earlier
@@ -45,6 +47,11 @@ def do_or_ask(wish: Wish) -> Done | ApprovalRequest:
             return _do_alone(wish)
     except _NeedsSecond as above:
         return _ask(wish, reason=reason, because=above.because, points=above.points)
+
+
+def _refuse_erased(customer: Customer) -> None:
+    if customer.status == CustomerStatus.ERASED:
+        raise DomainError("customer_erased", _("This customer was erased. Nobody is behind these points any more."))
 
 
 def _do_alone(wish: Wish) -> Done:
@@ -156,6 +163,7 @@ def _as_asked(row: ApprovalRequest, *, now: datetime) -> Done:
     if asker is None or not asker.may_ask(verb.act):
         raise DomainError("asker_left", f"{row.asked_by} may not ask for this any more. Do it yourself if it is right.")
     limits.refuse_own_number(row.customer, access=asker)
+    _refuse_erased(row.customer)
     wish = Wish(row.verb, row.customer, row.content, row.reason, row.key, asker, now)
     return verb.do(wish.granted(verb.act))
 

@@ -53,7 +53,7 @@ def open_case(
         _note(customer, NoteKind.OPENED, text, access=access, case=case)
         if incident is not None:
             _link(case, Link("incident", incident.pk, str(incident)), access=access)
-        audit.record(access.tenant, actor=access.actor, action="open_case", target=case, reason=text, after={"title": title})
+        audit.record(access.tenant, actor=access.actor, action="open_case", target=case, after={"topic": topic})
     return case
 
 
@@ -76,9 +76,7 @@ def close_case(case_id: int, *, outcome: str, reason: str, access: Access, now: 
         case.closed_at, case.closed_by, case.outcome = now, access.actor.name, outcome
         case.save(update_fields=["closed_at", "closed_by", "outcome"])
         _note(case.customer, NoteKind.CLOSED, f"{Outcome(outcome).label}: {reason}", access=access, case=case)
-        audit.record(
-            access.tenant, actor=access.actor, action="close_case", target=case, reason=reason, after={"outcome": outcome}
-        )
+        audit.record(access.tenant, actor=access.actor, action="close_case", target=case, after={"outcome": outcome})
     return case
 
 
@@ -94,7 +92,7 @@ def reopen_case(case_id: int, *, reason: str, access: Access) -> Case:
         case.closed_at, case.closed_by, case.outcome = None, "", ""
         case.save(update_fields=["closed_at", "closed_by", "outcome"])
         _note(case.customer, NoteKind.REOPENED, reason, access=access, case=case)
-        audit.record(access.tenant, actor=access.actor, action="reopen_case", target=case, reason=reason, before=before)
+        audit.record(access.tenant, actor=access.actor, action="reopen_case", target=case, before=before)
     return case
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext, gettext_lazy
 
 from integrations.models import Channel
 from integrations.replay import STATES
@@ -184,6 +185,20 @@ class AdjustForm(ReasonForm):
         if not points:
             raise forms.ValidationError("0 points change nothing.")
         return points
+
+
+class EraseForm(ReasonForm):
+    """Typed out, because nothing brings it back."""
+
+    word = forms.CharField(
+        max_length=20, label=gettext_lazy("Type ERASE to confirm"), widget=forms.TextInput(attrs={"autocomplete": "off"})
+    )
+    field_order = ("word", "reason")
+
+    def clean_word(self) -> str:
+        if self.cleaned_data["word"].strip() != "ERASE":
+            raise forms.ValidationError(gettext("Type ERASE in capital letters."))
+        return "ERASE"
 
 
 class AwardForm(ReasonForm):

@@ -226,6 +226,29 @@ class TopicContact(models.Model):
         return ", ".join(part for part in (self.name, self.email, self.phone, self.hint) if part)
 
 
+class Erasure(models.Model):
+    """A customer who is to be forgotten. Their row is masked at once; everything else that named them, by the worker."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False)
+    customer = TenantForeignKey(Customer, related_name="erasures")
+    #: Whose number, name and address are looked for; emptied when all is masked.
+    sought = models.JSONField(default=dict)
+    reason = models.CharField(max_length=500)
+    asked_by = models.CharField(max_length=254)
+    asked_at = models.DateTimeField(db_default=Now(), editable=False)
+    finished_at = models.DateTimeField(null=True)
+    masked = models.JSONField(default=dict, help_text="How many rows of which kind.")
+
+    objects: ClassVar[Any] = ScopedManager(tenant="tenant")
+
+    class Meta:
+        ordering: ClassVar = ["-id"]
+        constraints: ClassVar = [models.UniqueConstraint(fields=["tenant", "customer"], name="erased_once")]
+
+    def __str__(self) -> str:
+        return f"customer {self.customer_id}"
+
+
 class SavedView(models.Model):
     """A filter of the activity log under a name: for oneself, or for everybody of the brand."""
 

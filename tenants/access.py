@@ -31,6 +31,7 @@ class Act(StrEnum):
     RESET_POINTS = "reset_points"
     MERGE_CUSTOMERS = "merge_customers"
     CHANGE_MOBILES = "change_mobiles"
+    ERASE_CUSTOMERS = "erase_customers"
     APPROVE = "approve"
     WRITE_NOTES = "write_notes"
     SEND_MESSAGES = "send_messages"

@@ -88,6 +88,7 @@ OURS = {
     "admin:decide_delivery": "delivery", "admin:claim_bill": "bill", "admin:settle_claim": "billclaim", "admin:replay": "replay",
     "admin:act_on_replay": "replay", "admin:repush_request": "repushrequest", "admin:repush_csv": "repushrequest",
     "admin:reverse_bill": "bill", "admin:balance_chart": "customer", "admin:merge_customer": "customer", "admin:change_mobile": "customer",
+    "admin:erase_customer": "customer",
     "admin:ask_number_move": "customer", "admin:unblock_all": "customer", "admin:write_note": "customer", "admin:open_case": "customer",
     "admin:write_message": "customer", "admin:take_messages": "customer", "admin:send_again": "message", "admin:case": "case",
     "admin:note_in_case": "case", "admin:close_case": "case", "admin:reopen_case": "case", "admin:unmerge": "customermerge",

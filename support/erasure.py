@@ -1,0 +1,163 @@
+"""A person who wants to be forgotten: their row at once, and then, by the worker, whatever else named them (CASES 98).
+
+The ledger is not touched: entries, lots and balances go on under a customer without name and number. Bills stay, the messages they came in are
+kept without the person. The audit trail names rows and never a number; reasons that people typed stay there and in the ledger, which nobody can
+change. Every step may be done again.
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+import structlog
+from django.db import transaction
+from django_scopes import scope, scopes_disabled
+
+from integrations import bell, clickhouse
+from integrations.models import Bill, BillClaim, CrmBalance, Delivery, ErpOrder, Message, Replay, ReplayRow
+from loyalty import customers, identity
+from loyalty.models import Customer, NumberMove
+from support import limits
+from support.models import ApprovalRequest, Case, Erasure, Note
+from tenants.access import Access, Act
+from tenants.models import Tenant
+
+log = structlog.get_logger("pointdesk.erasure")
+TASK = "support.tasks.finish_erasures"
+GONE = "(erased)"
+CHUNK = 500
+#: The customer of a bill document; it holds no object of its own.
+PERSON = re.compile(rb'("customer"\s*:\s*)\{[^{}]*\}')
+#: Shorter words would be found in what has nothing to do with the person.
+WORD_MIN = 4
+IN_CLICKHOUSE = (
+    "ALTER TABLE customers DELETE WHERE tenant_id = {tenant:UInt64} AND id IN {ids:Array(UInt64)} AND name || email <> ''"
+)
+
+
+def erase(customer: Customer, *, access: Access, reason: str, now: datetime) -> bool:
+    """Forget them; -> whether this call did. Cannot be undone.
+
+    Raises: DomainError `forbidden`, `own_number`, and as `identity.erase`.
+    """
+    access.require(Act.ERASE_CUSTOMERS)
+    limits.refuse_own_number(customer, access=access)
+    with transaction.atomic():
+        family = Customer.objects.filter(tenant=access.tenant, pk__in=customers.families(access.tenant, [customer.pk]))
+        words = {word for row in family.values_list("name", "email") for word in row if len(word) >= WORD_MIN}
+        numbers = identity.erase(access.tenant, customer.pk, reason=reason, actor=access.actor, now=now)
+        if not numbers and Erasure.objects.filter(tenant=access.tenant, customer=customer).exists():
+            return False
+        Erasure.objects.create(
+            tenant=access.tenant, customer=customer, sought={"numbers": numbers, "words": sorted(words)}, reason=reason.strip(),
+            asked_by=access.actor.name,
+        )  # fmt: skip
+        transaction.on_commit(lambda: bell.send(TASK))
+    return True
+
+
+def finish_all(*, now: datetime) -> Counter[str]:
+    """Whatever was asked for and is not done. As the owner: notes and the audit trail cannot be changed by a web process."""
+    done: Counter[str] = Counter()
+    with scopes_disabled():
+        waiting = list(Erasure.objects.filter(finished_at=None, tenant__is_active=True).select_related("tenant").order_by("id"))
+    for row in waiting:
+        with scope(tenant=row.tenant):
+            try:
+                _finish(row, now=now)
+                done["done"] += 1
+            except clickhouse.Away as problem:
+                log.warning("not erased everywhere yet", erasure=row.pk, error=type(problem).__name__)
+                done["waiting"] += 1
+    return done
+
+
+def _finish(row: Erasure, *, now: datetime) -> None:
+    """Raises: one of `clickhouse.Away`; then it is tried again."""
+    tenant: Tenant = row.tenant
+    family = sorted(customers.families(tenant, [row.customer_id]))
+    numbers, words = row.sought.get("numbers", []), row.sought.get("words", [])
+    hide = _Hider(numbers, words)
+    masked: dict[str, int] = {
+        "messages_in": _deliveries(tenant, family, numbers, hide),
+        "orders": ErpOrder.objects.filter(tenant=tenant, mobile__in=numbers).update(mobile=""),
+        "crm": _numbers_of(CrmBalance, tenant, numbers, row.customer_id),
+        "claims": _numbers_of(BillClaim, tenant, numbers, row.customer_id),
+        "moves": _numbers_of(NumberMove, tenant, numbers, row.customer_id),
+        "messages_out": Message.objects.filter(tenant=tenant, customer__in=family).update(subject=GONE, body=GONE, content={}),
+        "notes": Note.objects.filter(tenant=tenant, customer__in=family).update(text=GONE, link_name=""),
+        "cases": Case.objects.filter(tenant=tenant, customer__in=family).update(title=GONE),
+        "requests": ApprovalRequest.objects.filter(tenant=tenant, customer__in=family).update(content={}, words=GONE),
+        "replays": _replays(tenant, family),
+    }
+    with clickhouse.connected() as client:  # the masked row comes by the feed; what it was before must not stay below it
+        clickhouse.make_tables(client)
+        client.command(IN_CLICKHOUSE, parameters={"tenant": tenant.pk, "ids": family}, settings={"mutations_sync": 1})
+    with transaction.atomic():
+        row.masked, row.sought, row.finished_at = masked, {}, now
+        row.save(update_fields=["masked", "sought", "finished_at"])
+
+
+class _Hider:
+    """Takes the person's numbers, name and addresses out of a text."""
+
+    def __init__(self, numbers: Iterable[str], words: Iterable[str]) -> None:
+        digits = {number.lstrip("+")[-10:] for number in numbers}
+        parts = [
+            *(rf"\+?\d{{0,3}}[\s-]?{each}" for each in sorted(digits)),
+            *(re.escape(word) for word in sorted(words, key=len)[::-1]),
+        ]
+        self._found = re.compile("|".join(parts), re.IGNORECASE) if parts else None
+
+    def text(self, text: str) -> str:
+        return self._found.sub(GONE, text) if self._found and text else text
+
+    def json(self, value: Any) -> Any:
+        return json.loads(self.text(json.dumps(value, ensure_ascii=False))) if value else value
+
+
+def _deliveries(tenant: Tenant, family: list[int], numbers: list[str], hide: _Hider) -> int:
+    """The bodies keep every byte but the person's; their hash stays, so that the same message is still known."""
+    bills = Bill.objects.filter(tenant=tenant, customer__in=family).values("pk")
+    ids = set(Delivery.objects.filter(tenant=tenant, bill__in=bills).values_list("pk", flat=True))
+    ids |= set(Delivery.objects.filter(tenant=tenant, mobile__in=numbers).values_list("pk", flat=True))
+    ordered = sorted(ids)
+    for place in range(0, len(ordered), CHUNK):
+        with transaction.atomic():
+            rows = list(Delivery.objects.select_for_update().filter(tenant=tenant, pk__in=ordered[place : place + CHUNK]))
+            for row in rows:
+                row.body, row.mobile = _without_person(bytes(row.body), hide), ""
+                row.message, row.details, row.decided = hide.text(row.message), hide.json(row.details), hide.json(row.decided)
+            Delivery.objects.bulk_update(rows, ["body", "mobile", "message", "details", "decided"])
+            ReplayRow.objects.filter(tenant=tenant, delivery__in=rows, group__in=numbers).update(group=GONE, message="")
+    return len(ordered)
+
+
+def _without_person(body: bytes, hide: _Hider) -> bytes:
+    masked = PERSON.sub(rb'\1{"mobile": "%s"}' % GONE.encode(), body)
+    return hide.text(masked.decode(errors="surrogateescape")).encode(errors="surrogateescape")
+
+
+def _numbers_of(model: Any, tenant: Tenant, numbers: list[str], customer_id: int) -> int:
+    changed = 0
+    for row in model.objects.filter(tenant=tenant, mobile__in=numbers):
+        row.mobile = identity.stand_in(customer_id)
+        row.save(update_fields=["mobile"])
+        changed += 1
+    return changed
+
+
+def _replays(tenant: Tenant, family: list[int]) -> int:
+    """Dry runs tell balances by customer, with their names."""
+    changed = 0
+    for replay in Replay.objects.filter(tenant=tenant).exclude(effect={}):
+        found = [each for each in replay.effect.get("customers", []) if each.get("customer") in family]
+        for each in found:
+            each.update(name=GONE, mobile="")
+        if found:
+            replay.save(update_fields=["effect"])
+            changed += 1
+    return changed

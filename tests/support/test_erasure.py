@@ -1,0 +1,174 @@
+"""A customer who wants to be forgotten: nothing names them any more, and the books are as they were."""
+
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from integrations import clickhouse, feed, messages, replay
+from integrations.models import Bill, Channel, CrmBalance, Delivery, ErpOrder, ReplayState
+from loyalty import customers, identity
+from loyalty.models import Customer, Entry
+from support import erasure
+from support.models import Case, Erasure, Note
+from tenants.actors import SYSTEM
+from tenants.models import AuditEvent, Store, Tenant
+from tests import builders
+from tests.builders import balance
+from tests.conftest import _person, signed_in
+
+pytestmark = pytest.mark.case(98)
+TOKEN = "t" * 24
+NAME, EMAIL, OLD = "Zanzibar Quill", "quill@zanzibar.example", "+919840077777"
+DIGITS = (builders.MEERA[-10:], OLD[-10:])
+
+
+@pytest.fixture
+def quill(kulfi: Tenant) -> Customer:
+    """Somebody whose name, e-mail and two numbers stand wherever they can."""
+    person = {"mobile": "98400 77777", "name": NAME, "email": EMAIL}
+    builders.deliver(kulfi, builders.bill("A1", customer=person), builders.bill("Q1", net_amount="9.00", customer=person))
+    found: Customer = Customer.objects.get()
+    identity.change_mobile(kulfi, found.pk, builders.MEERA, reason="has a new phone", actor=SYSTEM, now=timezone.now())
+    found.refresh_from_db()
+    now, store = timezone.now(), Store.objects.get(code="K1")
+    ErpOrder.objects.create(
+        tenant=kulfi, order_no="SO1", store=store, mobile=builders.MEERA, amount=1, state="confirmed", at=now, seen_at=now
+    )
+    CrmBalance.objects.create(tenant=kulfi, customer=found, mobile=builders.MEERA, points=1, as_of=now, written_by="crm")
+    messages.write(
+        kulfi,
+        found,
+        channel=Channel.EMAIL,
+        subject=f"Dear {NAME}",
+        body=f"Dear {NAME}",
+        actor=SYSTEM,
+        key="k",
+        now=timezone.now(),
+    )
+    case = Case.objects.create(
+        tenant=kulfi, customer=found, title=f"{NAME} complains", opened_by="Bob", opened_by_ident="person:1"
+    )
+    Note.objects.create(tenant=kulfi, customer=found, case=case, text=f"Calls from {OLD}", author="Bob", author_ident="person:1")
+    run = replay.choose(kulfi, filters={"all": True}, reason="once more", actor=SYSTEM)
+    replay.ask(run, ReplayState.TRYING, actor=SYSTEM)
+    replay.work_on(run, now=now)
+    return found
+
+
+def erase(client: Client, customer: Customer, **fields: str) -> Any:
+    body = {"word": "ERASE", "reason": "asked for it in writing", "token": TOKEN} | fields
+    return client.post(reverse("admin:erase_customer", args=[customer.pk]), body)
+
+
+def where_they_stand() -> list[str]:
+    """Every table of which a row still names the person, bodies of messages included."""
+    words = [NAME.lower(), EMAIL, *DIGITS]
+    found = []
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        for (table,) in cursor.fetchall():
+            cursor.execute(f"SELECT count(*) FROM {table} t WHERE lower(t::text) LIKE ANY(%s)", [[f"%{word}%" for word in words]])
+            if cursor.fetchone()[0]:
+                found.append(table)
+    bodies = b"".join(bytes(body).lower() for body in Delivery.objects.values_list("body", flat=True))
+    return [*found, *("body" for word in words if word.encode() in bodies)]
+
+
+def test_nothing_names_them_any_more_and_the_ledger_is_as_it_was(as_alice: Client, kulfi: Tenant, quill: Customer) -> None:
+    assert len(where_they_stand()) > 8, "the search finds what is there"
+    before, entries = balance(quill), list(Entry.objects.values_list("pk", "available").order_by("pk"))
+    assert erase(as_alice, quill).status_code == 302
+    quill.refresh_from_db()
+    assert (quill.name, quill.email, quill.has_number, quill.status) == ("", "", False, "erased")
+    assert customers.find(kulfi, [builders.MEERA, OLD]) == {}
+    assert erasure.finish_all(now=timezone.now())["done"] == 1
+    assert where_they_stand() == []
+    assert (balance(quill), list(Entry.objects.values_list("pk", "available").order_by("pk"))) == (before, entries)
+    assert Erasure.objects.get().sought == {}
+    assert AuditEvent.objects.get(action="erase_customer").actor_name == "Alice"
+
+
+def test_the_dashboards_forget_them_too(as_alice: Client, kulfi: Tenant, quill: Customer) -> None:
+    feed.run(now=timezone.now())
+    erase(as_alice, quill)
+    erasure.finish_all(now=timezone.now())
+    with clickhouse.connected() as client:
+        rows = client.query(
+            "SELECT name, email FROM customers WHERE tenant_id = {t:UInt64}", parameters={"t": kulfi.pk}
+        ).result_rows
+    assert all(row == ("", "") for row in rows)
+
+
+def test_their_bill_can_be_tried_again_and_stands(as_alice: Client, kulfi: Tenant, quill: Customer) -> None:
+    erase(as_alice, quill)
+    erasure.finish_all(now=timezone.now())
+    before = balance(quill)
+    run = replay.choose(kulfi, filters={"all": True}, reason="once more", actor=SYSTEM)
+    replay.ask(run, ReplayState.TRYING, actor=SYSTEM)
+    replay.work_on(run, now=timezone.now())
+    run.refresh_from_db()
+    replay.ask(run, ReplayState.RUNNING, actor=SYSTEM)
+    replay.work_on(run, now=timezone.now())
+    assert (balance(quill), Customer.objects.count()) == (before, 1)
+    assert Bill.objects.get(bill_no="A1", superseded_at=None).customer_id == quill.pk
+
+
+def test_a_return_of_their_purchase_takes_its_points_back_and_names_nobody(
+    as_alice: Client, kulfi: Tenant, quill: Customer
+) -> None:
+    erase(as_alice, quill)
+    erasure.finish_all(now=timezone.now())
+    (delivery,) = builders.deliver(
+        kulfi,
+        builders.bill(
+            "R1", net="1000.00", bill_type="RETURN", return_type="FULL", original={"bill_no": "A1"}, mobile=builders.MEERA
+        ),
+    )
+    assert (delivery.state, balance(quill)) == ("applied", (0, 0, 0, 0))
+
+
+def test_a_new_purchase_with_the_number_is_a_stranger_s(as_alice: Client, kulfi: Tenant, quill: Customer) -> None:
+    erase(as_alice, quill)
+    before = balance(quill)
+    builders.deliver(kulfi, builders.bill("A2"))
+    assert balance(quill) == before
+    assert Customer.objects.get(mobile=builders.MEERA).pk != quill.pk
+
+
+def test_blocked_points_come_first(as_alice: Client, kulfi: Tenant, quill: Customer) -> None:
+    builders.hold(kulfi, quill, 5)
+    refused = erase(as_alice, quill)
+    assert (refused.status_code, "Unblock them first" in refused.content.decode()) == (422, True)
+
+
+def test_it_is_typed_out_and_done_once(as_alice: Client, quill: Customer) -> None:
+    assert erase(as_alice, quill, word="erase").status_code == 422
+    assert [erase(as_alice, quill).status_code for _ in range(2)] == [302, 302]
+    assert Erasure.objects.count() == 1
+
+
+@pytest.mark.parametrize("role", ["agent", "merchant", "integrator", "auditor"])
+def test_only_the_admin_erases(kulfi: Tenant, quill: Customer, role: str) -> None:
+    assert erase(signed_in(_person(kulfi, "Sam", role)), quill).status_code == 403
+
+
+def test_nobody_acts_on_somebody_erased(as_alice: Client, quill: Customer) -> None:
+    erase(as_alice, quill)
+    answer = as_alice.post(
+        reverse("admin:issue_points", args=[quill.pk]), {"points": "5", "reason": "a gesture", "token": "u" * 24}
+    )
+    assert (answer.status_code, "was erased" in answer.content.decode()) == (422, True)
+
+
+def test_who_was_merged_into_them_is_forgotten_with_them(as_alice: Client, kulfi: Tenant, quill: Customer) -> None:
+    twin = builders.customer(kulfi, "+919840012399", points=5, name="Quincy Quill")
+    identity.merge(kulfi, twin.pk, quill.pk, reason="same person", actor=SYSTEM, now=timezone.now())
+    erase(as_alice, quill)
+    erasure.finish_all(now=timezone.now())
+    twin.refresh_from_db()
+    assert (twin.name, twin.has_number, twin.status) == ("", False, "merged")
+    assert customers.find(kulfi, ["+919840012399"]) == {}
