@@ -5,6 +5,7 @@ from typing import Any
 from django.http import HttpRequest
 from django.templatetags.static import static
 from django.urls import reverse_lazy
+from django.utils.translation import gettext_lazy
 
 
 def _when(act: str) -> Any:
@@ -15,7 +16,7 @@ def _when(act: str) -> Any:
     return allowed
 
 
-def _page(title: str, icon: str, name: str, act: str, *, badge: str = "") -> dict[str, Any]:
+def _page(title: Any, icon: str, name: str, act: str, *, badge: str = "") -> dict[str, Any]:
     page = {"title": title, "icon": icon, "link": reverse_lazy(f"admin:{name}"), "permission": _when(act)}
     return {**page, "badge": badge} if badge else page
 
@@ -52,51 +53,51 @@ UNFOLD: dict[str, Any] = {
         "show_all_applications": False,
         "navigation": [
             {
-                "title": "Desk",
+                "title": gettext_lazy("Desk"),
                 "items": [
-                    _page("Start", "home", "index", "view_customers"),
-                    _page("Customers", "group", "loyalty_customer_changelist", "view_customers"),
-                    _page("Approvals", "approval", "requests", "view_customers", badge="support.badges.approvals"),
-                    _page("Cases", "folder_open", "support_case_changelist", "view_customers"),
-                    _page("Activity log", "list_alt", "activity", "view_customers"),
-                    _page("Blocked points", "lock_clock", "loyalty_hold_changelist", "view_customers"),
+                    _page(gettext_lazy("Start"), "home", "index", "view_customers"),
+                    _page(gettext_lazy("Customers"), "group", "loyalty_customer_changelist", "view_customers"),
+                    _page(gettext_lazy("Approvals"), "approval", "requests", "view_customers", badge="support.badges.approvals"),
+                    _page(gettext_lazy("Cases"), "folder_open", "support_case_changelist", "view_customers"),
+                    _page(gettext_lazy("Activity log"), "list_alt", "activity", "view_customers"),
+                    _page(gettext_lazy("Blocked points"), "lock_clock", "loyalty_hold_changelist", "view_customers"),
                 ],
             },
             {
-                "title": "Bills",
+                "title": gettext_lazy("Bills"),
                 "items": [
-                    _page("Inbox", "inbox", "integrations_delivery_changelist", "view_inbox"),
-                    _page("Queue", "speed", "queue", "view_inbox"),
-                    _page("Bills", "receipt_long", "integrations_bill_changelist", "view_inbox"),
-                    _page("Missing bills", "troubleshoot", "missing_bills", "view_inbox"),
-                    _page("Replays", "replay", "integrations_replay_changelist", "view_inbox"),
-                    _page("Claims", "how_to_reg", "integrations_billclaim_changelist", "view_inbox"),
-                    _page("Incidents", "crisis_alert", "integrations_incident_changelist", "view_inbox"),
-                    _page("Discrepancies", "rule", "integrations_discrepancy_changelist", "view_inbox"),
-                    _page("Day-ends", "event_available", "integrations_dayend_changelist", "view_inbox"),
-                    _page("ERP orders", "shopping_cart", "integrations_erporder_changelist", "view_inbox"),
-                    _page("CRM balances", "contacts", "integrations_crmbalance_changelist", "view_inbox"),
-                    _page("Long files", "upload_file", "integrations_fileimport_changelist", "view_inbox"),
-                    _page("POS changes", "build", "integrations_poschange_changelist", "view_inbox"),
+                    _page(gettext_lazy("Inbox"), "inbox", "integrations_delivery_changelist", "view_inbox"),
+                    _page(gettext_lazy("Queue"), "speed", "queue", "view_inbox"),
+                    _page(gettext_lazy("Bills"), "receipt_long", "integrations_bill_changelist", "view_inbox"),
+                    _page(gettext_lazy("Missing bills"), "troubleshoot", "missing_bills", "view_inbox"),
+                    _page(gettext_lazy("Replays"), "replay", "integrations_replay_changelist", "view_inbox"),
+                    _page(gettext_lazy("Claims"), "how_to_reg", "integrations_billclaim_changelist", "view_inbox"),
+                    _page(gettext_lazy("Incidents"), "crisis_alert", "integrations_incident_changelist", "view_inbox"),
+                    _page(gettext_lazy("Discrepancies"), "rule", "integrations_discrepancy_changelist", "view_inbox"),
+                    _page(gettext_lazy("Day-ends"), "event_available", "integrations_dayend_changelist", "view_inbox"),
+                    _page(gettext_lazy("ERP orders"), "shopping_cart", "integrations_erporder_changelist", "view_inbox"),
+                    _page(gettext_lazy("CRM balances"), "contacts", "integrations_crmbalance_changelist", "view_inbox"),
+                    _page(gettext_lazy("Long files"), "upload_file", "integrations_fileimport_changelist", "view_inbox"),
+                    _page(gettext_lazy("POS changes"), "build", "integrations_poschange_changelist", "view_inbox"),
                 ],
             },
             {
-                "title": "Set-up",
+                "title": gettext_lazy("Set-up"),
                 "items": [
-                    _page("Programme", "percent", "loyalty_programme_changelist", "view_rules"),
-                    _page("Stores' programmes", "signpost", "loyalty_storeprogramme_changelist", "view_rules"),
-                    _page("Bonus rules", "redeem", "loyalty_bonus_changelist", "view_rules"),
-                    _page("Cohorts", "groups", "loyalty_cohort_changelist", "view_rules"),
-                    _page("Simulator", "science", "simulator", "view_rules"),
-                    _page("Stores", "storefront", "tenants_store_changelist", "view_inbox"),
-                    _page("Contacts", "contact_phone", "support_topiccontact_changelist", "view_customers"),
-                    _page("Messages", "mail", "message_settings", "manage_staff"),
-                    _page("Staff", "badge", "tenants_membership_changelist", "manage_staff"),
-                    _page("Limits", "speed", "support_pointslimit_changelist", "manage_staff"),
-                    _page("API keys", "key", "tenants_apikey_changelist", "manage_staff"),
-                    _page("Scheduled runs", "schedule", "tenants_scheduledrun_changelist", "view_runs"),
-                    _page("Parity", "balance", "integrations_parityrun_changelist", "view_runs"),
-                    _page("Audit", "policy", "tenants_auditevent_changelist", "view_audit"),
+                    _page(gettext_lazy("Programme"), "percent", "loyalty_programme_changelist", "view_rules"),
+                    _page(gettext_lazy("Stores' programmes"), "signpost", "loyalty_storeprogramme_changelist", "view_rules"),
+                    _page(gettext_lazy("Bonus rules"), "redeem", "loyalty_bonus_changelist", "view_rules"),
+                    _page(gettext_lazy("Cohorts"), "groups", "loyalty_cohort_changelist", "view_rules"),
+                    _page(gettext_lazy("Simulator"), "science", "simulator", "view_rules"),
+                    _page(gettext_lazy("Stores"), "storefront", "tenants_store_changelist", "view_inbox"),
+                    _page(gettext_lazy("Contacts"), "contact_phone", "support_topiccontact_changelist", "view_customers"),
+                    _page(gettext_lazy("Messages"), "mail", "message_settings", "manage_staff"),
+                    _page(gettext_lazy("Staff"), "badge", "tenants_membership_changelist", "manage_staff"),
+                    _page(gettext_lazy("Limits"), "speed", "support_pointslimit_changelist", "manage_staff"),
+                    _page(gettext_lazy("API keys"), "key", "tenants_apikey_changelist", "manage_staff"),
+                    _page(gettext_lazy("Scheduled runs"), "schedule", "tenants_scheduledrun_changelist", "view_runs"),
+                    _page(gettext_lazy("Parity"), "balance", "integrations_parityrun_changelist", "view_runs"),
+                    _page(gettext_lazy("Audit"), "policy", "tenants_auditevent_changelist", "view_audit"),
                 ],
             },
         ],

@@ -10,6 +10,8 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from integrations import gathering
 from integrations.models import Incident, IncidentKind
@@ -45,7 +47,7 @@ def issue(request: HttpRequest, pk: int) -> HttpResponse:
             wanted |= {"bill_no": data["bill_no"].strip(), "store": data["store"].code, "again": data["again"]}
         return wanted
 
-    return _dialog(request, "issue", customer, form, content, title="Issue points")
+    return _dialog(request, "issue", customer, form, content, title=_("Issue points"))
 
 
 def adjust(request: HttpRequest, pk: int) -> HttpResponse:
@@ -56,14 +58,14 @@ def adjust(request: HttpRequest, pk: int) -> HttpResponse:
     def content(data: dict[str, Any]) -> dict[str, Any]:
         return {"points": data["points"], "allow_debt": data.get("allow_debt", False)}
 
-    return _dialog(request, "adjust", customer, form, content, title="Adjust points")
+    return _dialog(request, "adjust", customer, form, content, title=_("Adjust points"))
 
 
 def reset(request: HttpRequest, pk: int) -> HttpResponse:
     """The dialog that takes what is available to nothing."""
     customer = _customer(request, pk, verb="reset")
     form = ResetForm(request.POST or None, initial=_initial())
-    return _dialog(request, "reset", customer, form, lambda data: {"clear_debt": data["clear_debt"]}, title="Reset points")
+    return _dialog(request, "reset", customer, form, lambda data: {"clear_debt": data["clear_debt"]}, title=_("Reset points"))
 
 
 def award(request: HttpRequest, pk: int) -> HttpResponse:
@@ -81,7 +83,7 @@ def award(request: HttpRequest, pk: int) -> HttpResponse:
     def content(data: dict[str, Any]) -> dict[str, Any]:
         return {"evaluation": evaluation.pk, "bonus": evaluation.bonus.name[:120], "points": due.points}
 
-    return _dialog(request, "award", customer, form, content, title="Award a bonus", due=due, evaluation=evaluation)
+    return _dialog(request, "award", customer, form, content, title=_("Award a bonus"), due=due, evaluation=evaluation)
 
 
 def merge(request: HttpRequest, pk: int) -> HttpResponse:
@@ -98,14 +100,14 @@ def merge(request: HttpRequest, pk: int) -> HttpResponse:
         try:
             shown |= {"after": identity.preview_merge(access.tenant, customer.pk, other.pk, now=timezone.now())}
         except DomainError as refusal:
-            messages.error(request, f"{refusal.sentence} Nothing was changed.")
+            messages.error(request, f"{refusal.sentence} " + _("Nothing was changed."))
             return redirect("admin:customer360", customer.pk)
         shown |= {"other_balance": Balance.objects.get(tenant=access.tenant, customer=other)}
 
     def content(data: dict[str, Any]) -> dict[str, Any]:
         return {"into": data["into"], "name": str(other)[:120]}
 
-    return _dialog(request, "merge", customer, form, content, title="Merge two customers", **shown)
+    return _dialog(request, "merge", customer, form, content, title=_("Merge two customers"), **shown)
 
 
 def unmerge(request: HttpRequest, pk: int) -> HttpResponse:
@@ -120,9 +122,9 @@ def unmerge(request: HttpRequest, pk: int) -> HttpResponse:
         except DomainError as refusal:
             form.add_error(None, refusal.sentence)
         else:
-            messages.success(request, "They are two customers again.")
+            messages.success(request, _("They are two customers again."))
             return _back(row.source_id)
-    return dialog(request, "support/unmerge.html", title="Take a merge back", form=form, customer=row.into, row=row)
+    return dialog(request, "support/unmerge.html", title=_("Take a merge back"), form=form, customer=row.into, row=row)
 
 
 def change_mobile(request: HttpRequest, pk: int) -> HttpResponse:
@@ -130,7 +132,7 @@ def change_mobile(request: HttpRequest, pk: int) -> HttpResponse:
     customer = _customer(request, pk, verb="change_mobile")
     form = MobileForm(request.POST or None, initial=_initial())
     return _dialog(
-        request, "change_mobile", customer, form, lambda data: {"mobile": data["mobile"].strip()}, title="Change the number"
+        request, "change_mobile", customer, form, lambda data: {"mobile": data["mobile"].strip()}, title=_("Change the number")
     )
 
 
@@ -186,7 +188,9 @@ def _pressed(request: HttpRequest, form: ReasonForm, wish: Wish) -> HttpResponse
         form.add_error(None, refusal.sentence)
         return None
     if isinstance(done, ApprovalRequest):
-        messages.info(request, f"Asked for: {done.words}. {done.because} {done.get_state_display().capitalize()}.")
+        asked = _("Asked for: {words}. {because} {state}.")
+        state = done.get_state_display().capitalize()
+        messages.info(request, asked.format(words=done.words, because=done.because, state=state))
         return redirect("admin:request", done.pk)
     messages.success(request, done.told)
     if not done.repeated and (case := form.cleaned_data.get("case")):
@@ -207,7 +211,7 @@ def unblock(request: HttpRequest, pk: int) -> HttpResponse:
             form.add_error(None, refusal.sentence)
         else:
             if released:
-                messages.success(request, f"{ended.points:,} points are available again.")
+                messages.success(request, _("{points:,} points are available again.").format(points=ended.points))
             else:
                 messages.info(request, _somebody_was_faster(ended, access.tenant.zone))
             return _back(ended.customer_id, entry=_entry_of(request, f"release:{ended.pk}"))
@@ -217,8 +221,9 @@ def unblock(request: HttpRequest, pk: int) -> HttpResponse:
         messages.info(request, _somebody_was_faster(hold, access.tenant.zone))
         return _back(hold.customer_id)
     return dialog(
-        request, "support/unblock.html", title=f"Unblock {hold.points:,} points", form=form, customer=hold.customer, hold=hold,
-        before=preview.before, after=preview.after, lapsed=preview.lapsed, came_later=_came_later(hold),
+        request, "support/unblock.html", title=_("Unblock {points:,} points").format(points=hold.points),
+        form=form, customer=hold.customer, hold=hold, before=preview.before, after=preview.after, lapsed=preview.lapsed,
+        came_later=_came_later(hold),
     )  # fmt: skip
 
 
@@ -229,7 +234,7 @@ def unblock_all(request: HttpRequest, pk: int) -> HttpResponse:
     customer = gate.get(Customer, pk, access=access)
     rows = Hold.objects.filter(tenant=access.tenant, customer=customer, state=HoldState.ACTIVE.value)
     return _unblock_many(
-        request, rows.select_related("customer", "store").order_by("at"), title="Unblock all", customer=customer,
+        request, rows.select_related("customer", "store").order_by("at"), title=_("Unblock all"), customer=customer,
         back=reverse("admin:customer360", args=[customer.pk]),
     )  # fmt: skip
 
@@ -241,9 +246,9 @@ def unblock_incident(request: HttpRequest, pk: int) -> HttpResponse:
     access.require(Act.ADJUST_POINTS)  # one reason for many customers is a merchant's
     incident = gate.get(Incident, pk, access=access)
     if incident.kind != IncidentKind.NO_COMPLETION:
-        raise Http404("Nothing is blocked by this incident.")
+        raise Http404(_("Nothing is blocked by this incident."))
     return _unblock_many(
-        request, gathering.holds_of(incident), title="Unblock all of this incident", incident=incident,
+        request, gathering.holds_of(incident), title=_("Unblock all of this incident"), incident=incident,
         back=reverse("admin:incident", args=[incident.pk]),
     )  # fmt: skip
 
@@ -254,24 +259,31 @@ def _unblock_many(request: HttpRequest, rows: Any, *, title: str, back: str, **s
     chosen = list(rows[: HOLDS_AT_ONCE + 1])
     more, chosen = len(chosen) > HOLDS_AT_ONCE, chosen[:HOLDS_AT_ONCE]
     if not chosen:
-        messages.info(request, "Nothing is blocked here any more. Nothing was changed.")
+        messages.info(request, _("Nothing is blocked here any more. Nothing was changed."))
         return HttpResponseRedirect(back)
     if request.method == "POST" and form.is_valid():
         picked = set(request.POST.getlist("hold"))
         wanted = [hold for hold in chosen if str(hold.pk) in picked]
         if wanted:
             freed, others = acts.unblock_all(wanted, access=access, reason=form.cleaned_data["reason"], now=timezone.now())
-            points = sum(hold.points for hold in freed)
-            told = f"{points:,} points of {len(freed)} redemption{'s' * (len(freed) != 1)} are available again."
-            messages.success(request, told + (f" {len(others)} had ended already." if others else ""))
+            messages.success(request, _freed(freed, others))
             return HttpResponseRedirect(back)
-        form.add_error(None, "None of these is blocked any more, or none was chosen.")
+        form.add_error(None, _("None of these is blocked any more, or none was chosen."))
     stores = {hold.store_id: _came_later(hold) for hold in chosen}
     return dialog(
         request, "support/unblock_many.html", title=title, form=form, holds=chosen, more=more, points=sum(hold.points for hold in chosen),
         people=len({hold.customer_id for hold in chosen}), back=back,
         came_later=[(hold.store, said) for hold, said in _by_store(chosen, stores) if said], **shown,
     )  # fmt: skip
+
+
+def _freed(freed: list[Hold], others: list[Hold]) -> str:
+    told = ngettext(
+        "{points:,} points of {count} redemption are available again.",
+        "{points:,} points of {count} redemptions are available again.",
+        len(freed),
+    ).format(points=sum(hold.points for hold in freed), count=len(freed))
+    return f"{told} " + _("{count} had ended already.").format(count=len(others)) if others else told
 
 
 def _by_store(chosen: Iterable[Hold], said: dict[int | None, str]) -> list[tuple[Hold, str]]:
@@ -286,7 +298,8 @@ def _came_later(hold: Hold) -> str:
     by_agents = Entry.objects.filter(tenant=hold.tenant_id, kind=Kind.RELEASE, actor_kind="person").values("hold_id")
     unblocked = Hold.objects.filter(tenant=hold.tenant_id, store=hold.store_id, state=HoldState.RELEASED.value, pk__in=by_agents)
     newest = list(unblocked.order_by("-id").values_list("late_bill_id", flat=True)[:200])
-    return f"{sum(bill is not None for bill in newest)} of {len(newest)}" if newest else ""
+    came = sum(bill is not None for bill in newest)
+    return _("{came} of {freed}").format(came=came, freed=len(newest)) if newest else ""
 
 
 def undo(request: HttpRequest, pk: int) -> HttpResponse:
@@ -304,14 +317,14 @@ def undo(request: HttpRequest, pk: int) -> HttpResponse:
             messages.success(request, _undone(posted))
             return _back(entry.customer_id, entry=posted.operation)
     return dialog(
-        request, "support/undo.html", title="Undo", form=form, customer=entry.customer, entry=entry,
+        request, "support/undo.html", title=_("Undo"), form=form, customer=entry.customer, entry=entry,
         before=Balance.objects.get(tenant=access.tenant, customer=entry.customer_id), line=picture.line_of(entry, access.tenant),
     )  # fmt: skip
 
 
 def _undone(posted: Posted) -> str:
-    said = f"Undone. {posted.available:,} are available now."
-    return f"Already done: {said}" if posted.repeated else said
+    said = _("Undone. {points:,} are available now.").format(points=posted.available)
+    return _("Already done: {said}").format(said=said) if posted.repeated else said
 
 
 def _entry_of(request: HttpRequest, key: str) -> int:
@@ -329,5 +342,6 @@ def _back(customer_id: int, *, entry: int = 0) -> HttpResponseRedirect:
 def _somebody_was_faster(hold: Hold, zone: Any) -> str:
     if hold.state == HoldState.RELEASED and hold.ended_at:
         ended: datetime = hold.ended_at
-        return f"Already released by {hold.ended_by} at {ended.astimezone(zone):%H:%M}. Nothing was changed."
-    return f"This redemption is already {hold.get_state_display()}. Nothing was changed."
+        told = _("Already released by {who} at {time:%H:%M}. Nothing was changed.")
+        return told.format(who=hold.ended_by, time=ended.astimezone(zone))
+    return _("This redemption is already {state}. Nothing was changed.").format(state=hold.get_state_display())

@@ -14,13 +14,14 @@ from django import forms
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import QueryDict
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, gettext_noop
 
 from integrations.models import Bill
 from loyalty.models import Entry
 from loyalty.money import minor_digits, worth
-from loyalty.state import Kind
 from support import find
-from support.picture import TITLES
+from support.picture import TITLES, title_of
 from tenants import access as gate
 from tenants.actors import ActorKind
 from tenants.masking import hide_numbers
@@ -31,33 +32,43 @@ ROWS_A_PAGE = 50
 CHUNK = 1000
 #: What is written as a spreadsheet while somebody waits; more rows are a CSV.
 XLSX_ROWS_MAX = 10_000
-CUT = "Only the newest rows stand here. Take the CSV for all of them, or narrow the filter."
+CUT = gettext_lazy("Only the newest rows stand here. Take the CSV for all of them, or narrow the filter.")
 COLUMNS = (
     "time", "action", "customer", "mobile", "points", "amount", "currency", "store", "bill", "staff", "source", "reason", "pending", "available",
     "blocked", "owed", "entry", "operation",
 )  # fmt: skip
-SOURCES = {ActorKind.PERSON: "staff", ActorKind.KEY: "another system", ActorKind.SYSTEM: "Pointdesk"}
+#: In English, as the API says them.
+SOURCES = {
+    ActorKind.PERSON: gettext_noop("staff"), ActorKind.KEY: gettext_noop("another system"), ActorKind.SYSTEM: gettext_noop("Pointdesk"),
+}  # fmt: skip
 _DATE = forms.DateInput(attrs={"type": "date"})
 
 
 class ActivityFilter(django_filters.FilterSet):
     """Every filter narrows. `customer`: a number in any spelling, its last digits, or a name; `from` and `to`: business dates, included."""
 
-    customer = django_filters.CharFilter(method="of_customer", label="Customer", max_length=120)
+    customer = django_filters.CharFilter(method="of_customer", label=gettext_lazy("Customer"), max_length=120)
     action = django_filters.MultipleChoiceFilter(
-        field_name="kind", label="Action", choices=[(kind.value, TITLES[kind]) for kind in TITLES]
+        field_name="kind", label=gettext_lazy("Action"), choices=[(kind.value, TITLES[kind]) for kind in TITLES]
     )
     store = django_filters.CharFilter(
-        field_name="store__code", label="Store code", max_length=64, widget=forms.TextInput(attrs={"list": "activity-stores"})
+        field_name="store__code",
+        label=gettext_lazy("Store code"),
+        max_length=64,
+        widget=forms.TextInput(attrs={"list": "activity-stores"}),
     )
-    staff = django_filters.CharFilter(field_name="actor_name", lookup_expr="icontains", label="Staff or key", max_length=120)
+    staff = django_filters.CharFilter(
+        field_name="actor_name", lookup_expr="icontains", label=gettext_lazy("Staff or key"), max_length=120
+    )
     source = django_filters.ChoiceFilter(
         field_name="actor_kind",
-        label="Source",
-        choices=[(kind.value, words) for kind, words in SOURCES.items()],
-        empty_label="any",
+        label=gettext_lazy("Source"),
+        choices=[(kind.value, gettext_lazy(words)) for kind, words in SOURCES.items()],
+        empty_label=gettext_lazy("any"),
     )
-    reason = django_filters.CharFilter(field_name="reason", lookup_expr="icontains", label="Reason contains", max_length=200)
+    reason = django_filters.CharFilter(
+        field_name="reason", lookup_expr="icontains", label=gettext_lazy("Reason contains"), max_length=200
+    )
 
     class Meta:
         model = Entry
@@ -72,10 +83,10 @@ class ActivityFilter(django_filters.FilterSet):
 
 
 ActivityFilter.base_filters["from"] = django_filters.DateFilter(
-    field_name="business_date", lookup_expr="gte", label="From", widget=_DATE
+    field_name="business_date", lookup_expr="gte", label=gettext_lazy("From"), widget=_DATE
 )
 ActivityFilter.base_filters["to"] = django_filters.DateFilter(
-    field_name="business_date", lookup_expr="lte", label="to", widget=_DATE
+    field_name="business_date", lookup_expr="lte", label=gettext_lazy("to"), widget=_DATE
 )
 
 
@@ -98,6 +109,7 @@ class Row:
     bill_no: str
     staff: str
     source: str
+    api_source: str
     reason: str
     #: What it did to pending, available, blocked and owed points: these sum up to the balance.
     buckets: tuple[int, int, int, int]
@@ -116,7 +128,7 @@ class Row:
             "id": self.id, "operation": self.operation, "at": self.at.isoformat(), "action": self.kind,
             "customer": {"id": self.customer_id, "name": self.customer, "mobile": self.mobile}, "points": self.points,
             "amount": self.amount or None, "store_code": self.store or None, "bill_no": self.bill_no or None, "staff": self.staff,
-            "source": self.source, "reason": self.reason,
+            "source": self.api_source, "reason": self.reason,
             **dict(zip(("pending", "available", "held", "owed"), self.buckets, strict=True)),
         }  # fmt: skip
 
@@ -140,14 +152,13 @@ def _row(entry: Entry, bill: tuple[str, Decimal] | None, *, digits: int) -> Row:
         amount = str(worth(abs(moved(entry)), rate=entry.hold.rate, minor_digits=digits))
     elif bill is not None:
         amount = f"{bill[1]:.{digits}f}"
-    title = TITLES[Kind(entry.kind)]
+    source = SOURCES[ActorKind(entry.actor_kind)]
     return Row(
-        id=entry.pk, operation=entry.operation, at=entry.occurred_at, kind=entry.kind,
-        action=f"{title}: {TITLES[Kind(entry.of_kind)].lower()}" if entry.of_kind else title,
+        id=entry.pk, operation=entry.operation, at=entry.occurred_at, kind=entry.kind, action=title_of(entry),
         customer_id=entry.customer_id, customer=entry.customer.name, mobile=entry.customer.masked_mobile, points=moved(entry),
         amount=amount, store=entry.store.code if entry.store else "", store_name=str(entry.store) if entry.store else "",
         bill_no=bill[0] if bill else (entry.hold.bill_no if entry.hold else ""), staff=entry.actor_name,
-        source=SOURCES[ActorKind(entry.actor_kind)], reason=hide_numbers(entry.reason),
+        source=_(source), api_source=source, reason=hide_numbers(entry.reason),
         buckets=(entry.pending, entry.available, entry.held, entry.owed),
     )  # fmt: skip
 
@@ -192,10 +203,10 @@ def as_csv(tenant: Tenant, entries: QuerySet[Entry]) -> Iterator[str]:
 def as_xlsx(tenant: Tenant, entries: QuerySet[Entry]) -> Iterator[bytes]:
     """The newest 10,000 rows, and a last one that says so where there are more. Made when it is sent: the request is over by then."""
     book = openpyxl.Workbook(write_only=True)
-    sheet = book.create_sheet("Activity")
+    sheet = book.create_sheet(_("Activity"))
     sheet.append(list(COLUMNS))
     for place, row in enumerate(all_rows(tenant, entries, most=XLSX_ROWS_MAX + 1)):
-        sheet.append(row.cells(tenant) if place < XLSX_ROWS_MAX else [CUT])
+        sheet.append(row.cells(tenant) if place < XLSX_ROWS_MAX else [str(CUT)])
     out = io.BytesIO()
     book.save(out)
     yield out.getvalue()

@@ -8,6 +8,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
 from support import activity
@@ -41,7 +42,7 @@ def log(request: HttpRequest) -> HttpResponse:
         "stores": activity.stores_of(access.tenant), "views": _views(access), "own": access.actor.id,
         "may_export": access.may(Act.EXPORT), "zone": access.tenant.timezone,
     }  # fmt: skip
-    response: HttpResponse = render(request, "support/activity.html", title="Activity log", **context)
+    response: HttpResponse = render(request, "support/activity.html", title=_("Activity log"), **context)
     response.status_code = 200 if valid else 422
     return response
 
@@ -60,13 +61,13 @@ def save_view(request: HttpRequest) -> HttpResponse:
     name, query = request.POST.get("name", "").strip()[:60], _known(request.POST.get("query", ""))
     back = f"{reverse('admin:activity')}?{query}"
     if not name or not query or len(query) > QUERY_MAX:
-        messages.error(request, "Give it a name, and filter something first. Nothing was saved.")
+        messages.error(request, _("Give it a name, and filter something first. Nothing was saved."))
         return HttpResponseRedirect(back)
     for_all = request.POST.get("for_all") == "on" and access.may(Act.EXPORT)
     SavedView.objects.update_or_create(
         tenant=access.tenant, owner_id=access.actor.id, name=name, defaults={"query": query, "for_all": for_all}
     )
-    messages.success(request, f"Saved as “{name}”.")
+    messages.success(request, _("Saved as “{name}”.").format(name=name))
     return HttpResponseRedirect(back)
 
 
@@ -86,9 +87,9 @@ def forget_view(request: HttpRequest, pk: int) -> HttpResponse:
     access = access_of(request)
     row = gate.get(SavedView, pk, access=access)
     if row.owner_id != access.actor.id:
-        raise Http404("No such view of yours.")
+        raise Http404(_("No such view of yours."))
     row.delete()
-    messages.success(request, f"“{row.name}” is forgotten.")
+    messages.success(request, _("“{name}” is forgotten.").format(name=row.name))
     return HttpResponseRedirect(reverse("admin:activity"))
 
 

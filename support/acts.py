@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from integrations import issuing
 from integrations.models import Bill, BillIssue
@@ -120,7 +121,7 @@ def undo(entry: Entry, *, access: Access, reason: str, now: datetime) -> Posted:
     limits.refuse_own_number(entry.customer, access=access)
     if not is_by_hand(entry):
         raise DomainError(
-            "not_by_hand", "Only what was issued, adjusted or reset by hand is undone here. A bill is corrected by its POS."
+            "not_by_hand", _("Only what was issued, adjusted or reset by hand is undone here. A bill is corrected by its POS.")
         )
     with transaction.atomic():
         posted = operations.reverse(access.tenant, entry.operation, reason=reason, actor=access.actor, now=now)
@@ -141,7 +142,9 @@ def _give_up_bill(entry: Entry) -> None:
     if row.bill_id is not None:
         raise DomainError(
             "issue_is_used",
-            f"These points were given for bill {row.bill_no}, which has come and posted only the rest. Adjust instead.",
+            _("These points were given for bill {bill_no}, which has come and posted only the rest. Adjust instead.").format(
+                bill_no=row.bill_no
+            ),
         )
     row.points = 0
     row.save(update_fields=["points"])
@@ -170,7 +173,7 @@ class Award:
 
     @property
     def prefix(self) -> str:
-        """How the entry's reason begins."""
+        """How the entry's reason begins: it stands in the ledger, so it is said in one language."""
         return f"Bonus {self.evaluation.bonus.name}" + (f" for bill {self.bill.bill_no}: " if self.bill else ": ")
 
 
@@ -178,14 +181,16 @@ def award_of(evaluation: BonusEvaluation) -> Award:
     """Raises: DomainError `bonus_awarded`, `bill_replaced`, `bonus_of_nothing`."""
     bill = Bill.objects.filter(tenant=evaluation.tenant_id, pk=evaluation.bill_id).first() if evaluation.bill_id else None
     if evaluation.awarded:
-        raise DomainError("bonus_awarded", f"The rule gave these {evaluation.points:,} points itself. Nothing is missing.")
+        told = _("The rule gave these {points:,} points itself. Nothing is missing.")
+        raise DomainError("bonus_awarded", told.format(points=evaluation.points))
     if bill is not None and (bill.superseded_at is not None or bill.cancelled_by is not None):
-        raise DomainError("bill_replaced", f"Bill {bill.bill_no} was corrected or cancelled since. Look at how it is judged now.")
+        told = _("Bill {bill_no} was corrected or cancelled since. Look at how it is judged now.")
+        raise DomainError("bill_replaced", told.format(bill_no=bill.bill_no))
     rule: Bonus = evaluation.bonus
     points = rule.points or int(rule.factor * (bill.earned_points if bill else 0))
     if not points:
         raise DomainError(
-            "bonus_of_nothing", "The rule gives times what the bill earned, and it earned nothing. Issue points instead."
+            "bonus_of_nothing", _("The rule gives times what the bill earned, and it earned nothing. Issue points instead.")
         )
     return Award(evaluation, bill, points)
 
@@ -207,7 +212,8 @@ def award_bonus(evaluation: BonusEvaluation, *, access: Access, reason: str, now
             )  # fmt: skip
         except KeyReused as reused:
             by = Entry.objects.filter(tenant=access.tenant, key=f"{BY_HAND}{key}").values_list("actor_name", flat=True).first()
-            raise DomainError("awarded_before", f"{by} has awarded this bonus already. Nothing was changed.") from reused
+            told = _("{who} has awarded this bonus already. Nothing was changed.")
+            raise DomainError("awarded_before", told.format(who=by)) from reused
         _trace(posted, evaluation.customer, access=access, action="award_bonus", reason=reason, evaluation=evaluation.pk)
     return posted
 

@@ -5,6 +5,8 @@ from typing import Any
 from django.contrib import admin
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from support.models import Case, PointsLimit, TopicContact
 from tenants.access import Act
@@ -33,11 +35,11 @@ class CaseAdmin(ReadOnlyAdmin):
     list_select_related = ("customer",)
     list_filter = (("closed_at", admin.EmptyFieldListFilter), "topic", "outcome")
     search_fields = ("title", "opened_by")
-    search_help_text = "Title, or who opened it"
+    search_help_text = gettext_lazy("Title, or who opened it")
 
-    @admin.display(description="State")
+    @admin.display(description=gettext_lazy("State"))
     def state(self, row: Case) -> str:
-        return row.get_outcome_display() if row.closed_at else "open"
+        return row.get_outcome_display() if row.closed_at else _("open")
 
     def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         row = self.get_object(request, object_id)

@@ -17,7 +17,7 @@ from integrations.api.view import View
 from loyalty import customers
 from loyalty.models import Customer
 from support import activity, picture, walk
-from support.diagnosis import ALL_RIGHT, Reporter
+from support.diagnosis import Reporter
 from tenants import audit
 from tenants.errors import DomainError
 from tenants.models import Tenant
@@ -66,8 +66,11 @@ def reporter(text: str) -> Reporter:
 def diagnosed(tenant: Tenant, customer: Customer, *, reported_by: Reporter, bill_no: str) -> dict[str, Any]:
     """What the call and `manage.py diagnose` answer. `all_right`: the sentences, when nothing is wrong."""
     found = walk.diagnose(picture.load(tenant, customer, now=timezone.now()), reported_by=reported_by, bill_no=bill_no)
-    fine = {"sentence": ALL_RIGHT.sentence, "customer_sentence": ALL_RIGHT.customer_sentence} if ALL_RIGHT in found else None
-    return {"findings": [finding.as_dict() for finding in found if finding is not ALL_RIGHT], "all_right": fine}
+    fine = next((each for each in found if each.code == "all_right"), None)
+    return {
+        "findings": [finding.as_dict() for finding in found if finding is not fine],
+        "all_right": {"sentence": fine.sentence, "customer_sentence": fine.customer_sentence} if fine else None,
+    }
 
 
 class CustomerDiagnosis(View):

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from django.db import transaction
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from loyalty.ledger import KeyReused, checked_reason
 from loyalty.models import Balance, Customer, CustomerStatus
@@ -15,6 +16,7 @@ from tenants.access import Access, Act
 from tenants.errors import DomainError
 from tenants.models import Tenant
 
+IS_DECIDED = gettext_lazy("This request is {state}. Nothing was changed.")
 #: What has to be the same for an approval to mean what was looked at.
 BUCKETS = ("pending", "available", "held", "owed")
 
@@ -63,9 +65,9 @@ def _do_alone(wish: Wish) -> Done:
         return done
     points = limits.moved_by(access.tenant, done.operation) if verb.counts and done.operation else 0
     if not access.may(verb.act):
-        raise _NeedsSecond("Your role may ask for this, and somebody else does it.", points)
+        raise _NeedsSecond(_("Your role may ask for this, and somebody else does it."), points)
     if limits.is_colleague(wish.customer):
-        raise _NeedsSecond("The number belongs to somebody who works here.", points)
+        raise _NeedsSecond(_("The number belongs to somebody who works here."), points)
     if because := allowance.above(points):
         raise _NeedsSecond(because, points)
     if points:
@@ -120,7 +122,9 @@ def approve(
         row = _locked(tenant, request_id, wanted=(RequestState.ASKED, RequestState.APPROVED))
         access.actor.refuse_own(row.asked_by, ident=row.asked_by_ident)
         if not access.may(VERBS[row.verb].act):
-            raise DomainError("forbidden", "Your role may not do this itself, so it cannot approve it. Ask your tenant's admin.")
+            raise DomainError(
+                "forbidden", _("Your role may not do this itself, so it cannot approve it. Ask your tenant's admin.")
+            )
         if row.state == RequestState.ASKED:
             _check_still(row, access=access, seen=seen, now=now)
             _move(row, RequestState.APPROVED)
@@ -161,7 +165,8 @@ def _as_asked(row: ApprovalRequest, *, now: datetime) -> Done:
     asker = limits.access_again(row.tenant, row.asked_by_user)
     verb = VERBS[row.verb]
     if asker is None or not asker.may_ask(verb.act):
-        raise DomainError("asker_left", f"{row.asked_by} may not ask for this any more. Do it yourself if it is right.")
+        left = _("{who} may not ask for this any more. Do it yourself if it is right.")
+        raise DomainError("asker_left", left.format(who=row.asked_by))
     limits.refuse_own_number(row.customer, access=asker)
     _refuse_erased(row.customer)
     wish = Wish(row.verb, row.customer, row.content, row.reason, row.key, asker, now)
@@ -208,9 +213,10 @@ def decline(tenant: Tenant, request_id: int, *, access: Access, note: str, now: 
 
 def _check_still(row: ApprovalRequest, *, access: Access, seen: dict[str, int], now: datetime) -> None:
     if balance_of(row.tenant, row.customer_id) != seen:
-        raise DomainError("balance_moved", "The balance has changed while you looked. Look at the figures and press again.")
+        raise DomainError("balance_moved", _("The balance has changed while you looked. Look at the figures and press again."))
     if VERBS[row.verb].counts and (because := limits.allowance(access, now=now).above(row.points)):
-        raise DomainError("above_own_limit", f"This is above your own limit too: {because} Somebody else has to approve it.")
+        above = _("This is above your own limit too: {because} Somebody else has to approve it.")
+        raise DomainError("above_own_limit", above.format(because=because))
 
 
 def _customer_of(tenant: Tenant, request_id: int) -> Customer:
@@ -227,16 +233,16 @@ def _locked(tenant: Tenant, request_id: int, *, wanted: tuple[RequestState, ...]
     if row is None:
         raise _unknown()
     if row.state not in wanted:
-        by = f" by {row.decided_by}" if row.decided_by else ""
-        raise DomainError("request_decided", f"This request is {row.get_state_display()}{by}. Nothing was changed.")
+        by = _("This request is {state} by {who}. Nothing was changed.") if row.decided_by else IS_DECIDED
+        raise DomainError("request_decided", by.format(state=row.get_state_display(), who=row.decided_by))
     return row
 
 
 def _unknown() -> DomainError:
-    return DomainError("request_unknown", "There is no such request. Choose it from the list.")
+    return DomainError("request_unknown", _("There is no such request. Choose it from the list."))
 
 
 def _move(row: ApprovalRequest, into: RequestState) -> None:
     if into not in TRANSITIONS[RequestState(row.state)]:
-        raise DomainError("request_decided", f"This request is {row.get_state_display()}. Nothing was changed.")
+        raise DomainError("request_decided", IS_DECIDED.format(state=row.get_state_display()))
     row.state = into

@@ -9,6 +9,7 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
 from integrations import bell, queue, voids
@@ -37,7 +38,7 @@ def queue_now(request: HttpRequest) -> HttpResponse:
     }  # fmt: skip
     if request.headers.get("HX-Request"):
         return TemplateResponse(request, "support/queue_body.html", context)
-    return render(request, "support/queue.html", title="Queue", **context)
+    return render(request, "support/queue.html", title=_("Queue"), **context)
 
 
 @require_GET
@@ -47,7 +48,7 @@ def delivery(request: HttpRequest, pk: int) -> HttpResponse:
     access.require(Act.VIEW_INBOX)
     row = gate.get(Delivery, pk, access=access)
     page = delivery_page.load(access.tenant, row)
-    title = f"{page.bill_type.capitalize() or 'Delivery'} {row.bill_no}".strip()
+    title = f"{page.bill_type.capitalize() or _('Delivery')} {row.bill_no}".strip()
     return render(
         request,
         "support/delivery.html",
@@ -65,7 +66,7 @@ def decide_delivery(request: HttpRequest, pk: int, decision: str) -> HttpRespons
     access.require(Act.SETTLE_BILLS)
     row = gate.get(Delivery, pk, access=access)
     if decision not in set(Decision):
-        raise Http404("No such decision.")
+        raise Http404(_("No such decision."))
     chosen = Decision(decision)
     kind = LinkForm if chosen is Decision.LINK else ReasonForm
     initial = {"token": ReasonForm.new_token(), "original": request.GET.get("original", "")}
@@ -83,9 +84,9 @@ def decide_delivery(request: HttpRequest, pk: int, decision: str) -> HttpRespons
             tenant_id = access.tenant.pk
             transaction.on_commit(lambda: bell.ring(tenant_id))
             done = (
-                "It is discarded and stays here."
+                _("It is discarded and stays here.")
                 if chosen is Decision.DISCARD
-                else "It is in the inbox again; its state follows in a moment."
+                else _("It is in the inbox again; its state follows in a moment.")
             )
             messages.success(request, done)
             return redirect("admin:delivery", row.pk)
@@ -120,10 +121,10 @@ def claim(request: HttpRequest, pk: int) -> HttpResponse:
         except DomainError as refusal:
             form.add_error(None, refusal.sentence)
         else:
-            messages.success(request, "Asked. Somebody else has to agree; then the bill earns by the rule of its own day.")
+            messages.success(request, _("Asked. Somebody else has to agree; then the bill earns by the rule of its own day."))
             return redirect("admin:integrations_bill_change", bill.pk)
     return dialog(
-        request, "support/claim.html", title=f"Claim bill {bill.bill_no}", form=form, bill=bill,
+        request, "support/claim.html", title=_("Claim bill {bill_no}").format(bill_no=bill.bill_no), form=form, bill=bill,
         back=reverse("admin:integrations_bill_change", args=[bill.pk]),
     )  # fmt: skip
 
@@ -135,7 +136,7 @@ def settle_claim(request: HttpRequest, pk: int) -> HttpResponse:
     row = gate.get(BillClaim, pk, access=access)
     said = request.POST.get("approve")
     if said not in ("yes", "no"):
-        raise Http404("Neither approved nor refused.")
+        raise Http404(_("Neither approved nor refused."))
     approve = said == "yes"
     try:
         decide_claim(access.tenant, row.pk, approve=approve, actor=access.actor, now=timezone.now())
@@ -143,7 +144,7 @@ def settle_claim(request: HttpRequest, pk: int) -> HttpResponse:
         messages.error(request, refusal.sentence)
     else:
         messages.success(
-            request, "Approved: the bill is booked for its customer." if approve else "Refused. Nothing was changed."
+            request, _("Approved: the bill is booked for its customer.") if approve else _("Refused. Nothing was changed.")
         )
     return redirect("admin:integrations_billclaim_changelist")
 
@@ -154,7 +155,7 @@ def reverse_bill(request: HttpRequest, pk: int) -> HttpResponse:
     access.require(Act.SETTLE_BILLS)
     bill = gate.get(Bill, pk, access=access)
     if request.method == "GET" and bill.cancelled_by_id is not None:
-        messages.info(request, f"Bill {bill.bill_no} is cancelled already.")
+        messages.info(request, _("Bill {bill_no} is cancelled already.").format(bill_no=bill.bill_no))
         return redirect("admin:integrations_bill_change", bill.pk)
     form = ReasonForm(request.POST or None, initial={"token": ReasonForm.new_token()})
     if request.method == "POST" and form.is_valid():
@@ -165,9 +166,10 @@ def reverse_bill(request: HttpRequest, pk: int) -> HttpResponse:
         except DomainError as refusal:
             form.add_error(None, refusal.sentence)
         else:
-            messages.success(request, f"Bill {bill.bill_no} is reversed. This is the cancellation that did it.")
+            told = _("Bill {bill_no} is reversed. This is the cancellation that did it.")
+            messages.success(request, told.format(bill_no=bill.bill_no))
             return redirect("admin:delivery", row.pk)
     return dialog(
-        request, "support/reverse_bill.html", title=f"Reverse bill {bill.bill_no}", form=form, bill=bill,
+        request, "support/reverse_bill.html", title=_("Reverse bill {bill_no}").format(bill_no=bill.bill_no), form=form, bill=bill,
         back=reverse("admin:integrations_bill_change", args=[bill.pk]),
     )  # fmt: skip

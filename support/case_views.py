@@ -5,6 +5,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
 from integrations import messages
@@ -32,9 +33,9 @@ def write_note(request: HttpRequest, pk: int) -> HttpResponse:
     form = NoteForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         cases.write_note(customer, form.cleaned_data["text"], access=access)
-        told.success(request, "Noted.")
+        told.success(request, _("Noted."))
         return _cases_tab(customer)
-    return dialog(request, "support/note.html", title="Write a note", form=form, customer=customer)
+    return dialog(request, "support/note.html", title=_("Write a note"), form=form, customer=customer)
 
 
 def open_case(request: HttpRequest, pk: int) -> HttpResponse:
@@ -55,9 +56,9 @@ def open_case(request: HttpRequest, pk: int) -> HttpResponse:
         case = cases.open_case(
             customer, title=data["title"], text=data["reason"], topic=data["topic"], access=access, incident=incident
         )
-        told.success(request, f"Case {case.pk} is open.")
+        told.success(request, _("Case {number} is open.").format(number=case.pk))
         return redirect("admin:case", case.pk)
-    return dialog(request, "support/open_case.html", title="Open a case", form=form, customer=customer, incident=incident)
+    return dialog(request, "support/open_case.html", title=_("Open a case"), form=form, customer=customer, incident=incident)
 
 
 @require_GET
@@ -70,8 +71,8 @@ def case(request: HttpRequest, pk: int) -> HttpResponse:
     for note in notes:
         note.address = _address(note, access=access)
     return render(
-        request, "support/case.html", title=f"Case {row.pk}", case=row, customer=row.customer, notes=notes, now=timezone.now(),
-        may_write=access.may(Act.WRITE_NOTES), form=NoteForm(),
+        request, "support/case.html", title=_("Case {number}").format(number=row.pk), case=row, customer=row.customer,
+        notes=notes, now=timezone.now(), may_write=access.may(Act.WRITE_NOTES), form=NoteForm(),
     )  # fmt: skip
 
 
@@ -110,9 +111,9 @@ def close_case(request: HttpRequest, pk: int) -> HttpResponse:
         except DomainError as refusal:
             form.add_error(None, refusal.sentence)
         else:
-            told.success(request, f"Case {row.pk} is closed.")
+            told.success(request, _("Case {number} is closed.").format(number=row.pk))
             return _cases_tab(row.customer)
-    return dialog(request, "support/close_case.html", title="Close the case", form=form, customer=row.customer, case=row)
+    return dialog(request, "support/close_case.html", title=_("Close the case"), form=form, customer=row.customer, case=row)
 
 
 def reopen_case(request: HttpRequest, pk: int) -> HttpResponse:
@@ -127,7 +128,7 @@ def reopen_case(request: HttpRequest, pk: int) -> HttpResponse:
             form.add_error(None, refusal.sentence)
         else:
             return redirect("admin:case", row.pk)
-    return dialog(request, "support/reopen_case.html", title="Open the case again", form=form, customer=row.customer, case=row)
+    return dialog(request, "support/reopen_case.html", title=_("Open the case again"), form=form, customer=row.customer, case=row)
 
 
 def write_message(request: HttpRequest, pk: int) -> HttpResponse:
@@ -142,16 +143,16 @@ def write_message(request: HttpRequest, pk: int) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         data = form.cleaned_data
         try:
-            _, made = messages.write(
+            _message, made = messages.write(
                 access.tenant, customer, channel=Channel(data["channel"]), subject=data["subject"], body=data["text"],
                 actor=access.actor, key=f"{access.actor.id}:{data['token']}", now=timezone.now(),
             )  # fmt: skip
         except DomainError as refusal:
             form.add_error(None, refusal.sentence)
         else:
-            told.success(request, "The message is on its way." if made else "This message was written already.")
+            told.success(request, _("The message is on its way.") if made else _("This message was written already."))
             return HttpResponseRedirect(f"{reverse('admin:customer360', args=[customer.pk])}?tab=messages")
-    return dialog(request, "support/message.html", title="Write to the customer", form=form, customer=customer, ways=ways)
+    return dialog(request, "support/message.html", title=_("Write to the customer"), form=form, customer=customer, ways=ways)
 
 
 @require_POST

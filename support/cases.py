@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from integrations.models import Incident
 from loyalty.ledger import checked_reason
@@ -31,7 +32,7 @@ def write_note(customer: Customer, text: str, *, access: Access, case: Case | No
     access.require(Act.WRITE_NOTES)
     text = text.strip()
     if not 1 <= len(text) <= TEXT_MAX:
-        raise DomainError("text_length", f"Write a note of 1 to {TEXT_MAX} characters.")
+        raise DomainError("text_length", _("Write a note of 1 to {most} characters.").format(most=TEXT_MAX))
     if case is not None:
         _still_open(case)
     return _note(customer, NoteKind.NOTE, text, access=access, case=case)
@@ -44,7 +45,7 @@ def open_case(
     access.require(Act.WRITE_NOTES)
     title, text = title.strip(), checked_reason(text)
     if not TITLE_MIN <= len(title) <= 120:
-        raise DomainError("title_length", "Give the case a title of 3 to 120 characters.")
+        raise DomainError("title_length", _("Give the case a title of 3 to 120 characters."))
     with transaction.atomic():
         case: Case = Case.objects.create(
             tenant=access.tenant, customer=customer, title=title, topic=topic, incident=incident, opened_by=access.actor.name,
@@ -69,7 +70,8 @@ def close_case(case_id: int, *, outcome: str, reason: str, access: Access, now: 
     access.require(Act.WRITE_NOTES)
     reason = checked_reason(reason)
     if outcome not in Outcome.values:
-        raise DomainError("outcome_unknown", f"Say how it ended: {', '.join(Outcome.labels)}.")
+        ways = ", ".join(str(label) for label in Outcome.labels)
+        raise DomainError("outcome_unknown", _("Say how it ended: {ways}.").format(ways=ways))
     with transaction.atomic():
         case = _locked(case_id, access=access)
         _still_open(case)
@@ -87,7 +89,7 @@ def reopen_case(case_id: int, *, reason: str, access: Access) -> Case:
     with transaction.atomic():
         case = _locked(case_id, access=access)
         if case.closed_at is None:
-            raise DomainError("case_open", "This case is open. Nothing was changed.")
+            raise DomainError("case_open", _("This case is open. Nothing was changed."))
         before = {"outcome": case.outcome, "closed_by": case.closed_by}
         case.closed_at, case.closed_by, case.outcome = None, "", ""
         case.save(update_fields=["closed_at", "closed_by", "outcome"])
@@ -104,13 +106,14 @@ def _locked(case_id: int, *, access: Access) -> Case:
     rows = Case.objects.select_for_update(of=["self"]).select_related("customer")
     case: Case | None = rows.filter(tenant=access.tenant, pk=case_id).first()
     if case is None:
-        raise DomainError("case_unknown", "There is no such case. Choose it from the list.")
+        raise DomainError("case_unknown", _("There is no such case. Choose it from the list."))
     return case
 
 
 def _still_open(case: Case) -> None:
     if case.closed_at is not None:
-        raise DomainError("case_closed", f"This case was closed by {case.closed_by}. Open it again first. Nothing was changed.")
+        told = _("This case was closed by {who}. Open it again first. Nothing was changed.")
+        raise DomainError("case_closed", told.format(who=case.closed_by))
 
 
 def _link(case: Case, link: Link, *, access: Access) -> Note:

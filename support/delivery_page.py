@@ -7,6 +7,9 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+from django.utils.dateformat import format as formatted
+from django.utils.translation import gettext as _
+
 from integrations import wondersoft
 from integrations.decisions import MOVES, Decision, Move, bill_type_of, offered
 from integrations.documents import Document, hide_mobiles, read_json
@@ -101,9 +104,10 @@ def shown_body(body: bytes, *, but: str = "") -> str:
     try:
         text = hide_mobiles(json.dumps(_masked(read_json(body)), indent=2, ensure_ascii=False, default=str), but=but)
     except (DomainError, RecursionError):
-        return f"{len(body)} bytes that are not a bill"
-    more = f"\n… {len(text) - RAW_MAX:,} more characters" if len(text) > RAW_MAX else ""
-    return text[:RAW_MAX] + more
+        return _("{count} bytes that are not a bill").format(count=len(body))
+    if len(text) <= RAW_MAX:
+        return text
+    return f"{text[:RAW_MAX]}\n… " + _("{count:,} more characters").format(count=len(text) - RAW_MAX)
 
 
 def _masked(value: Any, name: str = "") -> Any:
@@ -154,11 +158,14 @@ def _for_vendor(tenant: Tenant, delivery: Delivery, figures: tuple[str, str] | N
     """What to write to the POS vendor about it."""
     if delivery.state not in (DeliveryState.QUARANTINED, DeliveryState.CONFLICT):
         return ""
+    number, store = delivery.bill_no or _("(no number)"), delivery.store_code or _("(no store)")
+    received = formatted(delivery.received_at.astimezone(tenant.zone), "d M Y H:i")
     lines = [
-        f"Bill {delivery.bill_no or '(no number)'} of store {delivery.store_code or '(no store)'} cannot be booked.",
-        f"Received {delivery.received_at.astimezone(tenant.zone):%d %b %Y %H:%M}, receipt {delivery.receipt}.",
-        f"Check: {delivery.check_name}. {delivery.message}",
+        _("Bill {bill_no} of store {store} cannot be booked.").format(bill_no=number, store=store),
+        _("Received {at}, receipt {receipt}.").format(at=received, receipt=delivery.receipt),
+        _("Check: {check}. {message}").format(check=delivery.check_name, message=delivery.message),
     ]
     if figures:
-        lines.append(f"At {delivery.details.get('path', '')}: expected {figures[0]}, found {figures[1]}.")
+        expected = _("At {path}: expected {expected}, found {found}.")
+        lines.append(expected.format(path=delivery.details.get("path", ""), expected=figures[0], found=figures[1]))
     return "\n".join(lines)

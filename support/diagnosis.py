@@ -7,6 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
 
 class Handoff(IntEnum):
     """Where the chain broke; 0: nowhere, it is our own rule or somebody's act."""
@@ -19,13 +22,15 @@ class Handoff(IntEnum):
 
     @property
     def label(self) -> str:
-        return _HANDOFFS[self]
+        return str(_HANDOFFS.get(self, ""))
 
 
 _HANDOFFS = {
-    Handoff.NONE: "", Handoff.STORE_TO_ERP: "store → ERP", Handoff.ERP_TO_CONNECTOR: "ERP → connector",
-    Handoff.CONNECTOR_TO_LOYALTY: "connector → loyalty", Handoff.LOYALTY_TO_REPORTS: "loyalty → CRM and analytics",
-}  # fmt: skip
+    Handoff.STORE_TO_ERP: gettext_lazy("store → ERP"),
+    Handoff.ERP_TO_CONNECTOR: gettext_lazy("ERP → connector"),
+    Handoff.CONNECTOR_TO_LOYALTY: gettext_lazy("connector → loyalty"),
+    Handoff.LOYALTY_TO_REPORTS: gettext_lazy("loyalty → CRM and analytics"),
+}
 
 
 class Pattern(StrEnum):
@@ -45,6 +50,19 @@ class Owner(StrEnum):
     ANALYTICS = "analytics"
     CRM = "CRM"
     MARKETING = "marketing"
+
+    @property
+    def label(self) -> str:
+        return str(OWNERS[self])
+
+
+OWNERS = {
+    Owner.POS: gettext_lazy("POS"),
+    Owner.LEDGER: gettext_lazy("ledger"),
+    Owner.ANALYTICS: gettext_lazy("analytics"),
+    Owner.CRM: gettext_lazy("CRM"),
+    Owner.MARKETING: gettext_lazy("marketing"),
+}
 
 
 class Reporter(StrEnum):
@@ -111,12 +129,13 @@ class Finding:
         }  # fmt: skip
 
 
-ALL_RIGHT = Finding(
-    "all_right",
-    "Nothing is blocked, owed or waiting: the balance is the sum of the timeline.",
-    "Everything is in order. A new purchase can take a moment to show.",
-    explains=True,
-)
+def all_right() -> Finding:
+    return Finding(
+        "all_right",
+        _("Nothing is blocked, owed or waiting: the balance is the sum of the timeline."),
+        _("Everything is in order. A new purchase can take a moment to show."),
+        explains=True,
+    )
 
 
 def ordered(found: Iterable[Finding], *, reported_by: Reporter = Reporter.CUSTOMER) -> list[Finding]:
@@ -128,5 +147,5 @@ def ordered(found: Iterable[Finding], *, reported_by: Reporter = Reporter.CUSTOM
     findings: Sequence[Finding] = sorted(found, key=lambda each: (not each.answers, each.explains, walk.index(each.handoff)))
     answers = [each for each in findings if each.answers]
     wrong = [each for each in findings if not (each.answers or each.explains)]
-    fine = [] if wrong or any(not each.explains for each in answers) else [ALL_RIGHT]
+    fine = [] if wrong or any(not each.explains for each in answers) else [all_right()]
     return [*answers, *wrong, *fine, *(each for each in findings if each.explains and not each.answers)]

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from django.db import connection
+from django.utils.translation import gettext as _
 
 from integrations import clickhouse, feed, missing
 from integrations.feed import Lag
@@ -17,7 +18,7 @@ from loyalty.models import Customer
 from loyalty.money import written
 from loyalty.simulator import simulate
 from support import simulation
-from support.picture import Picture
+from support.picture import Picture, period
 from tenants.errors import DomainError
 from tenants.models import Tenant
 
@@ -506,25 +507,25 @@ def _why_nothing(snapshot: dict[str, Any], *, currency: str) -> str:
     if snapshot["points"]:
         return ""
     if snapshot["kind"] == "visit_count" and snapshot["visited_before"]:
-        return "points are given once a day and store, and there was a visit before on this day"
+        return _("points are given once a day and store, and there was a visit before on this day")
     base, paid = Decimal(snapshot["base"]), Decimal(snapshot["paid_by_points"])
+    amount, left_out = written(base, currency=currency), "; ".join(snapshot.get("left_out") or ())
     if snapshot["kind"] == "visit_count":
-        return (
-            f"its items are no visit ({'; '.join(snapshot['left_out'])})"
-            if snapshot.get("left_out")
-            else "it is no visit by the rule"
-        )
+        return _("its items are no visit ({why})").format(why=left_out) if left_out else _("it is no visit by the rule")
     if minimum := snapshot.get("minimum_spend"):
-        return f"{written(base, currency=currency)} is below the minimum of {written(minimum, currency=currency)}"
+        below = _("{amount} is below the minimum of {minimum}")
+        return below.format(amount=amount, minimum=written(minimum, currency=currency))
     if base <= 0 and paid > 0:
-        return "it was paid with points, which earn nothing"
-    if base <= 0 and snapshot.get("left_out"):
-        return f"its items earn nothing ({'; '.join(snapshot['left_out'])})"
+        return _("it was paid with points, which earn nothing")
+    if base <= 0 and left_out:
+        return _("its items earn nothing ({why})").format(why=left_out)
     if (cap := snapshot.get("cap")) and cap["a"] != "issue":
-        return f"at most {cap['limit']} points a {cap['a']} are given, and {cap['had']} had been earned"
+        capped = _("at most {limit} points a {period} are given, and {had} had been earned")
+        return capped.format(limit=cap["limit"], period=period(cap), had=cap["had"])
     if base <= 0:
-        return "nothing was paid"
-    return f"{written(base, currency=currency)} is less than one point needs ({written(snapshot['earn_per'], currency=currency)})"
+        return _("nothing was paid")
+    less = _("{amount} is less than one point needs ({needed})")
+    return less.format(amount=amount, needed=written(snapshot["earn_per"], currency=currency))
 
 
 _BILL = f"""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection
+from django.utils.translation import gettext as _
 
 from integrations.models import Bill, Delivery
 from loyalty import customers
@@ -57,7 +58,7 @@ def find(tenant: Tenant, text: str) -> list[Hit]:
 def everybody(tenant: Tenant, text: str) -> set[int]:
     """Whomever `text` may mean, and those who were merged into them: for a filter, which must leave nobody out."""
     text = text.strip()[:120].replace("\0", "")
-    ids = {pk for _, found in _ways(tenant, text, most=EVERYBODY_MAX) for pk in found} if len(text) >= 2 else set()
+    ids = {pk for _why, found in _ways(tenant, text, most=EVERYBODY_MAX) for pk in found} if len(text) >= 2 else set()
     return set(customers.families(tenant, ids)) if ids else set()
 
 
@@ -66,20 +67,20 @@ def _ways(tenant: Tenant, text: str, *, most: int = HITS_MAX) -> Iterable[tuple[
     if DIGITS.match(text) and digits:
         try:
             mobile = customers.normalised_mobile(text, region=tenant.region)
-            yield "mobile number", list(customers.find(tenant, [mobile]).values())
+            yield _("mobile number"), list(customers.find(tenant, [mobile]).values())
         except DomainError:
             pass
         if 4 <= len(digits) <= 15:
-            yield "last digits", _ids(LAST_DIGITS, [tenant.pk, digits[::-1], most])
+            yield _("last digits"), _ids(LAST_DIGITS, [tenant.pk, digits[::-1], most])
     bills = Bill.objects.filter(tenant=tenant, bill_no=text, customer__isnull=False)
-    yield "bill number", list(bills.values_list("customer_id", flat=True)[:most])
+    yield _("bill number"), list(bills.values_list("customer_id", flat=True)[:most])
     holds = Hold.objects.filter(tenant=tenant)
-    yield "blocked for bill", list(holds.filter(bill_no=text).values_list("customer_id", flat=True)[:most])
-    yield "redemption reference", list(holds.filter(reference=text).values_list("customer_id", flat=True)[:most])
+    yield _("blocked for bill"), list(holds.filter(bill_no=text).values_list("customer_id", flat=True)[:most])
+    yield _("redemption reference"), list(holds.filter(reference=text).values_list("customer_id", flat=True)[:most])
     waiting = Delivery.objects.filter(tenant=tenant, bill_no=text).exclude(mobile="").values_list("mobile", flat=True)[:most]
-    yield "bill in the inbox", list(customers.find(tenant, waiting).values())
+    yield _("bill in the inbox"), list(customers.find(tenant, waiting).values())
     if len(text) >= 3 and not DIGITS.match(text):
-        yield "name or e-mail", _ids(BY_WORDS, [text, most])
+        yield _("name or e-mail"), _ids(BY_WORDS, [text, most])
 
 
 def _ids(statement: str, parameters: list[Any]) -> list[int]:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from support.diagnosis import Evidence, Finding, Pattern, Remedy
 from support.facts import Contact
@@ -16,8 +18,9 @@ PAGES = {
     "order": "admin:integrations_erporder_change", "pos_change": "admin:integrations_poschange_change",
 }  # fmt: skip
 WORDS = {
-    "bill": "bill", "delivery": "message", "incident": "incident", "order": "ERP order", "pos_change": "POS change", "hold": "redemption",
-    "entry": "entry", "evaluation": "bonus", "crm": "CRM",
+    "bill": gettext_lazy("bill"), "delivery": gettext_lazy("message"), "incident": gettext_lazy("incident"),
+    "order": gettext_lazy("ERP order"), "pos_change": gettext_lazy("POS change"), "hold": gettext_lazy("redemption"),
+    "entry": gettext_lazy("entry"), "evaluation": gettext_lazy("bonus"), "crm": gettext_lazy("CRM"),
 }  # fmt: skip
 #: What a remedy's button opens, and who may press it.
 ACTS: dict[str, tuple[str, Act]] = {
@@ -27,9 +30,9 @@ ACTS: dict[str, tuple[str, Act]] = {
     "ask_repush": ("admin:missing_bills", Act.REPLAY_BILLS),
 }  # fmt: skip
 PATTERNS = {
-    Pattern.LOWER: "fewer points than expected",
-    Pattern.HIGHER: "more points than expected",
-    Pattern.CRM_ONLY: "only the CRM is off",
+    Pattern.LOWER: gettext_lazy("fewer points than expected"),
+    Pattern.HIGHER: gettext_lazy("more points than expected"),
+    Pattern.CRM_ONLY: gettext_lazy("only the CRM is off"),
 }
 
 
@@ -80,7 +83,7 @@ def _shown(finding: Finding, *, customer_id: int, access: Access, whom: Mapping[
     else:
         tone = "bad" if finding.code.startswith("negative") else "warn"
     seen = tuple(_seen(each, customer_id=customer_id, access=access) for each in finding.evidence)
-    return ShownFinding(finding, tone, PATTERNS.get(finding.pattern, ""), seen, buttons, way_out)
+    return ShownFinding(finding, tone, str(PATTERNS.get(finding.pattern, "")), seen, buttons, way_out)
 
 
 def _seen(evidence: Evidence, *, customer_id: int, access: Access) -> Seen:
@@ -94,21 +97,22 @@ def _seen(evidence: Evidence, *, customer_id: int, access: Access) -> Seen:
         address = f"{own}?entry={evidence.id}#entry-{evidence.id}"
     elif evidence.kind in PAGES and evidence.id and access.may(Act.VIEW_INBOX):
         address = reverse(PAGES[evidence.kind], args=[evidence.id])
-    return Seen(WORDS[evidence.kind], evidence.ref, evidence.note, address)
+    return Seen(str(WORDS[evidence.kind]), evidence.ref, evidence.note, address)
 
 
 def _buttons(finding: Finding, *, customer_id: int, access: Access) -> tuple[tuple[Button, ...], str]:
     remedy = finding.remedy
+    hand_over = _("Hand over to: {owner}").format(owner=finding.owner.label)
     if remedy is None:
-        return (), "" if finding.explains else f"Hand over to: {finding.owner.value}"
+        return (), "" if finding.explains else hand_over
     page, act = ACTS[remedy.act]
     buttons = []
     if access.may(act):
         buttons.append(Button(remedy.label, _address(page, remedy)))
     if remedy.bill_no and access.may(Act.ISSUE_POINTS):
         about = urlencode({"bill_no": remedy.bill_no, "store": remedy.store})
-        buttons.append(Button("Issue points for it", f"{reverse('admin:issue_points', args=[customer_id])}?{about}"))
-    return tuple(buttons), "" if access.may(act) else f"Hand over to: {finding.owner.value}"
+        buttons.append(Button(_("Issue points for it"), f"{reverse('admin:issue_points', args=[customer_id])}?{about}"))
+    return tuple(buttons), "" if access.may(act) else hand_over
 
 
 def _address(page: str, remedy: Remedy) -> str:

@@ -5,31 +5,31 @@ from collections.abc import Sequence
 from typing import Any
 
 from django import forms
-from django.utils.translation import gettext, gettext_lazy
+from django.utils.text import format_lazy
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from integrations.models import Channel
 from integrations.replay import STATES
 from loyalty.ledger import REASON_MAX, REASON_MIN
 from loyalty.state import POINTS_MAX
-from support.diagnosis import Owner
-from support.models import Case, Outcome
+from support.models import TOPICS, Case, Outcome
 from tenants.models import RedemptionMode, Store, Tenant
+
+REASON_LENGTH = format_lazy(gettext_lazy("Give a reason of {least} to {most} characters."), least=REASON_MIN, most=REASON_MAX)
 
 
 class ReasonForm(forms.Form):
     """A dialog that asks why. `token` makes pressing twice one act."""
 
     reason = forms.CharField(
+        label=gettext_lazy("Reason"),
         min_length=REASON_MIN,
         max_length=REASON_MAX,
         widget=forms.Textarea(
-            attrs={"rows": 2, "autofocus": True, "placeholder": "Why? The customer's next agent will read this."}
+            attrs={"rows": 2, "autofocus": True, "placeholder": gettext_lazy("Why? The customer's next agent will read this.")}
         ),
-        error_messages={
-            "required": f"Give a reason of {REASON_MIN} to {REASON_MAX} characters.",
-            "min_length": f"Give a reason of {REASON_MIN} to {REASON_MAX} characters.",
-            "max_length": f"Give a reason of {REASON_MIN} to {REASON_MAX} characters.",
-        },
+        error_messages={"required": REASON_LENGTH, "min_length": REASON_LENGTH, "max_length": REASON_LENGTH},
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -44,14 +44,14 @@ class ReasonForm(forms.Form):
         if open_cases:
             rows = Case.objects.filter(pk__in=[case.pk for case in open_cases])
             self.fields["case"] = forms.ModelChoiceField(
-                rows, required=False, label="Belongs to the case", initial=open_cases[0].pk if len(open_cases) == 1 else None,
-                empty_label="none",
+                rows, required=False, label=_("Belongs to the case"), initial=open_cases[0].pk if len(open_cases) == 1 else None,
+                empty_label=_("none"),
             )  # fmt: skip
 
     def sent_before(self) -> None:
         """The token was used for something else: say so, and let the next press count."""
         self.add_error(
-            None, "This form was sent before, for something else. Nothing was changed. Look at the figures and press again."
+            None, _("This form was sent before, for something else. Nothing was changed. Look at the figures and press again.")
         )
         self.data = {**self.data.dict(), "token": self.new_token()}  # type: ignore[attr-defined]
 
@@ -62,31 +62,37 @@ class ReasonForm(forms.Form):
 
 class LinkForm(ReasonForm):
     original = forms.CharField(
-        max_length=120, label="Number of the bill", error_messages={"required": "Say which bill."},
-        help_text="Or choose one of the suggestions on the delivery's page.",
+        max_length=120, label=gettext_lazy("Number of the bill"), error_messages={"required": gettext_lazy("Say which bill.")},
+        help_text=gettext_lazy("Or choose one of the suggestions on the delivery's page."),
     )  # fmt: skip
     field_order = ("original", "reason")
 
 
 class ClaimForm(ReasonForm):
-    mobile = forms.CharField(max_length=60, label="The customer's mobile", error_messages={"required": "Say whose bill it is."})
+    mobile = forms.CharField(
+        max_length=60,
+        label=gettext_lazy("The customer's mobile"),
+        error_messages={"required": gettext_lazy("Say whose bill it is.")},
+    )
     field_order = ("mobile", "reason")
 
 
 class ModeForm(ReasonForm):
     """From this day on a store shows points in this way."""
 
-    mode = forms.ChoiceField(label="This store's bills show points as", choices=RedemptionMode.choices, widget=forms.RadioSelect)
+    mode = forms.ChoiceField(
+        label=gettext_lazy("This store's bills show points as"), choices=RedemptionMode.choices, widget=forms.RadioSelect
+    )
     since = forms.DateField(
-        label="Since the bills of",
+        label=gettext_lazy("Since the bills of"),
         widget=forms.DateInput(attrs={"type": "date"}),
-        error_messages={"required": "Say since which day."},
+        error_messages={"required": gettext_lazy("Say since which day.")},
     )
     field_order = ("mode", "since", "reason")
 
 
 class MailForm(forms.Form):
-    to = forms.EmailField(label="The vendor's e-mail", max_length=254)
+    to = forms.EmailField(label=gettext_lazy("The vendor's e-mail"), max_length=254)
 
 
 def _with_offers(name: str) -> forms.TextInput:
@@ -98,27 +104,29 @@ class ReplayForm(ReasonForm):
     """Which deliveries; every filter narrows."""
 
     states = forms.MultipleChoiceField(
-        label="In which state", choices=[(state.value, state.label) for state in STATES], widget=forms.CheckboxSelectMultiple,
-        error_messages={"required": "Choose at least one state."},
+        label=gettext_lazy("In which state"), choices=[(state.value, state.label) for state in STATES], widget=forms.CheckboxSelectMultiple,
+        error_messages={"required": gettext_lazy("Choose at least one state.")},
     )  # fmt: skip
-    repush = forms.CharField(required=False, max_length=120, label="Re-push label", widget=_with_offers("repush"))
-    check = forms.CharField(required=False, max_length=40, label="Failed check", widget=_with_offers("check"))
-    store = forms.CharField(required=False, max_length=64, label="Store code", widget=_with_offers("store"))
-    incident = forms.IntegerField(required=False, min_value=1, max_value=2**62, label="Incident number")
+    repush = forms.CharField(required=False, max_length=120, label=gettext_lazy("Re-push label"), widget=_with_offers("repush"))
+    check = forms.CharField(required=False, max_length=40, label=gettext_lazy("Failed check"), widget=_with_offers("check"))
+    store = forms.CharField(required=False, max_length=64, label=gettext_lazy("Store code"), widget=_with_offers("store"))
+    incident = forms.IntegerField(required=False, min_value=1, max_value=2**62, label=gettext_lazy("Incident number"))
     billed_from = forms.DateField(
         required=False,
-        label="Business date from",
+        label=gettext_lazy("Business date from"),
         widget=forms.DateInput(attrs={"type": "date"}),
-        help_text="By the business date of the bill; what has not been booked under its number has none and is not chosen then.",
+        help_text=gettext_lazy(
+            "By the business date of the bill; what has not been booked under its number has none and is not chosen then."
+        ),
     )
-    billed_until = forms.DateField(required=False, label="until", widget=forms.DateInput(attrs={"type": "date"}))
+    billed_until = forms.DateField(required=False, label=gettext_lazy("until"), widget=forms.DateInput(attrs={"type": "date"}))
     per_second = forms.IntegerField(
         required=False,
         min_value=0,
         max_value=100_000,
         initial=500,
-        label="Bills a second at most",
-        help_text="0: as fast as it goes.",
+        label=gettext_lazy("Bills a second at most"),
+        help_text=gettext_lazy("0: as fast as it goes."),
     )
     field_order = ("states", "repush", "check", "store", "incident", "billed_from", "billed_until", "per_second", "reason")
 
@@ -135,21 +143,24 @@ class ReplayForm(ReasonForm):
 
 class IssueForm(ReasonForm):
     points = forms.IntegerField(
+        label=gettext_lazy("Points"),
         min_value=1,
         max_value=POINTS_MAX,
         widget=forms.NumberInput(attrs={"inputmode": "numeric", "step": 1, "autofocus": True}),
         error_messages={
-            "required": "Say how many points.",
-            "invalid": "Points are whole numbers.",
-            "min_value": "Give at least 1 point.",
+            "required": gettext_lazy("Say how many points."),
+            "invalid": gettext_lazy("Points are whole numbers."),
+            "min_value": gettext_lazy("Give at least 1 point."),
         },
     )
     bill_no = forms.CharField(
-        required=False, max_length=120, label="For a bill that has not come",
-        help_text="When it comes, it posts only what it earns beyond these points. Empty: points of their own.",
+        required=False, max_length=120, label=gettext_lazy("For a bill that has not come"),
+        help_text=gettext_lazy("When it comes, it posts only what it earns beyond these points. Empty: points of their own."),
     )  # fmt: skip
-    store = forms.ModelChoiceField(queryset=Store.objects.none(), required=False, label="Of which store", to_field_name="code")
-    again = forms.BooleanField(required=False, label="Give more, although points were issued for this bill")
+    store = forms.ModelChoiceField(
+        queryset=Store.objects.none(), required=False, label=gettext_lazy("Of which store"), to_field_name="code"
+    )
+    again = forms.BooleanField(required=False, label=gettext_lazy("Give more, although points were issued for this bill"))
     field_order = ("points", "reason", "bill_no", "store", "again")
 
     def __init__(self, *args: Any, tenant: Tenant, **kwargs: Any) -> None:
@@ -160,7 +171,7 @@ class IssueForm(ReasonForm):
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
         if bool(cleaned.get("bill_no")) is not bool(cleaned.get("store")) and not self.errors:
-            self.add_error("store", "A bill's number is a number of a store: give both, or neither.")
+            self.add_error("store", _("A bill's number is a number of a store: give both, or neither."))
         return cleaned
 
 
@@ -168,11 +179,11 @@ class AdjustForm(ReasonForm):
     """`allow_debt` stands where the tenant allows negative balances."""
 
     points = forms.IntegerField(
-        min_value=-POINTS_MAX, max_value=POINTS_MAX, label="Points to add, or with a minus to remove",
+        min_value=-POINTS_MAX, max_value=POINTS_MAX, label=gettext_lazy("Points to add, or with a minus to remove"),
         widget=forms.NumberInput(attrs={"inputmode": "numeric", "step": 1, "autofocus": True}),
-        error_messages={"required": "Say how many points.", "invalid": "Points are whole numbers."},
+        error_messages={"required": gettext_lazy("Say how many points."), "invalid": gettext_lazy("Points are whole numbers.")},
     )  # fmt: skip
-    allow_debt = forms.BooleanField(required=False, label="Remove more than there is: the rest is owed")
+    allow_debt = forms.BooleanField(required=False, label=gettext_lazy("Remove more than there is: the rest is owed"))
     field_order = ("points", "allow_debt", "reason")
 
     def __init__(self, *args: Any, negative_allowed: bool, **kwargs: Any) -> None:
@@ -183,7 +194,7 @@ class AdjustForm(ReasonForm):
     def clean_points(self) -> int:
         points: int = self.cleaned_data["points"]
         if not points:
-            raise forms.ValidationError("0 points change nothing.")
+            raise forms.ValidationError(_("0 points change nothing."))
         return points
 
 
@@ -197,7 +208,7 @@ class EraseForm(ReasonForm):
 
     def clean_word(self) -> str:
         if self.cleaned_data["word"].strip() != "ERASE":
-            raise forms.ValidationError(gettext("Type ERASE in capital letters."))
+            raise forms.ValidationError(_("Type ERASE in capital letters."))
         return "ERASE"
 
 
@@ -207,9 +218,10 @@ class AwardForm(ReasonForm):
     def __init__(self, *args: Any, prefix_length: int, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         most = REASON_MAX - prefix_length
+        told = _("Give a reason of {least} to {most} characters.").format(least=REASON_MIN, most=most)
         self.fields["reason"] = forms.CharField(
-            min_length=REASON_MIN, max_length=most, widget=self.fields["reason"].widget,
-            error_messages={name: f"Give a reason of {REASON_MIN} to {most} characters." for name in ("required", "min_length", "max_length")},
+            label=_("Reason"), min_length=REASON_MIN, max_length=most, widget=self.fields["reason"].widget,
+            error_messages={"required": told, "min_length": told, "max_length": told},
         )  # fmt: skip
 
 
@@ -221,7 +233,7 @@ class MergeForm(ReasonForm):
 
 class MobileForm(ReasonForm):
     mobile = forms.CharField(
-        max_length=60, label="The new number", error_messages={"required": "Say the new number."},
+        max_length=60, label=gettext_lazy("The new number"), error_messages={"required": gettext_lazy("Say the new number.")},
         widget=forms.TextInput(attrs={"inputmode": "tel", "autofocus": True, "autocomplete": "off"}),
     )  # fmt: skip
     field_order = ("mobile", "reason")
@@ -229,32 +241,35 @@ class MobileForm(ReasonForm):
 
 class NoteForm(forms.Form):
     text = forms.CharField(
-        max_length=2000, label="Note", widget=forms.Textarea(attrs={"rows": 3, "autofocus": True}),
-        error_messages={"required": "Write what the next agent should know."},
+        max_length=2000, label=gettext_lazy("Note"), widget=forms.Textarea(attrs={"rows": 3, "autofocus": True}),
+        error_messages={"required": gettext_lazy("Write what the next agent should know.")},
     )  # fmt: skip
 
 
 class CaseForm(ReasonForm):
     """The reason is the complaint in the customer's words."""
 
-    title = forms.CharField(min_length=3, max_length=120, label="Title", widget=forms.TextInput(attrs={"autofocus": True}))
-    topic = forms.ChoiceField(
-        required=False, label="Topic", choices=[("", "not known yet"), *((each.value, each.value) for each in Owner)]
+    title = forms.CharField(
+        min_length=3, max_length=120, label=gettext_lazy("Title"), widget=forms.TextInput(attrs={"autofocus": True})
     )
+    topic = forms.ChoiceField(required=False, label=gettext_lazy("Topic"), choices=[("", gettext_lazy("not known yet")), *TOPICS])
     field_order = ("title", "topic", "reason")
 
 
 class CloseForm(ReasonForm):
     outcome = forms.ChoiceField(
-        label="How it ended", choices=Outcome.choices, widget=forms.RadioSelect, error_messages={"required": "Say how it ended."}
+        label=gettext_lazy("How it ended"),
+        choices=Outcome.choices,
+        widget=forms.RadioSelect,
+        error_messages={"required": gettext_lazy("Say how it ended.")},
     )
     field_order = ("outcome", "reason")
 
 
 class MessageForm(forms.Form):
-    channel = forms.ChoiceField(label="By", choices=Channel.choices, widget=forms.RadioSelect)
-    subject = forms.CharField(max_length=120, widget=forms.TextInput(attrs={"autofocus": True}))
-    text = forms.CharField(max_length=2000, widget=forms.Textarea(attrs={"rows": 6}))
+    channel = forms.ChoiceField(label=gettext_lazy("By"), choices=Channel.choices, widget=forms.RadioSelect)
+    subject = forms.CharField(label=gettext_lazy("Subject"), max_length=120, widget=forms.TextInput(attrs={"autofocus": True}))
+    text = forms.CharField(label=gettext_lazy("Text"), max_length=2000, widget=forms.Textarea(attrs={"rows": 6}))
     token = forms.RegexField(r"^[A-Za-z0-9_-]{16,64}$", widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, ways: Sequence[Channel], **kwargs: Any) -> None:
@@ -268,7 +283,10 @@ class DecideForm(forms.Form):
     """`seen`: the balance that stood on the page when it was pressed."""
 
     note = forms.CharField(
-        required=False, max_length=REASON_MAX, label="Why (needed to refuse)", widget=forms.Textarea(attrs={"rows": 2})
+        required=False,
+        max_length=REASON_MAX,
+        label=gettext_lazy("Why (needed to refuse)"),
+        widget=forms.Textarea(attrs={"rows": 2}),
     )
     seen = forms.CharField(max_length=200, widget=forms.HiddenInput)
 
@@ -276,11 +294,13 @@ class DecideForm(forms.Form):
 class ResetForm(ReasonForm):
     """Typed out, because it takes everything."""
 
-    word = forms.CharField(max_length=20, label="Type RESET to confirm", widget=forms.TextInput(attrs={"autocomplete": "off"}))
-    clear_debt = forms.BooleanField(required=False, label="Also forgive what is owed")
+    word = forms.CharField(
+        max_length=20, label=gettext_lazy("Type RESET to confirm"), widget=forms.TextInput(attrs={"autocomplete": "off"})
+    )
+    clear_debt = forms.BooleanField(required=False, label=gettext_lazy("Also forgive what is owed"))
     field_order = ("clear_debt", "word", "reason")
 
     def clean_word(self) -> str:
         if self.cleaned_data["word"].strip() != "RESET":
-            raise forms.ValidationError("Type RESET in capital letters.")
+            raise forms.ValidationError(_("Type RESET in capital letters."))
         return "RESET"

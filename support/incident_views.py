@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
 from integrations import bell, gathering, incidents
@@ -37,7 +38,7 @@ def incident(request: HttpRequest, pk: int) -> HttpResponse:
     zone = row.store.timezone_or(access.tenant)
     days = gathering.trend(rows, field, zone=zone, until=row.last_at.astimezone(zone).date())
     return render(
-        request, "support/incident.html", title=f"Incident at {row.store}", row=row, page=page, total=page.paginator.count,
+        request, "support/incident.html", title=_("Incident at {store}").format(store=row.store), row=row, page=page, total=page.paginator.count,
         changes=incidents.changes_around(row)[:20], modes=row.store.modes.order_by("-effective_from")[:5],
         replays=Replay.objects.filter(tenant=access.tenant, filters__incident=row.pk)[:5],
         drifts=row.kind == IncidentKind.MODE_DRIFT, may_set=_may_set(access), may_close=access.may(Act.REPLAY_BILLS),
@@ -67,7 +68,7 @@ def set_mode(request: HttpRequest, pk: int) -> HttpResponse:
     access.require(Act.REPLAY_BILLS)
     row = gate.get(Incident, pk, access=access)
     if request.method == "GET" and row.closed_at is not None:
-        messages.info(request, f"This incident is closed: {row.closed_by}.")
+        messages.info(request, _("This incident is closed: {who}.").format(who=row.closed_by))
         return redirect("admin:incident", row.pk)
     first = row.first_bill
     initial = {"token": ReasonForm.new_token(), "mode": first and first.mode, "since": first and first.business_date}
@@ -83,16 +84,16 @@ def set_mode(request: HttpRequest, pk: int) -> HttpResponse:
             form.add_error(None, refusal.sentence)
         else:
             if settled.replay is None:
-                messages.success(request, "The setting is changed and the incident closed. No bill has to be booked again.")
+                messages.success(request, _("The setting is changed and the incident closed. No bill has to be booked again."))
                 return redirect("admin:incident", row.pk)
             replay_id = settled.replay.pk
             transaction.on_commit(lambda: bell.send(work_on_replay.name, replay_id))
             messages.success(
-                request, "The setting is changed and the incident closed. Look at what its bills would do, then run."
+                request, _("The setting is changed and the incident closed. Look at what its bills would do, then run.")
             )
             return redirect("admin:replay", replay_id)
     return dialog(
-        request, "support/set_mode.html", title=f"How {row.store} shows points", form=form, row=row,
+        request, "support/set_mode.html", title=_("How {store} shows points").format(store=row.store), form=form, row=row,
         back=reverse("admin:incident", args=[row.pk]),
     )  # fmt: skip
 
@@ -107,5 +108,5 @@ def close_incident(request: HttpRequest, pk: int) -> HttpResponse:
     except DomainError as refusal:
         messages.error(request, refusal.sentence)
     else:
-        messages.success(request, "Closed. The next bill that shows the same opens another incident.")
+        messages.success(request, _("Closed. The next bill that shows the same opens another incident."))
     return redirect("admin:incident", row.pk)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import F, Sum
+from django.utils.translation import gettext as _
 
 from loyalty.models import Customer, CustomerAlias, Entry
 from support.models import DayOfWork, PointsLimit
@@ -35,9 +36,11 @@ class Allowance:
     def above(self, points: int) -> str:
         """Why so many need a second person; empty: they do not."""
         if self.an_act is not None and points > self.an_act:
-            return f"{points:,} points at a time are above the limit of {self.an_act:,}."
+            told = _("{points:,} points at a time are above the limit of {limit:,}.")
+            return told.format(points=points, limit=self.an_act)
         if self.left is not None and points > self.left:
-            return f"{points:,} points are more than the {self.left:,} that are left of today's {self.a_day:,}."
+            told = _("{points:,} points are more than the {left:,} that are left of today's {limit:,}.")
+            return told.format(points=points, left=self.left, limit=self.a_day)
         return ""
 
 
@@ -79,7 +82,7 @@ def refuse_own_number(customer: Customer, *, access: Access) -> None:
             target=customer,
             reason="Tried to change their own points",
         )
-        raise DomainError("own_number", "This is your own number. Somebody else has to do it, and that you tried is kept.")
+        raise DomainError("own_number", _("This is your own number. Somebody else has to do it, and that you tried is kept."))
 
 
 def is_colleague(customer: Customer) -> bool:

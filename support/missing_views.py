@@ -8,6 +8,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
 from integrations import missing, voids
@@ -56,7 +57,7 @@ def missing_bills(request: HttpRequest) -> HttpResponse:
     for each in found:
         counts[each.store_id] = counts.get(each.store_id, 0) + 1
     return render(
-        request, "support/missing.html", title="Missing bills",
+        request, "support/missing.html", title=_("Missing bills"),
         page=page, rows=[(stores[each.store_id], each) for each in page], total=len(found),
         unsettled=[(stores[each.store_id], each) for each in unsettled[:ROWS_SHOWN]],
         deleted=[(stores[each.store_id], each) for each in deleted[:ROWS_SHOWN]], deleted_count=len(deleted),
@@ -80,7 +81,7 @@ def ask_missing(request: HttpRequest) -> HttpResponse:
     tenant, now = access.tenant, timezone.now()
     store = store_codes.find(tenant, request.POST.get("store", ""))
     if store is None:
-        raise Http404("No such store.")
+        raise Http404(_("No such store."))
     today = now.astimezone(tenant.zone).date()
     try:
         found = missing.find(tenant, since=today - LOOK_BACK, until=today, now=now)
@@ -88,9 +89,8 @@ def ask_missing(request: HttpRequest) -> HttpResponse:
     except DomainError as refusal:
         messages.error(request, refusal.sentence)
         return redirect("admin:missing_bills")
-    messages.success(
-        request, f"Asked for {row.lines.count():,} bills. Send the list to the vendor; what arrives is ticked off by itself."
-    )
+    told = _("Asked for {bills:,} bills. Send the list to the vendor; what arrives is ticked off by itself.")
+    messages.success(request, told.format(bills=row.lines.count()))
     return redirect("admin:repush_request", row.pk)
 
 
@@ -101,11 +101,14 @@ def ask_vendor(request: HttpRequest, pk: int) -> HttpResponse:
     access.require(Act.SETTLE_BILLS)
     row = gate.get(Delivery, pk, access=access)
     if row.state not in (DeliveryState.QUARANTINED, DeliveryState.CONFLICT):
-        messages.error(request, f"It is {row.get_state_display()} now; there is nothing to ask its vendor for.")
+        told = _("It is {state} now; there is nothing to ask its vendor for.")
+        messages.error(request, told.format(state=row.get_state_display()))
         return redirect("admin:delivery", row.pk)
     store = store_codes.find(access.tenant, row.store_code)
     if store is None:
-        messages.error(request, "Its store is not known. Add the store or an alias first, or copy the text below to the vendor.")
+        messages.error(
+            request, _("Its store is not known. Add the store or an alias first, or copy the text below to the vendor.")
+        )
         return redirect("admin:delivery", row.pk)
     try:
         made = missing.ask(access.tenant, store, [missing.of_delivery(row, store)], note=row.message, actor=access.actor)
@@ -124,7 +127,7 @@ def file_import(request: HttpRequest, pk: int) -> HttpResponse:
     context = {"row": row, "at_work": row.state in (FileState.WAITING, FileState.RUNNING), "worker": worker_is_alive()}
     if request.headers.get("HX-Request"):
         return TemplateResponse(request, "support/file_body.html", context)
-    return render(request, "support/file.html", title=f"File {row.name}", **context)
+    return render(request, "support/file.html", title=_("File {name}").format(name=row.name), **context)
 
 
 def repush_request(request: HttpRequest, pk: int) -> HttpResponse:
@@ -149,13 +152,13 @@ def repush_request(request: HttpRequest, pk: int) -> HttpResponse:
             except DomainError as refusal:
                 messages.error(request, refusal.sentence)
             else:
-                messages.success(request, f"Sent to {form.cleaned_data['to']}.")
+                messages.success(request, _("Sent to {address}.").format(address=form.cleaned_data["to"]))
             return redirect("admin:repush_request", row.pk)
     lines = row.lines.all()
     page = Paginator(lines, ROWS_SHOWN).get_page(request.GET.get("page"))
     return render(
-        request, "support/repush.html", title=f"Bills asked for again: {row.store}", row=row, page=page, total=lines.count(),
-        came=lines.filter(arrived_at__isnull=False).count(), form=form, may_ask=access.may(Act.REPLAY_BILLS),
+        request, "support/repush.html", title=_("Bills asked for again: {store}").format(store=row.store), row=row, page=page,
+        total=lines.count(), came=lines.filter(arrived_at__isnull=False).count(), form=form, may_ask=access.may(Act.REPLAY_BILLS),
     )  # fmt: skip
 
 

@@ -5,13 +5,17 @@ from typing import Any, ClassVar
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models.functions import Now
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django_scopes import ScopedManager
 
 from integrations.models import Incident
 from loyalty.models import Customer
-from support.diagnosis import Owner
+from support.diagnosis import OWNERS
 from tenants.fields import TenantForeignKey
 from tenants.models import Role, Tenant, User
+
+TOPICS = [(each.value, words) for each, words in OWNERS.items()]
 
 
 class PointsLimit(models.Model):
@@ -20,10 +24,12 @@ class PointsLimit(models.Model):
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False)
     role = models.CharField(max_length=12, choices=Role.choices)
     an_act = models.BigIntegerField(
-        "points at a time", null=True, blank=True, validators=[MinValueValidator(0)], help_text="Empty: no limit. 0: always a second person."
+        gettext_lazy("points at a time"), null=True, blank=True, validators=[MinValueValidator(0)],
+        help_text=gettext_lazy("Empty: no limit. 0: always a second person."),
     )  # fmt: skip
     a_day = models.BigIntegerField(
-        "points a day", null=True, blank=True, validators=[MinValueValidator(0)], help_text="Of one person, given and taken together."
+        gettext_lazy("points a day"), null=True, blank=True, validators=[MinValueValidator(0)],
+        help_text=gettext_lazy("Of one person, given and taken together."),
     )  # fmt: skip
 
     objects: ClassVar[Any] = ScopedManager(tenant="tenant")
@@ -33,7 +39,7 @@ class PointsLimit(models.Model):
         constraints: ClassVar = [models.UniqueConstraint(fields=["tenant", "role"], name="one_limit_a_role")]
 
     def __str__(self) -> str:
-        return f"limit of the {self.get_role_display()}"
+        return _("limit of the {role}").format(role=self.get_role_display())
 
 
 class DayOfWork(models.Model):
@@ -50,15 +56,15 @@ class DayOfWork(models.Model):
         constraints: ClassVar = [models.UniqueConstraint(fields=["tenant", "user", "day"], name="one_row_a_day_of_work")]
 
     def __str__(self) -> str:
-        return f"{self.user} on {self.day}: {self.points}"
+        return _("{who} on {day}: {points}").format(who=self.user, day=self.day, points=self.points)
 
 
 class RequestState(models.TextChoices):
-    ASKED = "asked", "waits for a second person"
-    APPROVED = "approved", "approved, not done"
-    DONE = "done", "approved and done"
-    REFUSED = "refused", "refused"
-    WITHDRAWN = "withdrawn", "withdrawn"
+    ASKED = "asked", gettext_lazy("waits for a second person")
+    APPROVED = "approved", gettext_lazy("approved, not done")
+    DONE = "done", gettext_lazy("approved and done")
+    REFUSED = "refused", gettext_lazy("refused")
+    WITHDRAWN = "withdrawn", gettext_lazy("withdrawn")
 
 
 #: Approved is not done: what was approved is looked at again when it is done (CASES 81).
@@ -77,11 +83,11 @@ class ApprovalRequest(models.Model):
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False)
     customer = TenantForeignKey(Customer, related_name="requests")
     verb = models.CharField(max_length=24)
-    content = models.JSONField(help_text="What is to be done, as the verb takes it.")
-    words = models.CharField(max_length=300, help_text="The same for people.")
-    because = models.CharField(max_length=300, help_text="Why it needs a second person.")
+    content = models.JSONField(help_text=gettext_lazy("What is to be done, as the verb takes it."))
+    words = models.CharField(max_length=300, help_text=gettext_lazy("The same for people."))
+    because = models.CharField(max_length=300, help_text=gettext_lazy("Why it needs a second person."))
     points = models.BigIntegerField(default=0)
-    before = models.JSONField(help_text="The balance when it was asked.")
+    before = models.JSONField(help_text=gettext_lazy("The balance when it was asked."))
     reason = models.CharField(max_length=500)
     key = models.CharField(max_length=300, db_collation="C")
     state = models.CharField(max_length=12, choices=RequestState.choices, default=RequestState.ASKED)
@@ -92,8 +98,8 @@ class ApprovalRequest(models.Model):
     decided_by = models.CharField(max_length=254, blank=True)
     decided_by_ident = models.CharField(max_length=32, blank=True)
     decided_at = models.DateTimeField(null=True)
-    note = models.CharField(max_length=500, blank=True, help_text="Why it was decided so.")
-    failure = models.CharField(max_length=500, blank=True, help_text="Why it could not be done, though approved.")
+    note = models.CharField(max_length=500, blank=True, help_text=gettext_lazy("Why it was decided so."))
+    failure = models.CharField(max_length=500, blank=True, help_text=gettext_lazy("Why it could not be done, though approved."))
     operation = models.BigIntegerField(null=True)
     done_at = models.DateTimeField(null=True)
 
@@ -101,7 +107,7 @@ class ApprovalRequest(models.Model):
 
     class Meta:
         ordering: ClassVar = ["-id"]
-        verbose_name = "request"
+        verbose_name = gettext_lazy("request")
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["tenant", "key"], name="request_once_a_key"),
             models.CheckConstraint(condition=models.Q(state__in=RequestState.values), name="request_state_known"),
@@ -124,11 +130,11 @@ class ApprovalRequest(models.Model):
 
 
 class Outcome(models.TextChoices):
-    MADE_GOOD = "made_good", "made good here"
-    EXPLAINED = "explained", "explained, nothing was wrong"
-    HANDED_OVER = "handed_over", "handed over to somebody else"
-    GOODWILL = "goodwill", "points as a gesture"
-    NOT_FOUND = "not_found", "no cause found"
+    MADE_GOOD = "made_good", gettext_lazy("made good here")
+    EXPLAINED = "explained", gettext_lazy("explained, nothing was wrong")
+    HANDED_OVER = "handed_over", gettext_lazy("handed over to somebody else")
+    GOODWILL = "goodwill", gettext_lazy("points as a gesture")
+    NOT_FOUND = "not_found", gettext_lazy("no cause found")
 
 
 class Case(models.Model):
@@ -137,7 +143,7 @@ class Case(models.Model):
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False)
     customer = TenantForeignKey(Customer, related_name="cases")
     title = models.CharField(max_length=120)
-    topic = models.CharField(max_length=12, blank=True, choices=[(each.value, each.value) for each in Owner])
+    topic = models.CharField(max_length=12, blank=True, choices=TOPICS)
     incident = TenantForeignKey(Incident, null=True, blank=True, related_name="cases")
     opened_by = models.CharField(max_length=254)
     opened_by_ident = models.CharField(max_length=32)
@@ -167,11 +173,11 @@ class Case(models.Model):
 
 
 class NoteKind(models.TextChoices):
-    NOTE = "note", "note"
-    OPENED = "opened", "case opened"
-    LINKED = "linked", "linked"
-    CLOSED = "closed", "case closed"
-    REOPENED = "reopened", "case opened again"
+    NOTE = "note", gettext_lazy("note")
+    OPENED = "opened", gettext_lazy("case opened")
+    LINKED = "linked", gettext_lazy("linked")
+    CLOSED = "closed", gettext_lazy("case closed")
+    REOPENED = "reopened", gettext_lazy("case opened again")
 
 
 class Note(models.Model):
@@ -209,17 +215,17 @@ class TopicContact(models.Model):
     """Whom an agent turns to about a topic: who keeps the POS, the CRM, the dashboards, the campaigns."""
 
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False)
-    topic = models.CharField(max_length=12, choices=[(each.value, each.value) for each in Owner])
+    topic = models.CharField(max_length=12, choices=TOPICS)
     name = models.CharField(max_length=120)
     email = models.EmailField(blank=True)
     phone = models.CharField(max_length=40, blank=True)
-    hint = models.CharField("when and how", max_length=200, blank=True)
+    hint = models.CharField(gettext_lazy("when and how"), max_length=200, blank=True)
 
     objects: ClassVar[Any] = ScopedManager(tenant="tenant")
 
     class Meta:
         ordering: ClassVar = ["topic"]
-        verbose_name = "contact"
+        verbose_name = gettext_lazy("contact")
         constraints: ClassVar = [models.UniqueConstraint(fields=["tenant", "topic"], name="one_contact_a_topic")]
 
     def __str__(self) -> str:
@@ -256,7 +262,7 @@ class SavedView(models.Model):
     owner = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+", db_index=False)
     name = models.CharField(max_length=60)
     query = models.CharField(max_length=1000)
-    for_all = models.BooleanField("for everybody", default=False)
+    for_all = models.BooleanField(gettext_lazy("for everybody"), default=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     objects: ClassVar[Any] = ScopedManager(tenant="tenant")

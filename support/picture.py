@@ -2,12 +2,15 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
 from django.db import connection
 from django.db.models import Exists, OuterRef, Prefetch, Q
+from django.utils.dateformat import format as formatted
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from integrations import feed
 from integrations.models import Bill, Delivery, DeliveryState, FeedEpoch, Message
@@ -116,23 +119,23 @@ class Page:
 
 #: What happened, as an agent would say it.
 TITLES = {
-    Kind.EARN: "Earned",
-    Kind.BONUS: "Bonus",
-    Kind.ISSUE: "Issued",
-    Kind.ACTIVATE: "Became available",
-    Kind.HOLD: "Blocked",
-    Kind.CAPTURE: "Redeemed",
-    Kind.RELEASE: "Unblocked",
-    Kind.REDEEM: "Redeemed",
-    Kind.EXPIRE: "Expired",
-    Kind.EXTEND: "Expiry moved",
-    Kind.ADJUST: "Adjusted",
-    Kind.RESET: "Reset",
-    Kind.ROLLBACK: "Taken back",
-    Kind.DEBT: "Negative",
-    Kind.RESTORE: "Given back",
-    Kind.REVERSAL: "Reversed",
-    Kind.MERGE: "Merged",
+    Kind.EARN: gettext_lazy("Earned"),
+    Kind.BONUS: gettext_lazy("Bonus"),
+    Kind.ISSUE: gettext_lazy("Issued"),
+    Kind.ACTIVATE: gettext_lazy("Became available"),
+    Kind.HOLD: gettext_lazy("Blocked"),
+    Kind.CAPTURE: gettext_lazy("Redeemed"),
+    Kind.RELEASE: gettext_lazy("Unblocked"),
+    Kind.REDEEM: gettext_lazy("Redeemed"),
+    Kind.EXPIRE: gettext_lazy("Expired"),
+    Kind.EXTEND: gettext_lazy("Expiry moved"),
+    Kind.ADJUST: gettext_lazy("Adjusted"),
+    Kind.RESET: gettext_lazy("Reset"),
+    Kind.ROLLBACK: gettext_lazy("Taken back"),
+    Kind.DEBT: gettext_lazy("Negative"),
+    Kind.RESTORE: gettext_lazy("Given back"),
+    Kind.REVERSAL: gettext_lazy("Reversed"),
+    Kind.MERGE: gettext_lazy("Merged"),
 }
 
 
@@ -160,9 +163,10 @@ def _as_stories(lines: Sequence[Line]) -> Iterable[Line]:
     for line in lines:
         other = told[-1] if told else None
         if other is not None and other.entry.operation == line.entry.operation and _is_debt_of(other.entry, line.entry):
+            title = _("{title}, more than there was").format(title=line.title)
             told[-1] = replace(
-                line, title=f"{line.title}, more than there was", effect=f"{line.effect}, {other.effect}", negative=True,
-                owed=True, why=(*line.why, *other.why), also=other.entry.pk,
+                line, title=title, effect=f"{line.effect}, {other.effect}", negative=True, owed=True,
+                why=(*line.why, *other.why), also=other.entry.pk,
             )  # fmt: skip
         else:
             told.append(line)
@@ -179,15 +183,17 @@ def line_of(entry: Entry, tenant: Tenant) -> Line:
 
 
 def _line(entry: Entry, bill: Bill | None, tenant: Tenant) -> Line:
-    kind = Kind(entry.kind)
-    title = TITLES[kind]
-    if entry.of_kind:
-        title = f"{title}: {TITLES[Kind(entry.of_kind)].lower()}"
-    if kind is Kind.RELEASE and entry.actor_kind == "system":
-        title = "Unblocked by time" if entry.bill_id is None else "Unblocked (rest)"
+    title = title_of(entry)
+    if entry.kind == Kind.RELEASE and entry.actor_kind == "system":
+        title = _("Unblocked by time") if entry.bill_id is None else _("Unblocked (rest)")
     negative = entry.owed > 0 or entry.available + entry.held + entry.pending < 0
     why = tuple(_why(entry, bill, tenant))
     return Line(entry, title, _effect(entry), negative, _about(entry, bill), why, is_by_hand(entry), owed=entry.owed > 0)
+
+
+def title_of(entry: Entry) -> str:
+    title = str(TITLES[Kind(entry.kind)])
+    return f"{title}: {str(TITLES[Kind(entry.of_kind)]).lower()}" if entry.of_kind else title
 
 
 def is_by_hand(entry: Entry) -> bool:
@@ -198,31 +204,31 @@ def is_by_hand(entry: Entry) -> bool:
 def _effect(entry: Entry) -> str:
     """The points that moved, signed, as people say it."""
     if entry.held and entry.available:
-        return f"{entry.available:+,} available, {entry.held:+,} blocked"
+        return _("{available:+,} available, {blocked:+,} blocked").format(available=entry.available, blocked=entry.held)
     parts = []
     if entry.available:
         parts.append(f"{entry.available:+,}")
     if entry.held:
-        parts.append(f"{entry.held:+,} blocked")
+        parts.append(_("{points:+,} blocked").format(points=entry.held))
     if entry.pending:
-        parts.append(f"{entry.pending:+,} pending")
+        parts.append(_("{points:+,} pending").format(points=entry.pending))
     if entry.owed > 0:
-        parts.append(f"−{entry.owed:,} owed now")
+        parts.append(_("−{points:,} owed now").format(points=entry.owed))
     elif entry.owed < 0:
-        parts.append(f"{-entry.owed:,} paid what was owed")
+        parts.append(_("{points:,} paid what was owed").format(points=-entry.owed))
     return ", ".join(parts) or "0"
 
 
 def _about(entry: Entry, bill: Bill | None) -> str:
     parts = []
     if bill:
-        parts.append(f"Bill {bill.bill_no}")
+        parts.append(_("Bill {bill_no}").format(bill_no=bill.bill_no))
     elif entry.hold and entry.hold.bill_no and entry.kind == Kind.HOLD:
-        parts.append(f"for bill {entry.hold.bill_no}")
+        parts.append(_("for bill {bill_no}").format(bill_no=entry.hold.bill_no))
     if entry.store:
         parts.append(str(entry.store))
     if entry.actor_kind == "person":
-        parts.append(f"by {entry.actor_name}: “{entry.reason}”")
+        parts.append(_("by {who}: “{reason}”").format(who=entry.actor_name, reason=entry.reason))
     elif bill is None and entry.kind != Kind.HOLD:
         parts.append(entry.reason)
     return " · ".join(parts)
@@ -233,28 +239,45 @@ def _why(entry: Entry, bill: Bill | None, tenant: Tenant) -> list[tuple[str, str
     rows: list[tuple[str, str]] = []
     rows += _why_points(entry.snapshot or {}, tenant)
     if entry.hold:
+        hold, told = entry.hold, _("{reference}, {points:,} points at {rate} each")
         rows.append(
-            ("Redemption", f"{entry.hold.reference}, {entry.hold.points:,} points at {entry.hold.rate.normalize():f} each")
+            (_("Redemption"), told.format(reference=hold.reference, points=hold.points, rate=f"{hold.rate.normalize():f}"))
         )
     for move in entry.movements.all():
         if move.lot is None:
-            rows.append(("Negative balance", f"{move.delta:+,} owed, paid by no points"))
+            rows.append((_("Negative balance"), _("{points:+,} owed, paid by no points").format(points=move.delta)))
             continue
-        until = f"expires {move.lot.expires_on:%d %b %Y}" if move.lot.expires_on else "never expires"
-        paid = (" to pay what was owed" if move.delta < 0 else " that had paid what was owed") if move.debt_id else ""
-        rows.append((f"Lot of {move.lot.granted_on:%d %b %Y}", f"{move.delta:+,} {word(move.bucket)}{paid} ({until})"))
-    rows.append(("By", f"{entry.actor_name} ({entry.actor_kind}): {entry.reason}"))
-    rows.append(("Posted", f"{entry.posted_at:%d %b %Y %H:%M:%S} UTC, entry {entry.pk}, operation {entry.operation}"))
+        rows.append((_("Lot of {day}").format(day=_day(move.lot.granted_on)), _why_lot(move, move.lot)))
+    rows.append((_("By"), f"{entry.actor_name} ({entry.actor_kind}): {entry.reason}"))
+    posted = _("{at} UTC, entry {entry}, operation {operation}")
+    at = formatted(entry.posted_at, "d M Y H:i:s")
+    rows.append((_("Posted"), posted.format(at=at, entry=entry.pk, operation=entry.operation)))
     return rows
+
+
+def _why_lot(move: EntryLot, lot: Lot) -> str:
+    until = _("expires {day}").format(day=_day(lot.expires_on)) if lot.expires_on else _("never expires")
+    paid = ""
+    if move.debt_id:
+        paid = " " + (_("to pay what was owed") if move.delta < 0 else _("that had paid what was owed"))
+    return f"{move.delta:+,} {word(move.bucket)}{paid} ({until})"
+
+
+def _day(day: date) -> str:
+    return formatted(day, "d M Y")
 
 
 def _why_points(snapshot: dict[str, Any], tenant: Tenant) -> list[tuple[str, str]]:
     """An entry's snapshot in words: an earning, a bonus, a moved date."""
     if "bonus" in snapshot:
-        return [("Bonus", f"{snapshot['bonus']}: {snapshot['points']} points")]
+        return [(_("Bonus"), _("{bonus}: {points} points").format(bonus=snapshot["bonus"], points=snapshot["points"]))]
     if "lots" in snapshot:
+        moved, never = _("{points} points: {before} → {after}"), _("never")
         return [
-            ("Expiry", f"{each.get('points', '')} points: {each['from'] or 'never'} → {each['to'] or 'never'}".strip())
+            (
+                _("Expiry"),
+                moved.format(points=each.get("points", ""), before=each["from"] or never, after=each["to"] or never).strip(),
+            )
             for each in snapshot["lots"]
         ]
     return why_earned(snapshot, tenant) if snapshot else []
@@ -262,40 +285,54 @@ def _why_points(snapshot: dict[str, Any], tenant: Tenant) -> list[tuple[str, str
 
 def why_earned(snapshot: dict[str, Any], tenant: Tenant) -> list[tuple[str, str]]:
     """The arithmetic of an earning, from its snapshot."""
-    rows = [("Rule", f"{snapshot['programme']}, version {snapshot['version']}")]
-    base = f"{money(snapshot['net'], tenant)} net"
-    if Decimal(snapshot["paid_by_points"]):
-        base += f" − {money(snapshot['paid_by_points'], tenant)} paid with points"
-    if base_differs := Decimal(snapshot["net"]) - Decimal(snapshot["paid_by_points"]) != Decimal(snapshot["base"]):
-        base += ", less what earns nothing"
-    rows.append(("Base", f"{base} = {money(snapshot['base'], tenant)}" if base_differs or "−" in base else base))
-    rows += [("Earns nothing", f"{money(amount, tenant)}: {why}") for why, amount in snapshot.get("left_out", {}).items()]
+    rule = _("{programme}, version {version}").format(programme=snapshot["programme"], version=snapshot["version"])
+    rows = [(_("Rule"), rule), (_("Base"), _base(snapshot, tenant))]
+    rows += [(_("Earns nothing"), f"{money(amount, tenant)}: {why}") for why, amount in snapshot.get("left_out", {}).items()]
+    multiplied = _("{department}: {amount} count {factor} times")
     rows += [
-        ("Multiplier", f"{name}: {money(each['amount'], tenant)} count {each['factor']} times")
+        (_("Multiplier"), multiplied.format(department=name, amount=money(each["amount"], tenant), factor=each["factor"]))
         for name, each in snapshot.get("multipliers", {}).items()
     ]
     if minimum := snapshot.get("minimum_spend"):
-        rows.append(("Minimum", f"{money(snapshot['base'], tenant)} is below {money(minimum, tenant)}: no points"))
+        below = _("{base} is below {minimum}: no points")
+        rows.append((_("Minimum"), below.format(base=money(snapshot["base"], tenant), minimum=money(minimum, tenant))))
     elif snapshot["kind"] == "visit_count":
-        visited = "there was one before on this day" if snapshot["visited_before"] else "the first of this day"
-        rows.append(("Points", f"one a visit; {visited} = {snapshot['points']}"))
-    else:
-        rows.append(("Points", _arithmetic(snapshot, tenant)))
-    if issued := snapshot.get("issued"):
-        rows.append(("Issued before", f"{issued} points had been given for this bill before it came: {snapshot['points']} more"))
-    if (cap := snapshot.get("cap")) and cap["a"] != "issue":
-        rows.append(
-            (
-                "Cap",
-                f"at most {cap['limit']} a {cap['a']}, {cap['had']} had been earned: {snapshot['points']} of {cap['uncapped']}",
-            )
+        visited = (
+            _("one a visit; there was one before on this day = {points}")
+            if snapshot["visited_before"]
+            else _("one a visit; the first of this day = {points}")
         )
+        rows.append((_("Points"), visited.format(points=snapshot["points"])))
+    else:
+        rows.append((_("Points"), _arithmetic(snapshot, tenant)))
+    if issued := snapshot.get("issued"):
+        told = _("{issued} points had been given for this bill before it came: {points} more")
+        rows.append((_("Issued before"), told.format(issued=issued, points=snapshot["points"])))
+    if (cap := snapshot.get("cap")) and cap["a"] != "issue":
+        told = _("at most {limit} a {period}, {had} had been earned: {points} of {uncapped}")
+        rows.append((_("Cap"), told.format(points=snapshot["points"], period=period(cap), **cap)))
     return rows
+
+
+def _base(snapshot: dict[str, Any], tenant: Tenant) -> str:
+    net, paid, base = (Decimal(snapshot[name]) for name in ("net", "paid_by_points", "base"))
+    told = _("{net} net").format(net=money(net, tenant))
+    if paid:
+        told += " − " + _("{amount} paid with points").format(amount=money(paid, tenant))
+    if net - paid != base:
+        told += ", " + _("less what earns nothing")
+    return f"{told} = {money(base, tenant)}" if paid or net - paid != base else told
+
+
+def period(cap: dict[str, Any]) -> str:
+    """What a cap is for: a bill, a day, a month."""
+    return {"bill": _("bill"), "day": _("day"), "month": _("month")}[cap["a"]]
 
 
 def _arithmetic(snapshot: dict[str, Any], tenant: Tenant) -> str:
     uncapped = snapshot.get("cap", {}).get("uncapped", snapshot["points"])
-    rounded = {"down": "rounded down", "nearest": "rounded to the nearest", "up": "rounded up"}[snapshot["rounding"]]
+    words = {"down": _("rounded down"), "nearest": _("rounded to the nearest"), "up": _("rounded up")}
+    rounded = words[snapshot["rounding"]]
     top = money(snapshot["base"], tenant)
     if "weighted" in snapshot:
         top += f" × {snapshot['weighted']} ÷ {snapshot['lines']}"
@@ -303,7 +340,7 @@ def _arithmetic(snapshot: dict[str, Any], tenant: Tenant) -> str:
 
 
 def word(bucket: str) -> str:
-    return "blocked" if bucket == "held" else bucket
+    return {"held": _("blocked"), "available": _("available"), "pending": _("pending")}.get(bucket, bucket)
 
 
 def money(amount: Decimal | str, tenant: Tenant) -> str:
@@ -389,15 +426,15 @@ def bills_of(picture: Picture) -> list[Traced]:
 
 def _stops(bill: Bill, delivery: Delivery | None, fed: bool | None, epoch: FeedEpoch | None) -> tuple[Stop, ...]:
     if fed is None:
-        analytics = Stop("Analytics", None, "no points, nothing to send")
+        analytics = Stop(_("Analytics"), None, _("no points, nothing to send"))
     elif fed and epoch:
-        analytics = Stop("Analytics", epoch.moved_at, "sent")
+        analytics = Stop(_("Analytics"), epoch.moved_at, _("sent"))
     else:
-        analytics = Stop("Analytics", None, "on its way")
+        analytics = Stop(_("Analytics"), None, _("on its way"))
     return (
-        Stop("POS", bill.billed_at, str(bill.store)),
-        Stop("Received", delivery.received_at if delivery else None, delivery.receipt if delivery else "no delivery"),
-        Stop("Posted", bill.posted_at, f"{bill.earned_points:+,} earned"),
+        Stop(_("POS"), bill.billed_at, str(bill.store)),
+        Stop(_("Received"), delivery.received_at if delivery else None, delivery.receipt if delivery else _("no delivery")),
+        Stop(_("Posted"), bill.posted_at, _("{points:+,} earned").format(points=bill.earned_points)),
         analytics,
-        Stop("CRM", None, "not connected"),
+        Stop(_("CRM"), None, _("not connected")),
     )

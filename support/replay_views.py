@@ -9,6 +9,7 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
 from integrations import bell, replay
@@ -46,7 +47,7 @@ def new_replay(request: HttpRequest) -> HttpResponse:
         else:
             return redirect("admin:replay", row.pk)
     return dialog(
-        request, "support/new_replay.html", title="Replay bills", form=form, offers=replay.offers(access.tenant),
+        request, "support/new_replay.html", title=_("Replay bills"), form=form, offers=replay.offers(access.tenant),
         back=reverse("admin:integrations_replay_changelist"),
     )  # fmt: skip
 
@@ -72,7 +73,7 @@ def show_replay(request: HttpRequest, pk: int) -> HttpResponse:
     }
     if request.headers.get("HX-Request"):
         return TemplateResponse(request, "support/replay_body.html", context)
-    return render(request, "support/replay.html", title=f"Replay {row.pk}", **context)
+    return render(request, "support/replay.html", title=_("Replay {number}").format(number=row.pk), **context)
 
 
 @require_POST
@@ -87,7 +88,7 @@ def act_on_replay(request: HttpRequest, pk: int, act: str) -> HttpResponse:
             replay.ask(row, ReplayState.TRYING if act == "try" else ReplayState.RUNNING, actor=access.actor)
             transaction.on_commit(lambda: bell.send(work_on_replay.name, row.pk))
         else:
-            raise Http404("No such act.")
+            raise Http404(_("No such act."))
     except DomainError as refusal:
         messages.error(request, refusal.sentence)
     return redirect("admin:replay", row.pk)

@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
 from integrations.models import BillClaim
@@ -34,7 +35,7 @@ def queue(request: HttpRequest) -> HttpResponse:
     access.require(Act.VIEW_CUSTOMERS)
     rows = ApprovalRequest.objects.filter(tenant=access.tenant).select_related("customer")
     return render(
-        request, "support/requests.html", title="Approvals", waiting=rows.filter(state__in=OPEN).order_by("id")[:ROWS_SHOWN],
+        request, "support/requests.html", title=_("Approvals"), waiting=rows.filter(state__in=OPEN).order_by("id")[:ROWS_SHOWN],
         decided=rows.exclude(state__in=OPEN)[:20],
         moves=NumberMove.objects.filter(tenant=access.tenant, decided_at=None).select_related("old_owner").order_by("id")[:ROWS_SHOWN],
         claims=BillClaim.objects.filter(tenant=access.tenant, decided_at=None).select_related("bill").order_by("id")[:ROWS_SHOWN],
@@ -61,7 +62,7 @@ def request_page(request: HttpRequest, pk: int) -> HttpResponse:
     may_decide = open_here and not own and access.may(Act.APPROVE) and access.may(VERBS[row.verb].act)
     would_be, cannot = approvals.preview(row, now=timezone.now()) if may_decide else (None, "")
     return dialog(
-        request, "support/request.html", title=f"Request {row.pk}", form=form, row=row, customer=row.customer, own=own,
+        request, "support/request.html", title=_("Request {number}").format(number=row.pk), form=form, row=row, customer=row.customer, own=own,
         before=_closing(row.before), after=_closing(now_there), moved=row.state == RequestState.ASKED and row.before != now_there,
         seen=json.dumps(now_there), is_open=open_here, colleague=limits.is_colleague(row.customer),
         may_decide=may_decide, would_be=_closing(would_be) if would_be else None, cannot=cannot,
@@ -77,7 +78,8 @@ def _decide(request: HttpRequest, row: ApprovalRequest, form: DecideForm, *, acc
     now, note = timezone.now(), form.cleaned_data["note"]
     if "refuse" in request.POST:
         approvals.decline(access.tenant, row.pk, access=access, note=note, now=now)
-        messages.success(request, "Withdrawn." if row.asked_by_ident == access.actor.ident else "Refused. Nothing was changed.")
+        own = row.asked_by_ident == access.actor.ident
+        messages.success(request, _("Withdrawn.") if own else _("Refused. Nothing was changed."))
         return redirect("admin:requests")
     try:
         seen: Any = json.loads(form.cleaned_data["seen"])
@@ -85,9 +87,9 @@ def _decide(request: HttpRequest, row: ApprovalRequest, form: DecideForm, *, acc
         seen = None
     row, done = approvals.approve(access.tenant, row.pk, access=access, note=note, seen=seen, now=now)
     if done is None:
-        messages.warning(request, f"Approved, but it could not be done: {row.failure}")
+        messages.warning(request, _("Approved, but it could not be done: {why}").format(why=row.failure))
         return redirect("admin:request", row.pk)
-    messages.success(request, f"Approved. {done.told}")
+    messages.success(request, _("Approved. {done}").format(done=done.told))
     return redirect(f"{reverse('admin:customer360', args=[done.customer_id])}?entry={done.operation}")
 
 
@@ -106,9 +108,9 @@ def ask_number_move(request: HttpRequest, pk: int) -> HttpResponse:
         except DomainError as refusal:
             form.add_error(None, refusal.sentence)
         else:
-            messages.info(request, "Asked for. It waits for a second person.")
+            messages.info(request, _("Asked for. It waits for a second person."))
             return redirect("admin:number_move", move.pk)
-    return dialog(request, "support/ask_number_move.html", title="The number has another owner", form=form, customer=customer)
+    return dialog(request, "support/ask_number_move.html", title=_("The number has another owner"), form=form, customer=customer)
 
 
 def number_move(request: HttpRequest, pk: int) -> HttpResponse:
@@ -129,11 +131,11 @@ def number_move(request: HttpRequest, pk: int) -> HttpResponse:
             move.refresh_from_db()
         else:
             messages.success(
-                request, "The number leads to a new customer now." if move.approved else "Refused. Nothing was changed."
+                request, _("The number leads to a new customer now.") if move.approved else _("Refused. Nothing was changed.")
             )
             return redirect("admin:customer360", customers.survivor(access.tenant, move.new_owner_id or move.old_owner_id))
     return dialog(
-        request, "support/number_move.html", title="A number with another owner", form=form, move=move, customer=move.old_owner,
+        request, "support/number_move.html", title=_("A number with another owner"), form=form, move=move, customer=move.old_owner,
         may_decide=move.decided_at is None and access.may(Act.APPROVE) and access.may(Act.CHANGE_MOBILES)
         and move.asked_by_ident != access.actor.ident,
     )  # fmt: skip

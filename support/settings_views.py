@@ -7,6 +7,7 @@ from django.contrib import messages as told
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from integrations import messages, outbound
 from integrations.models import MessageSettings
@@ -47,9 +48,9 @@ class SettingsForm(forms.ModelForm):  # type: ignore[type-arg]
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
         if bool(cleaned.get("quiet_from")) is not bool(cleaned.get("quiet_until")):
-            self.add_error("quiet_until", "Quiet hours have two ends: give both, or neither.")
+            self.add_error("quiet_until", _("Quiet hours have two ends: give both, or neither."))
         if cleaned.get("webhook_when_issued") and not cleaned.get("webhook_url") and "webhook_url" not in self.errors:
-            self.add_error("webhook_url", "Say where the webhook goes.")
+            self.add_error("webhook_url", _("Say where the webhook goes."))
         return cleaned
 
 
@@ -63,7 +64,7 @@ def message_settings(request: HttpRequest) -> HttpResponse:
         row.webhook_secret = messages.new_secret()
         row.save(update_fields=["webhook_secret"])
         audit.record(access.tenant, actor=access.actor, action="rotate_webhook_secret", target=row, reason="At the desk")
-        told.success(request, "The webhook has a new secret; the old one is good no more.")
+        told.success(request, _("The webhook has a new secret; the old one is good no more."))
         return redirect("admin:message_settings")
     form = SettingsForm(request.POST or None, instance=row)
     if request.method == "POST" and form.is_valid():
@@ -74,10 +75,10 @@ def message_settings(request: HttpRequest) -> HttpResponse:
             access.tenant, actor=access.actor, action="change_message_settings", target=row, reason="At the desk", before=before,
             after={name: str(getattr(row, name)) for name in SettingsForm.Meta.fields},
         )  # fmt: skip
-        told.success(request, "Saved.")
+        told.success(request, _("Saved."))
         return redirect("admin:message_settings")
     words = {**EXAMPLE, "brand": access.tenant.name}
     return dialog(
-        request, "support/message_settings.html", title="Messages to customers", form=form, row=row, now=timezone.now(),
+        request, "support/message_settings.html", title=_("Messages to customers"), form=form, row=row, now=timezone.now(),
         example_subject=messages.filled(row.subject, words), example_body=messages.filled(row.body, words),
     )  # fmt: skip

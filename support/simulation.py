@@ -6,6 +6,8 @@ from typing import Any
 
 from django import forms
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from integrations import posting, wondersoft
 from integrations.documents import Document, check_sums, read_json
@@ -46,26 +48,29 @@ class Asked:
 class SimulatorForm(forms.Form):
     """Either a booked bill's number or a document. `version`: a rule version instead of the one in force."""
 
-    bill_no = forms.CharField(required=False, max_length=120, label="Number of a booked bill")
+    bill_no = forms.CharField(required=False, max_length=120, label=gettext_lazy("Number of a booked bill"))
     document = forms.CharField(
         required=False,
-        label="Or a bill typed in",
+        label=gettext_lazy("Or a bill typed in"),
         widget=forms.Textarea(attrs={"rows": 14, "spellcheck": "false", "class": "pd-mono"}),
     )
-    mobile = forms.CharField(required=False, max_length=60, label="Customer's mobile")
+    mobile = forms.CharField(required=False, max_length=60, label=gettext_lazy("Customer's mobile"))
 
     def __init__(self, *args: Any, tenant: Tenant, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.tenant = tenant
         versions = ProgrammeVersion.objects.filter(tenant=tenant).select_related("programme").order_by("programme", "-version")
         self.fields["version"] = forms.ModelChoiceField(
-            queryset=versions, required=False, label="Rule", empty_label="the one in force on the bill's day"
+            queryset=versions,
+            required=False,
+            label=gettext_lazy("Rule"),
+            empty_label=gettext_lazy("the one in force on the bill's day"),
         )
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
         if bool(cleaned.get("bill_no", "").strip()) is bool(cleaned.get("document", "").strip()):
-            raise forms.ValidationError("Give either the number of a booked bill or a document, one of the two.")
+            raise forms.ValidationError(_("Give either the number of a booked bill or a document, one of the two."))
         return cleaned
 
 
@@ -98,7 +103,10 @@ def _numbered(tenant: Tenant, bill_no: str) -> Asked:
         .first()
     )
     if bill is None:
-        raise DomainError("bill_unknown", f"No booked bill has the number {bill_no}. Check it, or paste its document below.")
+        raise DomainError(
+            "bill_unknown",
+            _("No booked bill has the number {bill_no}. Check it, or paste its document below.").format(bill_no=bill_no),
+        )
     return of_bill(bill)
 
 
@@ -119,11 +127,12 @@ def _of_document(tenant: Tenant, text: str) -> Asked:
     digits = minor_digits(tenant.currency)
     document: Document = wondersoft.document(read_json(text.encode()), minor_digits=digits, lenient=tenant.lenient_numbers)
     if document.bill_type != "SALE":
-        raise DomainError("bad_value", "The simulator takes sales. Change bill_type to SALE.", path="bill_type")
+        raise DomainError("bad_value", _("The simulator takes sales. Change bill_type to SALE."), path="bill_type")
     document = check_sums(document, minor_digits=digits)
     store = stores.find(tenant, document.store_code)
     if store is None:
-        raise DomainError("store_unknown", f"No store has the code {document.store_code!r}. Use one of yours.", path="store_code")
+        told = _("No store has the code {code!r}. Use one of yours.").format(code=document.store_code)
+        raise DomainError("store_unknown", told, path="store_code")
     at = document.billed_at
     at = at if at.tzinfo else at.replace(tzinfo=store.timezone_or(tenant))
     mobile = customers.normalised_mobile(document.mobile, region=tenant.region) if document.mobile.strip() else ""

@@ -7,6 +7,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.urls import URLPattern, URLResolver, path
+from django.utils.translation import gettext_lazy
 from unfold.sites import UnfoldAdminSite
 
 from support import (
@@ -33,7 +34,7 @@ class DeskSite(UnfoldAdminSite):
 
     site_title = "Pointdesk"
     site_header = "Pointdesk"
-    index_title = "Start"
+    index_title = gettext_lazy("Start")
 
     def has_permission(self, request: HttpRequest) -> bool:
         access: Access | None = getattr(request, "access", None)

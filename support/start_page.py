@@ -7,6 +7,8 @@ from typing import Any
 from django.db import connection
 from django.db.models import BooleanField, Count, ExpressionWrapper, Q
 from django.db.models.functions import TruncDate
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from integrations import feed
 from integrations.models import Delivery, DeliveryState, Incident
@@ -24,10 +26,12 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     Role.AUDITOR.label: ("by_hand", "ages", "incidents", "lag"),
 }
 EVERYTHING = ("approvals", "incidents", "inbox", "lag", "by_hand", "ages", "holds", "releases", "mine")
-AGES = ("< 2 hours", "< 1 day", "1–7 days", "7–30 days", "> 30 days")
+AGES = (
+    gettext_lazy("< 2 hours"), gettext_lazy("< 1 day"), gettext_lazy("1–7 days"), gettext_lazy("7–30 days"), gettext_lazy("> 30 days"),
+)  # fmt: skip
 STORES_SHOWN = 10
 BY_AGE = """
-    SELECT h.store_id, coalesce(nullif(s.name, ''), s.code, 'no store'),
+    SELECT h.store_id, coalesce(nullif(s.name, ''), s.code, %(no_store)s),
            width_bucket(extract(epoch FROM %(now)s - h.at), ARRAY[7200, 86400, 604800, 2592000]::numeric[]), count(*), sum(h.points)
     FROM loyalty_hold h LEFT JOIN tenants_store s ON s.tenant_id = h.tenant_id AND s.id = h.store_id
     WHERE h.tenant_id = %(tenant)s AND h.state = 'active' GROUP BY 1, 2, 3
@@ -119,13 +123,13 @@ def _oldest(tenant: Tenant) -> dict[str, Any]:
 def holds_by_age(tenant: Tenant, *, now: datetime) -> list[StoreAges]:
     """By store, most points first."""
     with connection.cursor() as cursor:
-        cursor.execute(BY_AGE, {"tenant": tenant.pk, "now": now})
+        cursor.execute(BY_AGE, {"tenant": tenant.pk, "now": now, "no_store": _("no store")})
         rows = cursor.fetchall()
     found: dict[int | None, tuple[str, list[int], int]] = {}
     for store_id, name, age, count, points in rows:
-        _, counts, so_far = found.get(store_id, (name, [0] * len(AGES), 0))
-        counts[age] += count
-        found[store_id] = (name, counts, so_far + int(points))
+        known = found.get(store_id, (name, [0] * len(AGES), 0))
+        known[1][age] += count
+        found[store_id] = (name, known[1], known[2] + int(points))
     stores = [StoreAges(name, tuple(counts), points) for name, counts, points in found.values()]
     return sorted(stores, key=lambda each: -each.points)
 

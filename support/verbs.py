@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from loyalty import customers
 from loyalty.models import BonusEvaluation, Customer
 from loyalty.operations import Posted
@@ -55,13 +57,16 @@ class Verb:
 
 
 def _posted(posted: Posted, told: str, customer_id: int) -> Done:
-    said = f"{told}. {posted.available:,} are available now."
-    return Done(said if not posted.repeated else f"Already done: {said}", customer_id, posted.operation, posted.repeated)
+    said = _("{done}. {points:,} are available now.").format(done=told, points=posted.available)
+    if posted.repeated:
+        said = _("Already done: {said}").format(said=said)
+    return Done(said, customer_id, posted.operation, posted.repeated)
 
 
 def _issue_words(content: Content) -> str:
-    about = f" for bill {content['bill_no']}" if content.get("bill_no") else ""
-    return f"Issue {content['points']:,} points{about}"
+    if content.get("bill_no"):
+        return _("Issue {points:,} points for bill {bill_no}").format(points=content["points"], bill_no=content["bill_no"])
+    return _("Issue {points:,} points").format(points=content["points"])
 
 
 def _issue(wish: Wish) -> Done:
@@ -69,18 +74,20 @@ def _issue(wish: Wish) -> Done:
     if content.get("bill_no"):
         store = Store.objects.filter(tenant=wish.access.tenant, code=content["store"]).first()
         if store is None:
-            raise DomainError("unknown_store", "The store is gone. Choose another.")
+            raise DomainError("unknown_store", _("The store is gone. Choose another."))
         about = acts.AboutBill(content["bill_no"], store)
     posted = acts.issue(
         wish.customer, access=wish.access, points=content["points"], reason=wish.reason, key=wish.key, now=wish.now, about=about,
         again=bool(content.get("again")),
     )  # fmt: skip
-    told = f"{content['points']:,} points issued" + (f" for bill {about.bill_no}" if about else "")
+    told = _("{points:,} points issued for bill {bill_no}") if about else _("{points:,} points issued")
+    told = told.format(points=content["points"], bill_no=about and about.bill_no)
     return _posted(posted, told, wish.customer.pk)
 
 
 def _adjust_words(content: Content) -> str:
-    return f"{'Add' if content['points'] > 0 else 'Remove'} {abs(content['points']):,} points"
+    told = _("Add {points:,} points") if content["points"] > 0 else _("Remove {points:,} points")
+    return told.format(points=abs(content["points"]))
 
 
 def _adjust(wish: Wish) -> Done:
@@ -89,7 +96,8 @@ def _adjust(wish: Wish) -> Done:
         wish.customer, access=wish.access, points=points, reason=wish.reason, key=wish.key, now=wish.now,
         allow_debt=bool(wish.content.get("allow_debt")),
     )  # fmt: skip
-    return _posted(posted, f"{abs(points):,} points {'added' if points > 0 else 'removed'}", wish.customer.pk)
+    told = _("{points:,} points added") if points > 0 else _("{points:,} points removed")
+    return _posted(posted, told.format(points=abs(points)), wish.customer.pk)
 
 
 def _reset(wish: Wish) -> Done:
@@ -101,7 +109,7 @@ def _reset(wish: Wish) -> Done:
         now=wish.now,
         clear_debt=bool(wish.content["clear_debt"]),
     )
-    return _posted(posted, "The balance was reset", wish.customer.pk)
+    return _posted(posted, _("The balance was reset"), wish.customer.pk)
 
 
 def _award(wish: Wish) -> Done:
@@ -111,25 +119,26 @@ def _award(wish: Wish) -> Done:
         .first()
     )
     if row is None:
-        raise DomainError("evaluation_unknown", "There is no such judgement. Choose it from the customer's bonuses.")
+        raise DomainError("evaluation_unknown", _("There is no such judgement. Choose it from the customer's bonuses."))
     posted = acts.award_bonus(row, access=wish.access, reason=wish.reason, now=wish.now)
-    return _posted(posted, f"Bonus {row.bonus.name} awarded", wish.customer.pk)
+    return _posted(posted, _("Bonus {bonus} awarded").format(bonus=row.bonus.name), wish.customer.pk)
 
 
 def _merge(wish: Wish) -> Done:
     into = Customer.objects.filter(tenant=wish.access.tenant, pk=wish.content["into"]).first()
     if into is None:
-        raise DomainError("unknown_customer", "There is no such customer. Look for them again.")
+        raise DomainError("unknown_customer", _("There is no such customer. Look for them again."))
     merged = acts.merge(wish.customer, into, access=wish.access, reason=wish.reason, now=wish.now)
-    told = "Already merged" if merged.repeated else "Merged"
-    return Done(f"{told}: everything stands here now.", into.pk, merged.merge.operation or 0, merged.repeated)
+    told = _("Already merged: everything stands here now.") if merged.repeated else _("Merged: everything stands here now.")
+    return Done(told, into.pk, merged.merge.operation or 0, merged.repeated)
 
 
 def _change_mobile(wish: Wish) -> Done:
     mobile = customers.normalised_mobile(wish.content["mobile"], region=wish.access.tenant.region)
     repeated = wish.customer.mobile == mobile
     row = acts.change_mobile(wish.customer, mobile, access=wish.access, reason=wish.reason, now=wish.now)
-    return Done(f"The number is {row.masked_mobile} now. Bills that name the old one still land here.", row.pk, repeated=repeated)
+    told = _("The number is {mobile} now. Bills that name the old one still land here.").format(mobile=row.masked_mobile)
+    return Done(told, row.pk, repeated=repeated)
 
 
 VERBS: dict[str, Verb] = {
@@ -137,14 +146,14 @@ VERBS: dict[str, Verb] = {
     "adjust": Verb(Act.ADJUST_POINTS, _adjust_words, _adjust),
     "reset": Verb(
         Act.RESET_POINTS,
-        lambda content: "Reset the balance" + (", forgive what is owed" if content["clear_debt"] else ""),
+        lambda content: _("Reset the balance, forgive what is owed") if content["clear_debt"] else _("Reset the balance"),
         _reset,
     ),
-    "award": Verb(Act.ISSUE_POINTS, lambda content: f"Award the bonus {content['bonus']}", _award),
-    "merge": Verb(Act.MERGE_CUSTOMERS, lambda content: f"Merge into {content['name']}", _merge, counts=False),
+    "award": Verb(Act.ISSUE_POINTS, lambda content: _("Award the bonus {bonus}").format(bonus=content["bonus"]), _award),
+    "merge": Verb(Act.MERGE_CUSTOMERS, lambda content: _("Merge into {name}").format(name=content["name"]), _merge, counts=False),
     "change_mobile": Verb(
         Act.CHANGE_MOBILES,
-        lambda content: f"Change the number to {hide_numbers(content['mobile'])}",
+        lambda content: _("Change the number to {mobile}").format(mobile=hide_numbers(content["mobile"])),
         _change_mobile,
         counts=False,
     ),

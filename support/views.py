@@ -10,12 +10,15 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.utils import timezone
+from django.utils.dateformat import format as formatted
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_POST
 
 from loyalty.models import Balance, Customer
 from loyalty.state import Terms
 from support import acts, balance_chart, checks, facts, find, finding_page, picture, simulation, start_page, walk
-from support.diagnosis import ALL_RIGHT, Reporter
+from support.diagnosis import Reporter
 from support.simulation import SimulatorForm
 from tenants import access as gate
 from tenants.access import Act
@@ -23,10 +26,15 @@ from tenants.admin_base import access_of
 from tenants.errors import DomainError
 from tenants.middleware import CHOSEN_TENANT
 
-REPORTERS = {Reporter.CUSTOMER: "the customer", Reporter.ERP: "the ERP's report", Reporter.CRM: "the CRM or the app"}
+REPORTERS = {
+    Reporter.CUSTOMER: gettext_lazy("the customer"),
+    Reporter.ERP: gettext_lazy("the ERP's report"),
+    Reporter.CRM: gettext_lazy("the CRM or the app"),
+}
 TABS = {
-    "timeline": "Timeline", "holds": "Blocked points", "bills": "Bills", "lots": "Lots and expiry", "bonuses": "Bonuses",
-    "messages": "Messages", "cases": "Cases and notes", "audit": "Audit",
+    "timeline": gettext_lazy("Timeline"), "holds": gettext_lazy("Blocked points"), "bills": gettext_lazy("Bills"),
+    "lots": gettext_lazy("Lots and expiry"), "bonuses": gettext_lazy("Bonuses"), "messages": gettext_lazy("Messages"),
+    "cases": gettext_lazy("Cases and notes"), "audit": gettext_lazy("Audit"),
 }  # fmt: skip
 
 
@@ -46,7 +54,7 @@ def start(request: HttpRequest) -> HttpResponse:
     """What waits for somebody, and where to begin."""
     access, now = access_of(request), timezone.now()
     context = start_page.context(access, now=now)
-    return render(request, "support/start.html", title="Start", stories=_stories(access.tenant.slug), now=now, **context)
+    return render(request, "support/start.html", title=_("Start"), stories=_stories(access.tenant.slug), now=now, **context)
 
 
 def _stories(slug: str) -> list[dict[str, str]]:
@@ -67,7 +75,7 @@ def search(request: HttpRequest) -> HttpResponse:
     hits = find.find(access.tenant, words)
     if len(hits) == 1:  # several: a person chooses, or the wrong one gets the points
         return redirect("admin:customer360", hits[0].customer.pk)
-    return render(request, "support/search.html", title="Search", words=words, hits=hits)
+    return render(request, "support/search.html", title=_("Search"), words=words, hits=hits)
 
 
 @require_GET
@@ -89,7 +97,8 @@ def customer360(request: HttpRequest, pk: int) -> HttpResponse:
     access.require(Act.VIEW_CUSTOMERS)
     customer = gate.get(Customer, pk, access=access)
     if customer.merged_into_id is not None:
-        messages.info(request, f"{customer} was merged into this customer. Points, bills and history stand here.")
+        told = _("{customer} was merged into this customer. Points, bills and history stand here.")
+        messages.info(request, told.format(customer=customer))
         return redirect("admin:customer360", customer.merged_into_id)
     seen = picture.load(access.tenant, customer, now=timezone.now())
     tab = request.GET.get("tab", "")
@@ -166,9 +175,8 @@ def more_findings(request: HttpRequest, pk: int) -> HttpResponse:
     access.require(Act.VIEW_CUSTOMERS)
     seen = picture.load(access.tenant, gate.get(Customer, pk, access=access), now=timezone.now())
     known = facts.gather(seen)
-    before = {finding.code for finding in checks.findings(known)}
+    before = {finding.code for finding in checks.findings(known)} | {"all_right"}
     later = [finding for finding in walk.findings(walk.slow(known), reported_by=_reporter(request)) if finding.code not in before]
-    later = [finding for finding in later if finding is not ALL_RIGHT]
     context = {"findings": finding_page.shown(later, customer_id=pk, access=access, contacts=known.contacts)}
     return TemplateResponse(request, "support/findings.html", context)
 
@@ -218,15 +226,20 @@ def simulator(request: HttpRequest) -> HttpResponse:
             form.add_error(None, refusal.sentence)
         else:
             context = {"asked": asked, "result": result, "why": picture.why_earned(result.earned.snapshot, access.tenant)}
-            context["why"].append(("Validity", _validity(result.terms)))
+            context["why"].append((_("Validity"), _validity(result.terms)))
             context["concerned"] = [each for each in result.bonuses if each.campaign.concerns(result.purchase)]
             context["others"] = [each for each in result.bonuses if not each.campaign.concerns(result.purchase)]
-    return render(request, "support/simulator.html", title="Simulator", form=form, **context)
+    return render(request, "support/simulator.html", title=_("Simulator"), form=form, **context)
 
 
 def _validity(terms: Terms) -> str:
-    until = f"until the end of {terms.expires_on - timedelta(days=1):%d %b %Y}" if terms.expires_on else "for ever"
-    return f"available from {terms.activates_on:%d %b %Y}, {until}" if terms.activates_on else f"available at once, {until}"
+    until = _("for ever")
+    if terms.expires_on:
+        last = formatted(terms.expires_on - timedelta(days=1), "d M Y")
+        until = _("until the end of {day}").format(day=last)
+    if terms.activates_on:
+        return _("available from {day}, {until}").format(day=formatted(terms.activates_on, "d M Y"), until=until)
+    return _("available at once, {until}").format(until=until)
 
 
 @require_POST
@@ -235,6 +248,6 @@ def switch_tenant(request: HttpRequest) -> HttpResponse:
     wanted = request.POST.get("tenant", "")
     chosen = next((tenant for tenant in access.tenants if str(tenant.pk) == wanted), None)
     if chosen is None:
-        raise Http404("No such brand.")
+        raise Http404(_("No such brand."))
     request.session[CHOSEN_TENANT] = chosen.pk
     return redirect("admin:index")

@@ -23,7 +23,7 @@ from integrations.models import Source
 from loyalty import customers
 from loyalty.models import Customer
 from support import picture, walk
-from support.diagnosis import ALL_RIGHT, Finding, Handoff, Reporter
+from support.diagnosis import Finding, Handoff, Reporter, all_right
 from tenants.actors import SYSTEM
 from tenants.models import Tenant
 from tests.client import ApiClient
@@ -118,4 +118,4 @@ def _nobody_else_is_troubled(tenant: Tenant, stream: TenantStream, told: list[St
     for mobile in fine:
         found = diagnosed(tenant, mobile)
         assert [each for each in found if not each.explains] == [], mobile
-        assert found[0] is ALL_RIGHT
+        assert found[0] == all_right()

@@ -16,7 +16,7 @@ from integrations.models import CrmBalance, Delivery, ErpOrder, Incident, PosCha
 from loyalty import identity, operations
 from loyalty.models import Balance, Customer
 from support import checks, facts, picture, walk
-from support.diagnosis import ALL_RIGHT, Evidence, Finding, Handoff, Pattern, Reporter, ordered
+from support.diagnosis import Evidence, Finding, Handoff, Pattern, Reporter, all_right, ordered
 from support.facts import BillFact, Coming, Dashboard, Expired, Facts, Habit, Judged, OrderFact, ShownFact
 from tenants.actors import SYSTEM
 from tenants.models import Store, Tenant
@@ -67,8 +67,8 @@ def a_bill(number: str = "A1", **changes: Any) -> BillFact:
 
 def test_without_anything_wrong_all_is_right_and_what_explains_follows() -> None:
     note = Finding("pending_points", "5 are pending.", "Soon.", explains=True)
-    assert ordered([]) == [ALL_RIGHT]
-    assert ordered([note]) == [ALL_RIGHT, note]
+    assert ordered([]) == [all_right()]
+    assert ordered([note]) == [all_right(), note]
     wrong = Finding("bill_missing", "It never came.", "We ask.", Handoff.ERP_TO_CONNECTOR)
     assert ordered([note, wrong]) == [wrong, note]
 
