@@ -18,7 +18,9 @@ from typing import Any
 import structlog
 from anymail.exceptions import AnymailError
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.core.mail import EmailMessage
+from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django_scopes import scope, scopes_disabled
@@ -26,7 +28,7 @@ from standardwebhooks.webhooks import Webhook
 
 from integrations import bell, outbound
 from integrations.models import Channel, Message, MessageSettings, MessageState
-from loyalty.ledger import BY_HAND
+from loyalty.ledger import BY_HAND, KeyReused
 from loyalty.models import Customer, CustomerStatus, Entry
 from loyalty.operations import Posted
 from tenants import audit
@@ -80,8 +82,17 @@ def ways_to(customer: Customer, wanted: MessageSettings | None) -> list[Channel]
     """By which ways this customer can be written to."""
     if not customer.takes_messages or customer.status not in (CustomerStatus.ACTIVE, CustomerStatus.BLOCKED):
         return []
-    ways = [Channel.EMAIL] if customer.email else []
+    ways = [Channel.EMAIL] if _is_address(customer.email) else []
     return [*ways, Channel.WEBHOOK] if wanted is not None and wanted.webhook_url else ways
+
+
+def _is_address(email: str) -> bool:
+    """One address: what tills send as an e-mail is whatever somebody typed."""
+    try:
+        validate_email(email)
+    except ValidationError:
+        return False
+    return True
 
 
 def write(
@@ -89,7 +100,7 @@ def write(
 ) -> tuple[Message, bool]:
     """A message of a person to a customer; -> (it, whether this call wrote it). The same key writes it once.
 
-    Raises: DomainError `no_way` (they take none, or there is no address), `text_empty`.
+    Raises: DomainError `no_way` (they take none, or there is no address), `text_empty`; KeyReused.
     """
     subject, body = subject.strip(), body.strip()
     if not (subject and body):
@@ -110,7 +121,10 @@ def write(
                 tenant, actor=actor, action="write_message", target=made, after={"customer": customer.pk, "by": channel.value}
             )
     except IntegrityError:
-        return Message.objects.get(tenant=tenant, key=f"{BY_HAND}{key}", channel=channel), False
+        found: Message = Message.objects.get(tenant=tenant, key=f"{BY_HAND}{key}", channel=channel)
+        if (found.customer_id, found.body) != (customer.pk, body[:4000]):
+            raise KeyReused(key) from None
+        return found, False
     return made, True
 
 
@@ -206,6 +220,9 @@ def _send(row: Message, *, now: datetime) -> str:
         trouble, for_good = _by_mail(row, customer) if row.channel == Channel.EMAIL else _by_webhook(row, wanted, now=now)
     except (SMTPException, AnymailError, OSError) as problem:
         trouble, for_good = f"Not taken ({type(problem).__name__}).", False
+    except Exception as problem:  # one that nobody foresaw holds up no other
+        log.exception("message not sent", message=row.pk)
+        trouble, for_good = f"Could not be made ({type(problem).__name__}).", True
     return _end(row, trouble, for_good=for_good, now=now)
 
 

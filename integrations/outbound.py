@@ -21,7 +21,11 @@ CONNECT_SECONDS = 4.0
 WHOLE_SECONDS = 12.0
 ANSWER_BYTES_MAX = 64 << 10
 #: Addresses that only wrap another one: what they wrap is what would be reached.
-_NAT64 = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1::/48"))
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+#: What the library takes for public, depending on its age: site-local, NAT64 of one's own network, documentation, IPv4-compatible.
+_NOT_PUBLIC = tuple(ipaddress.ip_network(each) for each in ("fec0::/10", "64:ff9b:1::/48", "3fff::/20", "::/96"))
+#: Ports below 1024 belong to services that are no web servers.
+_WEB_PORTS = (80, 443)
 
 type Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -54,8 +58,8 @@ def check(url: str) -> SplitResult:
         raise _refused("It may not hold a user name or password.")
     if any(ord(letter) < 33 or ord(letter) > 126 for letter in url):
         raise _refused("Only plain letters, without spaces.")
-    if port == 0:
-        raise _refused("It names no port.")
+    if port is not None and port < 1024 and port not in _WEB_PORTS:
+        raise _refused("Its port is not one of a web server.")
     return parts
 
 
@@ -125,9 +129,11 @@ class _Pinned(http.client.HTTPConnection):
 
 
 def _is_public(address: Address) -> bool:
+    if any(address in network for network in _NOT_PUBLIC if network.version == address.version):
+        return False
     if isinstance(address, ipaddress.IPv6Address):
         inner = address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
-        if inner is None and any(address in network for network in _NAT64):
+        if inner is None and address in _NAT64:
             inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
         if inner is not None:
             return _is_public(inner)

@@ -388,6 +388,9 @@ def _give_number(tenant: Tenant, move: NumberMove, *, now: datetime) -> int:
     CustomerAlias.objects.filter(tenant=tenant, mobile=move.mobile, valid_until=None).update(valid_until=now)
     held_by = Customer.objects.select_for_update().filter(tenant=tenant, mobile=move.mobile).first()
     if held_by is not None:
+        CustomerAlias.objects.create(
+            tenant=tenant, customer=held_by, mobile=move.mobile, valid_from=held_by.created_at, valid_until=now
+        )
         held_by.mobile = stand_in(held_by.pk)
         held_by.save(update_fields=["mobile"])
     stub = Stub(move.mobile, now.astimezone(tenant.zone).date())

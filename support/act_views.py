@@ -18,7 +18,6 @@ from integrations.models import Incident, IncidentKind
 from loyalty import holds, identity
 from loyalty.ledger import KeyReused
 from loyalty.models import Balance, BonusEvaluation, Customer, CustomerMerge, Entry, Hold
-from loyalty.operations import Posted
 from loyalty.state import HoldState, Kind
 from support import acts, approvals, cases, find, limits, picture
 from support.forms import AdjustForm, AwardForm, IssueForm, MergeForm, MobileForm, ReasonForm, ResetForm
@@ -130,9 +129,9 @@ def unmerge(request: HttpRequest, pk: int) -> HttpResponse:
 def change_mobile(request: HttpRequest, pk: int) -> HttpResponse:
     """The dialog that gives a customer another number."""
     customer = _customer(request, pk, verb="change_mobile")
-    form = MobileForm(request.POST or None, initial=_initial())
+    form = MobileForm(request.POST or None, initial=_initial(), region=access_of(request).tenant.region)
     return _dialog(
-        request, "change_mobile", customer, form, lambda data: {"mobile": data["mobile"].strip()}, title=_("Change the number")
+        request, "change_mobile", customer, form, lambda data: {"mobile": data["mobile"]}, title=_("Change the number")
     )
 
 
@@ -162,7 +161,7 @@ def _dialog(
     form.offer_cases(cases.open_of(customer))
     if request.method == "POST" and form.is_valid():
         data = form.cleaned_data
-        wish = Wish(verb, customer, content(data), data["reason"], _key(request, form), access, timezone.now())
+        wish = Wish(verb, customer, content(data), data["reason"], _key(request, form), access, timezone.now(), data.get("case"))
         if answer := _pressed(request, form, wish):
             return answer
     before = Balance.objects.get(tenant=access.tenant, customer=customer)
@@ -193,8 +192,6 @@ def _pressed(request: HttpRequest, form: ReasonForm, wish: Wish) -> HttpResponse
         messages.info(request, asked.format(words=done.words, because=done.because, state=state))
         return redirect("admin:request", done.pk)
     messages.success(request, done.told)
-    if not done.repeated and (case := form.cleaned_data.get("case")):
-        cases.link(case, link=cases.Link("entry", done.operation, done.told), access=wish.access)
     return _back(done.customer_id, entry=done.operation)
 
 
@@ -264,11 +261,15 @@ def _unblock_many(request: HttpRequest, rows: Any, *, title: str, back: str, **s
     if request.method == "POST" and form.is_valid():
         picked = set(request.POST.getlist("hold"))
         wanted = [hold for hold in chosen if str(hold.pk) in picked]
-        if wanted:
+        try:
             freed, others = acts.unblock_all(wanted, access=access, reason=form.cleaned_data["reason"], now=timezone.now())
-            messages.success(request, _freed(freed, others))
-            return HttpResponseRedirect(back)
-        form.add_error(None, _("None of these is blocked any more, or none was chosen."))
+        except DomainError as refusal:
+            form.add_error(None, refusal.sentence)
+        else:
+            if wanted:
+                messages.success(request, _freed(freed, others))
+                return HttpResponseRedirect(back)
+            form.add_error(None, _("None of these is blocked any more, or none was chosen."))
     stores = {hold.store_id: _came_later(hold) for hold in chosen}
     return dialog(
         request, "support/unblock_many.html", title=title, form=form, holds=chosen, more=more, points=sum(hold.points for hold in chosen),
@@ -305,26 +306,15 @@ def _came_later(hold: Hold) -> str:
 def undo(request: HttpRequest, pk: int) -> HttpResponse:
     """The dialog that reverses what somebody did by hand."""
     access = access_of(request)
-    access.require(Act.ISSUE_POINTS)
     entry = gate.get(Entry, pk, access=access)
+    customer = _customer(request, entry.customer_id, verb="undo")
+    line = picture.line_of(entry, access.tenant)
     form = ReasonForm(request.POST or None, initial=_initial())
-    if request.method == "POST" and form.is_valid():
-        try:
-            posted = acts.undo(entry, access=access, reason=form.cleaned_data["reason"], now=timezone.now())
-        except DomainError as refusal:
-            form.add_error(None, refusal.sentence)
-        else:
-            messages.success(request, _undone(posted))
-            return _back(entry.customer_id, entry=posted.operation)
-    return dialog(
-        request, "support/undo.html", title=_("Undo"), form=form, customer=entry.customer, entry=entry,
-        before=Balance.objects.get(tenant=access.tenant, customer=entry.customer_id), line=picture.line_of(entry, access.tenant),
-    )  # fmt: skip
 
+    def content(data: dict[str, Any]) -> dict[str, Any]:
+        return {"entry": entry.pk, "what": f"{line.title} {line.effect}"}
 
-def _undone(posted: Posted) -> str:
-    said = _("Undone. {points:,} are available now.").format(points=posted.available)
-    return _("Already done: {said}").format(said=said) if posted.repeated else said
+    return _dialog(request, "undo", customer, form, content, title=_("Undo"), entry=entry, line=line)
 
 
 def _entry_of(request: HttpRequest, key: str) -> int:

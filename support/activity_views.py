@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.contrib import messages
-from django.db.models import Q
+from django.db.models import Case, Q, When
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import reverse
@@ -50,7 +50,8 @@ def log(request: HttpRequest) -> HttpResponse:
 def _views(access: Access) -> list[SavedView]:
     """One's own, and those for everybody."""
     rows = SavedView.objects.filter(Q(owner=access.actor.id) | Q(for_all=True), tenant=access.tenant)
-    return list(rows.select_related("owner")[:VIEWS_SHOWN])
+    own_first = Case(When(owner=access.actor.id, then=0), default=1)
+    return list(rows.select_related("owner").order_by(own_first, "name")[:VIEWS_SHOWN])
 
 
 @require_POST
@@ -58,7 +59,7 @@ def save_view(request: HttpRequest) -> HttpResponse:
     """Keep what is filtered under a name; the same name of the same person is replaced."""
     access = access_of(request)
     access.require(Act.VIEW_CUSTOMERS)
-    name, query = request.POST.get("name", "").strip()[:60], _known(request.POST.get("query", ""))
+    name, query = request.POST.get("name", "").replace("\0", "").strip()[:60], _known(request.POST.get("query", ""))
     back = f"{reverse('admin:activity')}?{query}"
     if not name or not query or len(query) > QUERY_MAX:
         messages.error(request, _("Give it a name, and filter something first. Nothing was saved."))

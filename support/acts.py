@@ -1,6 +1,6 @@
 """What people do at the desk: one operation of the ledger, with its trace in the same transaction."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -30,6 +30,7 @@ def unblock(hold: Hold, *, access: Access, reason: str, now: datetime) -> tuple[
     """
     access.require(Act.RELEASE_HOLDS)
     limits.refuse_own_number(hold.customer, access=access)
+    limits.refuse_colleague(hold.customer, access=access)
     with transaction.atomic():
         ended, released = holds.release_hold(access.tenant, hold.pk, reason=reason, actor=access.actor, now=now)
         if released:
@@ -150,11 +151,15 @@ def _give_up_bill(entry: Entry) -> None:
     row.save(update_fields=["points"])
 
 
-def unblock_all(rows: Iterable[Hold], *, access: Access, reason: str, now: datetime) -> tuple[list[Hold], list[Hold]]:
+def unblock_all(rows: Collection[Hold], *, access: Access, reason: str, now: datetime) -> tuple[list[Hold], list[Hold]]:
     """Free the points of many holds, each once; -> (those we freed, those that somebody was faster with).
 
     Raises: DomainError `forbidden`, `reason_length`.
     """
+    access.require(Act.RELEASE_HOLDS)
+    checked_reason(reason)
+    for each in rows:  # before any is freed
+        limits.refuse_own_number(each.customer, access=access)
     freed: list[Hold] = []
     others: list[Hold] = []
     for hold in sorted(rows, key=lambda each: (each.customer_id, each.pk)):

@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy
 
 from loyalty.ledger import KeyReused, checked_reason
 from loyalty.models import Balance, Customer, CustomerStatus
-from support import limits
+from support import cases, limits
 from support.models import TRANSITIONS, ApprovalRequest, RequestState
 from support.verbs import VERBS, Done, Wish
 from tenants import audit
@@ -39,7 +39,7 @@ def do_or_ask(wish: Wish) -> Done | ApprovalRequest:
     """
     verb = VERBS[wish.verb]
     wish.access.require_to_ask(verb.act)
-    limits.refuse_own_number(wish.customer, access=wish.access)
+    limits.refuse_own_number(wish.customer, access=wish.access, also=verb.also(wish))
     _refuse_erased(wish.customer)
     reason = checked_reason(wish.reason)
     if earlier := _asked_before(wish, reason=reason):
@@ -66,13 +66,19 @@ def _do_alone(wish: Wish) -> Done:
     points = limits.moved_by(access.tenant, done.operation) if verb.counts and done.operation else 0
     if not access.may(verb.act):
         raise _NeedsSecond(_("Your role may ask for this, and somebody else does it."), points)
-    if limits.is_colleague(wish.customer):
+    if limits.staff_behind(wish.customer, also=verb.also(wish)):
         raise _NeedsSecond(_("The number belongs to somebody who works here."), points)
     if because := allowance.above(points):
         raise _NeedsSecond(because, points)
     if points:
         limits.count(access, points, now=wish.now)
+    _note_in_case(wish, done)
     return done
+
+
+def _note_in_case(wish: Wish, done: Done) -> None:
+    if wish.case is not None and wish.case.closed_at is None:
+        cases.link(wish.case, link=cases.Link("entry", done.operation, done.told), access=wish.access)
 
 
 def _asked_before(wish: Wish, *, reason: str) -> ApprovalRequest | None:
@@ -90,7 +96,7 @@ def _ask(wish: Wish, *, reason: str, because: str, points: int) -> ApprovalReque
         defaults={
             "customer": wish.customer, "verb": wish.verb, "content": wish.content, "words": VERBS[wish.verb].words(wish.content)[:300],
             "because": because, "points": points, "before": balance_of(tenant, wish.customer.pk), "reason": reason, "asked_by": actor.name,
-            "asked_by_ident": actor.ident, "asked_by_user_id": actor.id,
+            "asked_by_ident": actor.ident, "asked_by_user_id": actor.id, "case": wish.case,
         },
     )  # fmt: skip
     if made:
@@ -117,7 +123,7 @@ def approve(
     Raises: DomainError `forbidden`, `own_request`, `own_number`, `request_unknown`, `request_decided`, `balance_moved`, `above_own_limit`.
     """
     access.require(Act.APPROVE)
-    limits.refuse_own_number(_customer_of(tenant, request_id), access=access)
+    _refuse_concerned(tenant, request_id, access=access)
     with transaction.atomic():
         row = _locked(tenant, request_id, wanted=(RequestState.ASKED, RequestState.APPROVED))
         access.actor.refuse_own(row.asked_by, ident=row.asked_by_ident)
@@ -125,8 +131,8 @@ def approve(
             raise DomainError(
                 "forbidden", _("Your role may not do this itself, so it cannot approve it. Ask your tenant's admin.")
             )
+        _check_still(row, access=access, seen=seen, now=now)
         if row.state == RequestState.ASKED:
-            _check_still(row, access=access, seen=seen, now=now)
             _move(row, RequestState.APPROVED)
             row.decided_by, row.decided_by_ident, row.decided_at = access.actor.name, access.actor.ident, now
             row.note = note.strip()[:500]
@@ -134,18 +140,18 @@ def approve(
             audit.record(
                 tenant, actor=access.actor, action="approve_request", target=row, reason=row.note, before=row.before, after=seen
             )
-    return execute(tenant, request_id, access=access, now=now)
+    return _execute(tenant, request_id, access=access, now=now)
 
 
-def execute(tenant: Tenant, request_id: int, *, access: Access, now: datetime) -> tuple[ApprovalRequest, Done | None]:
-    """Do what was approved, once. Raises: DomainError `forbidden`, `own_request`, `request_unknown`, `request_decided`."""
-    access.require(Act.APPROVE)
+def _execute(tenant: Tenant, request_id: int, *, access: Access, now: datetime) -> tuple[ApprovalRequest, Done | None]:
+    """Do what was approved, once. It counts in the day of who approved it. Raises: DomainError `request_unknown`, `request_decided`."""
     with transaction.atomic():
         row = _locked(tenant, request_id, wanted=(RequestState.APPROVED,))
-        access.actor.refuse_own(row.asked_by, ident=row.asked_by_ident)
+        allowance = limits.allowance(access, now=now, lock=True)  # before the customer, as whoever acts alone takes them
         try:
             with transaction.atomic():
                 done = _as_asked(row, now=now)
+                _count(row, done, allowance, access=access, now=now)
         except DomainError as refusal:
             row.failure = refusal.sentence[:500]
             row.save(update_fields=["failure"])
@@ -160,6 +166,19 @@ def execute(tenant: Tenant, request_id: int, *, access: Access, now: datetime) -
     return row, done
 
 
+def _count(row: ApprovalRequest, done: Done, allowance: limits.Allowance, *, access: Access, now: datetime) -> None:
+    """In the day of who approved it. Raises: DomainError `more_than_asked`, `above_own_limit`."""
+    if not VERBS[row.verb].counts or not done.operation or done.repeated:
+        return
+    points = limits.moved_by(row.tenant, done.operation)
+    if points > row.points:
+        more = _("It would move {points:,} points; {asked:,} were asked for. Let it be asked anew.")
+        raise DomainError("more_than_asked", more.format(points=points, asked=row.points))
+    if because := allowance.above(points):
+        raise _above_own(because)
+    limits.count(access, points, now=now)
+
+
 def _as_asked(row: ApprovalRequest, *, now: datetime) -> Done:
     """In the name of who asked, whose rights are looked at again. Raises: DomainError `asker_left`, and as the act."""
     asker = limits.access_again(row.tenant, row.asked_by_user)
@@ -167,10 +186,18 @@ def _as_asked(row: ApprovalRequest, *, now: datetime) -> Done:
     if asker is None or not asker.may_ask(verb.act):
         left = _("{who} may not ask for this any more. Do it yourself if it is right.")
         raise DomainError("asker_left", left.format(who=row.asked_by))
-    limits.refuse_own_number(row.customer, access=asker)
+    wish = Wish(row.verb, row.customer, row.content, row.reason, row.key, asker, now, row.case)
+    limits.refuse_own_number(row.customer, access=asker, also=verb.also(wish))
     _refuse_erased(row.customer)
-    wish = Wish(row.verb, row.customer, row.content, row.reason, row.key, asker, now)
-    return verb.do(wish.granted(verb.act))
+    done = verb.do(wish.granted(verb.act))
+    _note_in_case(wish, done)
+    return done
+
+
+def concerned(row: ApprovalRequest, *, access: Access) -> set[int]:
+    """The people of the brand whose own points it is about."""
+    wish = Wish(row.verb, row.customer, row.content, row.reason, row.key, access, row.asked_at)
+    return limits.staff_behind(row.customer, also=VERBS[row.verb].also(wish))
 
 
 def preview(row: ApprovalRequest, *, now: datetime) -> tuple[dict[str, int] | None, str]:
@@ -215,20 +242,27 @@ def _check_still(row: ApprovalRequest, *, access: Access, seen: dict[str, int], 
     if balance_of(row.tenant, row.customer_id) != seen:
         raise DomainError("balance_moved", _("The balance has changed while you looked. Look at the figures and press again."))
     if VERBS[row.verb].counts and (because := limits.allowance(access, now=now).above(row.points)):
-        above = _("This is above your own limit too: {because} Somebody else has to approve it.")
-        raise DomainError("above_own_limit", above.format(because=because))
+        raise _above_own(because)
 
 
-def _customer_of(tenant: Tenant, request_id: int) -> Customer:
-    row = ApprovalRequest.objects.filter(tenant=tenant, pk=request_id).select_related("customer").first()
+def _above_own(because: str) -> DomainError:
+    above = _("This is above your own limit too: {because} Somebody else has to approve it.")
+    return DomainError("above_own_limit", above.format(because=because))
+
+
+def _refuse_concerned(tenant: Tenant, request_id: int, *, access: Access) -> None:
+    """Raises: DomainError `own_number`, `request_unknown`."""
+    row = ApprovalRequest.objects.filter(tenant=tenant, pk=request_id).select_related("customer__tenant").first()
     if row is None:
         raise _unknown()
-    found: Customer = row.customer
-    return found
+    wish = Wish(row.verb, row.customer, row.content, row.reason, row.key, access, row.asked_at)
+    limits.refuse_own_number(row.customer, access=access, also=VERBS[row.verb].also(wish))
 
 
 def _locked(tenant: Tenant, request_id: int, *, wanted: tuple[RequestState, ...]) -> ApprovalRequest:
-    rows = ApprovalRequest.objects.select_for_update(of=["self"]).select_related("tenant", "customer", "asked_by_user")
+    rows = ApprovalRequest.objects.select_for_update(of=["self"]).select_related(
+        "tenant", "customer__tenant", "asked_by_user", "case"
+    )
     row: ApprovalRequest | None = rows.filter(tenant=tenant, pk=request_id).first()
     if row is None:
         raise _unknown()

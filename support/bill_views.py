@@ -15,7 +15,7 @@ from django.views.decorators.http import require_GET, require_POST
 from integrations import bell, queue, voids
 from integrations.decisions import MOVES, Decision, ask_claim, decide, decide_claim
 from integrations.models import Bill, BillClaim, Delivery, DeliveryState
-from support import delivery_page
+from support import delivery_page, limits
 from support.forms import ClaimForm, LinkForm, ReasonForm
 from support.views import dialog, render
 from tenants import access as gate
@@ -117,6 +117,7 @@ def claim(request: HttpRequest, pk: int) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         data = form.cleaned_data
         try:
+            limits.refuse_own_mobile(data["mobile"], target=bill, access=access)
             ask_claim(access.tenant, bill.pk, data["mobile"], reason=data["reason"], actor=access.actor, now=timezone.now())
         except DomainError as refusal:
             form.add_error(None, refusal.sentence)
@@ -139,6 +140,7 @@ def settle_claim(request: HttpRequest, pk: int) -> HttpResponse:
         raise Http404(_("Neither approved nor refused."))
     approve = said == "yes"
     try:
+        limits.refuse_own_mobile(row.mobile, target=row.bill, access=access)
         decide_claim(access.tenant, row.pk, approve=approve, actor=access.actor, now=timezone.now())
     except DomainError as refusal:
         messages.error(request, refusal.sentence)

@@ -10,6 +10,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from integrations import messages
 from integrations.models import Channel, Incident, Message, MessageSettings
+from loyalty.ledger import KeyReused
 from loyalty.models import Customer
 from support import cases
 from support.forms import CaseForm, CloseForm, MessageForm, NoteForm, ReasonForm
@@ -53,11 +54,18 @@ def open_case(request: HttpRequest, pk: int) -> HttpResponse:
     form = CaseForm(request.POST or None, initial=initial)
     if request.method == "POST" and form.is_valid():
         data = form.cleaned_data
-        case = cases.open_case(
-            customer, title=data["title"], text=data["reason"], topic=data["topic"], access=access, incident=incident
-        )
-        told.success(request, _("Case {number} is open.").format(number=case.pk))
-        return redirect("admin:case", case.pk)
+        try:
+            case = cases.open_case(
+                customer, title=data["title"], text=data["reason"], topic=data["topic"], key=f"{access.actor.id}:{data['token']}",
+                access=access, incident=incident,
+            )  # fmt: skip
+        except KeyReused:
+            form.sent_before()
+        except DomainError as refusal:
+            form.add_error(None, refusal.sentence)
+        else:
+            told.success(request, _("Case {number} is open.").format(number=case.pk))
+            return redirect("admin:case", case.pk)
     return dialog(request, "support/open_case.html", title=_("Open a case"), form=form, customer=customer, incident=incident)
 
 
@@ -91,10 +99,11 @@ def note_in_case(request: HttpRequest, pk: int) -> HttpResponse:
     access = access_of(request)
     access.require(Act.WRITE_NOTES)
     row = gate.get(Case, pk, access=access)
-    try:
-        cases.write_note(row.customer, request.POST.get("text", ""), access=access, case=row)
-    except DomainError as refusal:
-        told.error(request, refusal.sentence)
+    form = NoteForm(request.POST)
+    if form.is_valid():
+        cases.write_note(row.customer, form.cleaned_data["text"], access=access, case=row)
+    else:
+        told.error(request, " ".join(str(message) for messages_of in form.errors.values() for message in messages_of))
     return redirect("admin:case", row.pk)
 
 

@@ -7,7 +7,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from integrations.models import Incident
-from loyalty.ledger import checked_reason
+from loyalty.ledger import KeyReused, checked_reason
 from loyalty.models import Customer
 from support.models import Case, Note, NoteKind, Outcome
 from tenants import audit
@@ -39,23 +39,31 @@ def write_note(customer: Customer, text: str, *, access: Access, case: Case | No
 
 
 def open_case(
-    customer: Customer, *, title: str, text: str, access: Access, topic: str = "", incident: Incident | None = None
+    customer: Customer, *, title: str, text: str, key: str, access: Access, topic: str = "", incident: Incident | None = None
 ) -> Case:
-    """Raises: DomainError `forbidden`, `title_length`, `reason_length`."""
+    """Once for each key. Raises: DomainError `forbidden`, `title_length`, `reason_length`; KeyReused."""
     access.require(Act.WRITE_NOTES)
     title, text = title.strip(), checked_reason(text)
     if not TITLE_MIN <= len(title) <= 120:
         raise DomainError("title_length", _("Give the case a title of 3 to 120 characters."))
     with transaction.atomic():
-        case: Case = Case.objects.create(
-            tenant=access.tenant, customer=customer, title=title, topic=topic, incident=incident, opened_by=access.actor.name,
-            opened_by_ident=access.actor.ident,
+        case, made = Case.objects.get_or_create(
+            tenant=access.tenant,
+            key=key,
+            defaults={
+                "customer": customer, "title": title, "topic": topic, "incident": incident, "opened_by": access.actor.name,
+                "opened_by_ident": access.actor.ident,
+            },
         )  # fmt: skip
-        _note(customer, NoteKind.OPENED, text, access=access, case=case)
-        if incident is not None:
-            _link(case, Link("incident", incident.pk, str(incident)), access=access)
-        audit.record(access.tenant, actor=access.actor, action="open_case", target=case, after={"topic": topic})
-    return case
+        if (case.customer_id, case.title) != (customer.pk, title):
+            raise KeyReused(key)
+        if made:
+            _note(customer, NoteKind.OPENED, text, access=access, case=case)
+            if incident is not None:
+                _link(case, Link("incident", incident.pk, str(incident)), access=access)
+            audit.record(access.tenant, actor=access.actor, action="open_case", target=case, after={"topic": topic})
+    found: Case = case
+    return found
 
 
 def link(case: Case, *, link: Link, access: Access) -> Note:

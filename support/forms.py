@@ -11,9 +11,11 @@ from django.utils.translation import gettext_lazy
 
 from integrations.models import Channel
 from integrations.replay import STATES
+from loyalty.customers import normalised_mobile
 from loyalty.ledger import REASON_MAX, REASON_MIN
 from loyalty.state import POINTS_MAX
 from support.models import TOPICS, Case, Outcome
+from tenants.errors import DomainError
 from tenants.models import RedemptionMode, Store, Tenant
 
 REASON_LENGTH = format_lazy(gettext_lazy("Give a reason of {least} to {most} characters."), least=REASON_MIN, most=REASON_MAX)
@@ -237,6 +239,17 @@ class MobileForm(ReasonForm):
         widget=forms.TextInput(attrs={"inputmode": "tel", "autofocus": True, "autocomplete": "off"}),
     )  # fmt: skip
     field_order = ("mobile", "reason")
+
+    def __init__(self, *args: Any, region: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.region = region
+
+    def clean_mobile(self) -> str:
+        """As numbers are kept, so that it is compared and masked like any."""
+        try:
+            return normalised_mobile(self.cleaned_data["mobile"], region=self.region)
+        except DomainError as refusal:
+            raise forms.ValidationError(refusal.sentence) from refusal
 
 
 class NoteForm(forms.Form):

@@ -1,16 +1,18 @@
 """What somebody may not do alone: more points than their role's limit, at a time or a day, and anything to a colleague's number."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import F, Sum
+from django.db.models import F, Model, Sum
 from django.utils.translation import gettext as _
 
+from loyalty import customers
 from loyalty.models import Customer, CustomerAlias, Entry
 from support.models import DayOfWork, PointsLimit
 from tenants import access as gate
 from tenants import audit
-from tenants.access import Access
+from tenants.access import Access, Act
 from tenants.errors import DomainError
 from tenants.models import Membership, Tenant, User
 
@@ -72,28 +74,48 @@ def moved_by(tenant: Tenant, operation: int) -> int:
     return abs(int(moved["points"]))
 
 
-def refuse_own_number(customer: Customer, *, access: Access) -> None:
-    """Nobody touches their own points; that they tried is kept (CASES 80). Raises: DomainError `own_number`."""
-    if access.actor.id in _staff_behind(customer):
-        audit.record(
-            access.tenant,
-            actor=access.actor,
-            action="refused_own_number",
-            target=customer,
-            reason="Tried to change their own points",
+def refuse_own_number(customer: Customer, *, access: Access, also: Iterable[str] = ()) -> None:
+    """Nobody touches their own points; that they tried is kept (CASES 80). `also`: other numbers that the act is about.
+
+    Raises: DomainError `own_number`.
+    """
+    if access.actor.id in staff_behind(customer, also=also):
+        _refuse_own(customer, access=access)
+
+
+def _refuse_own(target: Model, *, access: Access) -> None:
+    audit.record(
+        access.tenant, actor=access.actor, action="refused_own_number", target=target, reason="Tried to change their own points"
+    )
+    raise DomainError("own_number", _("This is your own number. Somebody else has to do it, and that you tried is kept."))
+
+
+def refuse_own_mobile(mobile: str, *, target: Model, access: Access) -> None:
+    """The same where a number is named and no customer. Raises: DomainError `own_number`, `mobile_invalid`."""
+    number = customers.normalised_mobile(mobile, region=access.tenant.region)
+    owner = customers.find(access.tenant, [number]).get(number)
+    if owner is not None:
+        refuse_own_number(Customer.objects.get(tenant=access.tenant, pk=owner), access=access, also=[number])
+    elif Membership.objects.filter(tenant=access.tenant, user=access.actor.id, mobile=number).exists():
+        _refuse_own(target, access=access)
+
+
+def refuse_colleague(customer: Customer, *, access: Access) -> None:
+    """Where there is no request to make, a colleague's points are for who may approve. Raises: DomainError `colleague_number`."""
+    if not access.may(Act.APPROVE) and staff_behind(customer):
+        raise DomainError(
+            "colleague_number", _("The number belongs to somebody who works here. Ask somebody who may approve to do it.")
         )
-        raise DomainError("own_number", _("This is your own number. Somebody else has to do it, and that you tried is kept."))
 
 
-def is_colleague(customer: Customer) -> bool:
-    return bool(_staff_behind(customer))
-
-
-def _staff_behind(customer: Customer) -> set[int]:
-    """The people of the brand to whom one of the customer's numbers belongs."""
-    aliases = CustomerAlias.objects.filter(tenant=customer.tenant_id, customer=customer).values_list("mobile", flat=True)
-    rows = Membership.objects.filter(tenant=customer.tenant_id, mobile__in=[customer.mobile, *aliases]).exclude(mobile="")
-    return set(rows.values_list("user_id", flat=True))
+def staff_behind(customer: Customer, *, also: Iterable[str] = ()) -> set[int]:
+    """The people of the brand to whom one of these numbers belongs: the customer's, now or before, and those of who was merged into them."""
+    family = customers.families(customer.tenant, [customers.survivor(customer.tenant, customer.pk)])
+    rows = Customer.objects.filter(tenant=customer.tenant_id, pk__in=[customer.pk, *family])
+    aliases = CustomerAlias.objects.filter(tenant=customer.tenant_id, customer__in=[customer.pk, *family])
+    numbers = {*rows.values_list("mobile", flat=True), *aliases.values_list("mobile", flat=True), *also}
+    found = Membership.objects.filter(tenant=customer.tenant_id, mobile__in=numbers).exclude(mobile="")
+    return set(found.values_list("user_id", flat=True))
 
 
 def _role_of(access: Access) -> str:

@@ -59,6 +59,51 @@ class DayOfWork(models.Model):
         return _("{who} on {day}: {points}").format(who=self.user, day=self.day, points=self.points)
 
 
+class Outcome(models.TextChoices):
+    MADE_GOOD = "made_good", gettext_lazy("made good here")
+    EXPLAINED = "explained", gettext_lazy("explained, nothing was wrong")
+    HANDED_OVER = "handed_over", gettext_lazy("handed over to somebody else")
+    GOODWILL = "goodwill", gettext_lazy("points as a gesture")
+    NOT_FOUND = "not_found", gettext_lazy("no cause found")
+
+
+class Case(models.Model):
+    """A customer's complaint, from the first call to its outcome."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False)
+    customer = TenantForeignKey(Customer, related_name="cases")
+    title = models.CharField(max_length=120)
+    topic = models.CharField(max_length=12, blank=True, choices=TOPICS)
+    incident = TenantForeignKey(Incident, null=True, blank=True, related_name="cases")
+    key = models.CharField(max_length=300, db_collation="C", help_text="Of the form that opened it: pressing twice opens one.")
+    opened_by = models.CharField(max_length=254)
+    opened_by_ident = models.CharField(max_length=32)
+    opened_at = models.DateTimeField(db_default=Now(), editable=False)
+    closed_by = models.CharField(max_length=254, blank=True)
+    closed_at = models.DateTimeField(null=True)
+    outcome = models.CharField(max_length=12, blank=True, choices=Outcome.choices)
+
+    objects: ClassVar[Any] = ScopedManager(tenant="tenant")
+
+    class Meta:
+        ordering: ClassVar = ["-id"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["tenant", "id"], name="case_wall"),
+            models.UniqueConstraint(fields=["tenant", "key"], name="case_once_a_key"),
+            models.CheckConstraint(
+                condition=models.Q(closed_at=None, outcome="") | (models.Q(closed_at__isnull=False) & ~models.Q(outcome="")),
+                name="case_closed_with_outcome",
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["tenant", "customer", "-id"], name="case_of_customer"),
+            models.Index(fields=["tenant", "-id"], condition=models.Q(closed_at=None), name="case_open"),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+
 class RequestState(models.TextChoices):
     ASKED = "asked", gettext_lazy("waits for a second person")
     APPROVED = "approved", gettext_lazy("approved, not done")
@@ -100,6 +145,7 @@ class ApprovalRequest(models.Model):
     decided_at = models.DateTimeField(null=True)
     note = models.CharField(max_length=500, blank=True, help_text=gettext_lazy("Why it was decided so."))
     failure = models.CharField(max_length=500, blank=True, help_text=gettext_lazy("Why it could not be done, though approved."))
+    case = TenantForeignKey(Case, null=True, related_name="requests")
     operation = models.BigIntegerField(null=True)
     done_at = models.DateTimeField(null=True)
 
@@ -127,49 +173,6 @@ class ApprovalRequest(models.Model):
 
     def __str__(self) -> str:
         return self.words
-
-
-class Outcome(models.TextChoices):
-    MADE_GOOD = "made_good", gettext_lazy("made good here")
-    EXPLAINED = "explained", gettext_lazy("explained, nothing was wrong")
-    HANDED_OVER = "handed_over", gettext_lazy("handed over to somebody else")
-    GOODWILL = "goodwill", gettext_lazy("points as a gesture")
-    NOT_FOUND = "not_found", gettext_lazy("no cause found")
-
-
-class Case(models.Model):
-    """A customer's complaint, from the first call to its outcome."""
-
-    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False)
-    customer = TenantForeignKey(Customer, related_name="cases")
-    title = models.CharField(max_length=120)
-    topic = models.CharField(max_length=12, blank=True, choices=TOPICS)
-    incident = TenantForeignKey(Incident, null=True, blank=True, related_name="cases")
-    opened_by = models.CharField(max_length=254)
-    opened_by_ident = models.CharField(max_length=32)
-    opened_at = models.DateTimeField(db_default=Now(), editable=False)
-    closed_by = models.CharField(max_length=254, blank=True)
-    closed_at = models.DateTimeField(null=True)
-    outcome = models.CharField(max_length=12, blank=True, choices=Outcome.choices)
-
-    objects: ClassVar[Any] = ScopedManager(tenant="tenant")
-
-    class Meta:
-        ordering: ClassVar = ["-id"]
-        constraints: ClassVar = [
-            models.UniqueConstraint(fields=["tenant", "id"], name="case_wall"),
-            models.CheckConstraint(
-                condition=models.Q(closed_at=None, outcome="") | (models.Q(closed_at__isnull=False) & ~models.Q(outcome="")),
-                name="case_closed_with_outcome",
-            ),
-        ]
-        indexes: ClassVar = [
-            models.Index(fields=["tenant", "customer", "-id"], name="case_of_customer"),
-            models.Index(fields=["tenant", "-id"], condition=models.Q(closed_at=None), name="case_open"),
-        ]
-
-    def __str__(self) -> str:
-        return self.title
 
 
 class NoteKind(models.TextChoices):

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_GET
 
 from integrations.models import BillClaim
 from loyalty import customers, identity
+from loyalty.ledger import CustomerMerged
 from loyalty.models import Customer, NumberMove
 from support import approvals, limits
 from support.forms import DecideForm, ReasonForm
@@ -64,7 +65,7 @@ def request_page(request: HttpRequest, pk: int) -> HttpResponse:
     return dialog(
         request, "support/request.html", title=_("Request {number}").format(number=row.pk), form=form, row=row, customer=row.customer, own=own,
         before=_closing(row.before), after=_closing(now_there), moved=row.state == RequestState.ASKED and row.before != now_there,
-        seen=json.dumps(now_there), is_open=open_here, colleague=limits.is_colleague(row.customer),
+        seen=json.dumps(now_there), is_open=open_here, colleague=bool(approvals.concerned(row, access=access)),
         may_decide=may_decide, would_be=_closing(would_be) if would_be else None, cannot=cannot,
     )  # fmt: skip
 
@@ -102,6 +103,8 @@ def ask_number_move(request: HttpRequest, pk: int) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         try:
             limits.refuse_own_number(customer, access=access)
+            if customer.merged_into_id is not None:
+                raise CustomerMerged(customer.pk, customer.merged_into_id)
             move = identity.ask_number_move(
                 access.tenant, customer.mobile, reason=form.cleaned_data["reason"], actor=access.actor
             )
@@ -122,7 +125,9 @@ def number_move(request: HttpRequest, pk: int) -> HttpResponse:
     if request.method == "POST":
         access.require(Act.APPROVE)
         access.require(Act.CHANGE_MOBILES)
+        form.full_clean()
         try:
+            limits.refuse_own_number(move.old_owner, access=access, also=[move.mobile])
             move = identity.decide_number_move(
                 access.tenant, move.pk, approve="refuse" not in request.POST, actor=access.actor, now=timezone.now()
             )

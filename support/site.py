@@ -118,7 +118,7 @@ class DeskSite(UnfoldAdminSite):
             except DomainError as refusal:
                 if refusal.code == "forbidden":
                     raise PermissionDenied(refusal.sentence) from refusal
-                raise
+                return views.refused(request, refusal)
 
         wrapped: Page = self.admin_view(page)
         return wrapped

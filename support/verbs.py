@@ -1,6 +1,6 @@
 """What can be done to one customer from a dialog: each verb with what it takes, how it is said, and the act that does it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -8,12 +8,12 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from loyalty import customers
-from loyalty.models import BonusEvaluation, Customer
+from loyalty.models import BonusEvaluation, Customer, CustomerAlias, Entry, mask_mobile
 from loyalty.operations import Posted
 from support import acts
+from support.models import Case
 from tenants.access import Access, Act
 from tenants.errors import DomainError
-from tenants.masking import hide_numbers
 from tenants.models import Store
 
 type Content = Mapping[str, Any]
@@ -30,6 +30,8 @@ class Wish:
     key: str
     access: Access
     now: datetime
+    #: The complaint that it belongs to.
+    case: Case | None = None
 
     def granted(self, act: Act) -> "Wish":
         """The same with the act allowed: somebody who may has approved it."""
@@ -48,12 +50,13 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """`counts`: its points count against limits."""
+    """`counts`: its points count against limits. `also`: whose numbers it is about beside the customer's."""
 
     act: Act
     words: Callable[[Content], str]
     do: Callable[[Wish], Done]
     counts: bool = True
+    also: Callable[[Wish], Iterable[str]] = lambda wish: ()
 
 
 def _posted(posted: Posted, told: str, customer_id: int) -> Done:
@@ -133,10 +136,27 @@ def _merge(wish: Wish) -> Done:
     return Done(told, into.pk, merged.merge.operation or 0, merged.repeated)
 
 
+def _numbers_of_the_other(wish: Wish) -> set[str]:
+    """Every number that leads, or led, to the customer into whom another is merged."""
+    family = customers.families(wish.access.tenant, [wish.content["into"]])
+    rows = Customer.objects.filter(tenant=wish.access.tenant, pk__in=family)
+    aliases = CustomerAlias.objects.filter(tenant=wish.access.tenant, customer__in=family)
+    return {*rows.values_list("mobile", flat=True), *aliases.values_list("mobile", flat=True)}
+
+
+def _undo(wish: Wish) -> Done:
+    entry: Entry | None = (
+        Entry.objects.filter(tenant=wish.access.tenant, pk=wish.content["entry"]).select_related("customer").first()
+    )
+    if entry is None:
+        raise DomainError("entry_unknown", _("There is no such entry. Choose it from the timeline."))
+    posted = acts.undo(entry, access=wish.access, reason=wish.reason, now=wish.now)
+    return _posted(posted, _("Undone"), entry.customer_id)
+
+
 def _change_mobile(wish: Wish) -> Done:
-    mobile = customers.normalised_mobile(wish.content["mobile"], region=wish.access.tenant.region)
-    repeated = wish.customer.mobile == mobile
-    row = acts.change_mobile(wish.customer, mobile, access=wish.access, reason=wish.reason, now=wish.now)
+    repeated = wish.customer.mobile == wish.content["mobile"]
+    row = acts.change_mobile(wish.customer, wish.content["mobile"], access=wish.access, reason=wish.reason, now=wish.now)
     told = _("The number is {mobile} now. Bills that name the old one still land here.").format(mobile=row.masked_mobile)
     return Done(told, row.pk, repeated=repeated)
 
@@ -150,11 +170,19 @@ VERBS: dict[str, Verb] = {
         _reset,
     ),
     "award": Verb(Act.ISSUE_POINTS, lambda content: _("Award the bonus {bonus}").format(bonus=content["bonus"]), _award),
-    "merge": Verb(Act.MERGE_CUSTOMERS, lambda content: _("Merge into {name}").format(name=content["name"]), _merge, counts=False),
+    "undo": Verb(Act.ISSUE_POINTS, lambda content: _("Undo: {what}").format(what=content["what"]), _undo),
+    "merge": Verb(
+        Act.MERGE_CUSTOMERS,
+        lambda content: _("Merge into {name}").format(name=content["name"]),
+        _merge,
+        counts=False,
+        also=_numbers_of_the_other,
+    ),
     "change_mobile": Verb(
         Act.CHANGE_MOBILES,
-        lambda content: _("Change the number to {mobile}").format(mobile=hide_numbers(content["mobile"])),
+        lambda content: _("Change the number to {mobile}").format(mobile=mask_mobile(content["mobile"])),
         _change_mobile,
         counts=False,
+        also=lambda wish: [wish.content["mobile"]],
     ),
 }

@@ -50,6 +50,13 @@ def dialog(request: HttpRequest, template: str, *, title: str, form: Any, **cont
     return response
 
 
+def refused(request: HttpRequest, refusal: DomainError) -> HttpResponse:
+    """What no form could say: the sentence on a page of its own."""
+    response = render(request, "support/refused.html", title=_("Refused"), sentence=refusal.sentence)
+    response.status_code = 422
+    return response
+
+
 def start(request: HttpRequest) -> HttpResponse:
     """What waits for somebody, and where to begin."""
     access, now = access_of(request), timezone.now()

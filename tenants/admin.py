@@ -108,6 +108,10 @@ class MembershipAdmin(TenantAdmin):
     def has_add_permission(self, request: HttpRequest) -> bool:  # type: ignore[override]
         return False
 
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Not one's own row: whose number it is decides what one may not do alone."""
+        return super().has_change_permission(request, obj) and (obj is None or obj.user_id != request.user.pk)
+
     @admin.display(description="Own number")
     def number(self, row: Membership) -> str:
         return f"•••••{row.mobile[-3:]}" if row.mobile else "–"

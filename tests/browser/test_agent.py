@@ -95,7 +95,7 @@ def test_every_page_can_be_read_and_reached_by_everybody(committed: Tenant, meer
     bea = _access(committed, "Bea", role="agent")
     request = approvals.do_or_ask(Wish("adjust", meera, {"points": 5}, "counted twice", "k1", bea, timezone.now()))
     assert isinstance(request, ApprovalRequest)
-    case = cases.open_case(meera, title="Points are missing", text="Says so", access=bea)
+    case = cases.open_case(meera, title="Points are missing", text="Says so", key="k1", access=bea)
     cases.write_note(meera, "Calls back on Friday", access=bea, case=case)
     addresses = [
         "", "activity/", "queue/", "missing/", "simulator/", "replays/new/", "find/?q=zzz",

@@ -168,6 +168,36 @@ def test_a_mail_address_that_is_none_is_not_tried_for_ever(
     assert Message.objects.get().state == state
 
 
+@pytest.mark.parametrize("email", ["a@x.example, b@y.example", "foo@@bar.example", "@", "a b@c.example"])
+def test_an_address_that_is_none_is_left_and_stops_nobody_else(
+    kulfi: Tenant, meera: Customer, mailbox: Mailbox, email: str
+) -> None:
+    wanted(kulfi)
+    issue(kulfi, meera, key="k1")
+    Customer.objects.update(email=email)
+    other = builders.customer(kulfi, "+919840011111")
+    Customer.objects.filter(pk=other.pk).update(email="other@example.com")
+    other.refresh_from_db()
+    issue(kulfi, other, key="k2")
+    send()
+    assert [each["To"] for each in mailbox.got] == ["other@example.com"]
+    assert sorted(Message.objects.values_list("state", flat=True)) == [MessageState.GIVEN_UP, MessageState.SENT]
+
+
+def test_a_message_that_cannot_be_made_stops_no_other(
+    kulfi: Tenant, meera: Customer, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted(kulfi, webhook_when_issued=True, webhook_url="https://93.184.216.34/x")
+
+    def broken(*args: Any, **kwargs: Any) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(outbound, "post", broken)
+    issue(kulfi, meera)
+    send()
+    assert dict(Message.objects.values_list("channel", "state")) == {"email": MessageState.SENT, "webhook": MessageState.GIVEN_UP}
+
+
 def test_a_mail_server_that_is_away_costs_a_minute(kulfi: Tenant, meera: Customer, mailbox: Mailbox, settings: Any) -> None:
     wanted(kulfi)
     settings.EMAIL_PORT = 1
@@ -327,7 +357,8 @@ def test_a_customer_s_name_is_no_template_and_no_header(kulfi: Tenant, meera: Cu
     [
         "https://127.0.0.1/", "https://localhost/", "https://10.1.2.3/", "https://169.254.169.254/latest/meta-data/", "https://[::1]/",
         "https://[::ffff:10.0.0.1]/", "https://[64:ff9b::7f00:1]/", "https://0.0.0.0/", "https://0x7f000001/", "https://2130706433/",
-        "https://100.64.0.1/", "https://192.168.1.1:8443/x", "https://[fd00::1]/", "https://[2002:7f00:1::]/", "http://93.184.216.34/",
+        "https://100.64.0.1/", "https://192.168.1.1:8443/x", "https://[fd00::1]/", "https://[2002:7f00:1::]/", "https://[fec0::1]/",
+        "https://[64:ff9b:1:7f00:0:100:808:808]/", "https://[3fff::1]/", "https://[::7f00:1]/", "https://93.184.216.34:22/", "http://93.184.216.34/",
         "ftp://93.184.216.34/", "https://user:secret@93.184.216.34/", "https:///nothing", "https://93.184.216.34:0/",
         "https://93.184.216.34/a b", "https://93.184.216.34/\r\nHost: x", "//93.184.216.34", "https://224.0.0.1/",
     ],
@@ -396,6 +427,14 @@ def test_an_agent_writes_to_a_customer_once(as_bob: Client, kulfi: Tenant, meera
     assert AuditEvent.objects.filter(action="write_message").count() == 1
 
 
+def test_a_form_sent_before_for_somebody_else_is_refused(as_bob: Client, kulfi: Tenant, meera: Customer) -> None:
+    other = builders.customer(kulfi, "+919840011111")
+    Customer.objects.filter(pk=other.pk).update(email="other@example.com")
+    body = {"channel": "email", "subject": "Your points", "text": "They are back.", "token": TOKEN}
+    assert as_bob.post(reverse("admin:write_message", args=[meera.pk]), body).status_code == 302
+    assert as_bob.post(reverse("admin:write_message", args=[other.pk]), body).status_code == 422
+
+
 def test_who_wants_no_messages_gets_none(as_bob: Client, kulfi: Tenant, meera: Customer) -> None:
     body = {"channel": "email", "subject": "Your points", "text": "They are back.", "token": TOKEN}
     as_bob.post(reverse("admin:write_message", args=[meera.pk]), body)
@@ -428,6 +467,7 @@ def test_the_settings_are_the_admin_s_and_say_what_is_wrong(as_alice: Client, as
     assert row.webhook_secret != before
     traces = json.dumps([[event.before, event.after] for event in AuditEvent.objects.all()])
     assert "whsec_" not in traces
+    assert "/hook" not in traces
 
 
 def test_the_channel_of_another_brand_is_not_used(kulfi: Tenant, liberty: Tenant, meera: Customer) -> None:

@@ -10,11 +10,12 @@ from django.urls import reverse
 from django.utils import timezone
 from django_scopes import scope
 
+from integrations.models import Bill, BillClaim
 from loyalty import customers, identity
 from loyalty.customers import Stub
 from loyalty.models import Customer, Entry, NumberMove
 from support import approvals, limits
-from support.models import ApprovalRequest, DayOfWork, PointsLimit, RequestState
+from support.models import ApprovalRequest, Case, DayOfWork, PointsLimit, RequestState
 from support.verbs import Done, Wish
 from tenants import access as gate
 from tenants.access import Access
@@ -286,6 +287,159 @@ def test_a_number_with_another_owner_is_asked_at_the_desk_and_decided_by_another
     raj.refresh_from_db()
     assert (raj.has_number, balance(raj)) == (False, (0, 100, 0, 0))
     assert customers.find(kulfi, [mobile])[mobile] != raj.pk
+
+
+# Ways around it that somebody tried
+
+
+@pytest.fixture
+def own(kulfi: Tenant, mira: User) -> Customer:
+    """Mira's own account."""
+    found = builders.customer(kulfi, "+919840099999", points=10, name="Mira")
+    Membership.objects.filter(user=mira).update(mobile=found.mobile)
+    return found
+
+
+@pytest.mark.case(80)
+def test_nobody_merges_a_stranger_into_their_own_account(as_mira: Client, as_bob: Client, raj: Customer, own: Customer) -> None:
+    body = {"reason": "the same person", "token": TOKEN, "into": str(own.pk)}
+    where = reverse("admin:merge_customer", args=[raj.pk])
+    assert "This is your own number" in as_mira.post(where, body).content.decode()
+    as_bob.post(where, body | {"token": "u" * 24})
+    request = ApprovalRequest.objects.get()
+    assert "This is your own number" in decide(as_mira, request).content.decode()
+    assert (balance(raj), balance(own)) == ((0, 100, 0, 0), (0, 10, 0, 0))
+
+
+@pytest.mark.case(80)
+def test_a_stranger_s_account_is_not_moved_to_one_s_own_number(as_mira: Client, mira: User, raj: Customer) -> None:
+    Membership.objects.filter(user=mira).update(mobile="+919840011111")
+    body = {"reason": "a new phone", "token": TOKEN, "mobile": "98400 11111"}
+    assert "This is your own number" in as_mira.post(reverse("admin:change_mobile", args=[raj.pk]), body).content.decode()
+    raj.refresh_from_db()
+    assert raj.mobile == builders.MEERA
+
+
+@pytest.mark.case(80, 94)
+def test_a_number_that_moved_on_is_still_its_old_owner_s(
+    as_mira: Client, as_bob: Client, as_alice: Client, kulfi: Tenant, own: Customer
+) -> None:
+    as_bob.post(reverse("admin:ask_number_move", args=[own.pk]), {"reason": "a stranger calls", "token": TOKEN})
+    move = NumberMove.objects.get()
+    assert "This is your own number" in as_mira.post(reverse("admin:number_move", args=[move.pk])).content.decode()
+    assert as_alice.post(reverse("admin:number_move", args=[move.pk])).status_code == 302
+    assert "This is your own number" in issue(as_mira, own).content.decode()
+
+
+@pytest.mark.case(80)
+def test_nobody_claims_a_walk_in_s_bill_for_themselves(
+    as_bob: Client, bob: User, as_mira: Client, kulfi: Tenant, own: Customer
+) -> None:
+    builders.deliver(kulfi, builders.bill("W1", mobile=None))
+    bill = Bill.objects.get()
+    where = reverse("admin:claim_bill", args=[bill.pk])
+    assert (
+        "This is your own number"
+        in as_mira.post(where, {"mobile": "98400 99999", "reason": "it is mine", "token": TOKEN}).content.decode()
+    )
+    as_bob.post(where, {"mobile": "98400 99999", "reason": "it is hers", "token": TOKEN})
+    as_mira.post(reverse("admin:settle_claim", args=[BillClaim.objects.get().pk]), {"approve": "yes"})
+    assert (BillClaim.objects.get().decided_at, balance(own)) == (None, (0, 10, 0, 0))
+
+
+def test_undo_counts_like_any_act(as_mira: Client, as_alice: Client, kulfi: Tenant, raj: Customer) -> None:
+    set_limit(kulfi, "merchant", an_act=400)
+    issue(as_alice, raj, points="3000")
+    entry = Entry.objects.latest("id")
+    answer = as_mira.post(reverse("admin:undo", args=[entry.pk]), {"reason": "too much", "token": TOKEN})
+    request = ApprovalRequest.objects.get()
+    assert answer["Location"] == reverse("admin:request", args=[request.pk])
+    assert request.words == "Undo: Issued +3,000"
+    assert balance(raj)[1] == 3100
+    assert decide(as_alice, request).status_code == 302
+    assert balance(raj)[1] == 100
+
+
+@pytest.mark.case(80)
+def test_a_colleague_s_blocked_points_are_for_who_may_approve(
+    as_bob: Client, as_mira: Client, as_alice: Client, kulfi: Tenant, own: Customer
+) -> None:
+    hold = builders.hold(kulfi, own, 5)
+    where = reverse("admin:unblock", args=[hold.pk])
+    body = {"reason": "the till was down", "token": TOKEN}
+    assert "belongs to somebody who works here" in as_bob.post(where, body).content.decode()
+    many = as_mira.post(reverse("admin:unblock_all", args=[own.pk]), body | {"hold": str(hold.pk)})
+    assert (many.status_code, "This is your own number" in many.content.decode()) == (422, True)
+    assert AuditEvent.objects.filter(action="refused_own_number").count() == 1
+    assert as_alice.post(where, body).status_code == 302
+
+
+def test_what_one_approves_counts_in_one_s_own_day(as_bob: Client, as_mira: Client, kulfi: Tenant, raj: Customer) -> None:
+    set_limit(kulfi)
+    set_limit(kulfi, "merchant", an_act=None, a_day=1000)
+    for place in range(3):
+        issue(as_bob, raj, token=f"{place}" * 24)
+    requests = list(ApprovalRequest.objects.order_by("id"))
+    assert [decide(as_mira, request).status_code for request in requests] == [302, 302, 422]
+    assert balance(raj)[1] == 1100
+
+
+@pytest.mark.case(81)
+def test_what_waited_approved_is_not_done_on_other_figures(
+    as_mira: Client, mira: User, as_alice: Client, kulfi: Tenant, raj: Customer
+) -> None:
+    as_mira.post(
+        reverse("admin:reset_points", args=[raj.pk]), {"word": "RESET", "reason": "the account is closed", "token": TOKEN}
+    )
+    request = ApprovalRequest.objects.get()
+    Membership.objects.filter(user=mira).update(role="auditor")
+    decide(as_alice, request)
+    Membership.objects.filter(user=mira).update(role="merchant")
+    builders.issue(kulfi, raj, 9000)
+    assert decide(as_alice, request, seen='{"stale": 1}').status_code == 422
+    decide(as_alice, request)
+    request.refresh_from_db()
+    assert (request.state, balance(raj)[1]) == (RequestState.APPROVED, 9100)
+    assert "It would move 9,100 points; 100 were asked for" in request.failure
+
+
+@pytest.mark.case(80)
+def test_an_admin_does_not_say_whose_number_is_theirs(as_alice: Client, alice: User, bob: User) -> None:
+    page = "admin:tenants_membership_change"
+    own, other = (Membership.objects.get(user=user) for user in (alice, bob))
+    as_alice.post(reverse(page, args=[own.pk]), {"mobile": "98400 12345"})
+    as_alice.post(reverse(page, args=[other.pk]), {"mobile": "98400 12345"})
+    assert list(Membership.objects.order_by("user__name").values_list("mobile", flat=True)) == ["", builders.MEERA]
+
+
+def test_a_new_number_is_shown_to_nobody_in_full(as_bob: Client, kulfi: Tenant, raj: Customer) -> None:
+    as_bob.post(reverse("admin:change_mobile", args=[raj.pk]), {"mobile": "98401 23456", "reason": "a new phone", "token": TOKEN})
+    auditor = signed_in(_person(kulfi, "Aud", "auditor"))
+    for where in (reverse("admin:requests"), reverse("admin:request", args=[ApprovalRequest.objects.get().pk])):
+        text = auditor.get(where).content.decode()
+        assert "•••••456" in text
+        assert not {"98401 23456", "9840123456"} & {found for found in ("98401 23456", "9840123456") if found in text}
+
+
+def test_the_case_goes_with_the_request(as_bob: Client, as_mira: Client, kulfi: Tenant, raj: Customer) -> None:
+    set_limit(kulfi)
+    body = {"title": "Points are missing", "reason": "Says so", "token": TOKEN}
+    assert [as_bob.post(reverse("admin:open_case", args=[raj.pk]), body).status_code for _ in range(2)] == [302, 302]
+    case = Case.objects.get()
+    issue(as_bob, raj, case=str(case.pk))
+    decide(as_mira, ApprovalRequest.objects.get())
+    assert [note.link_id for note in case.notes.filter(kind="linked")] == [Entry.objects.latest("id").operation]
+
+
+@pytest.mark.parametrize("page", ["unblock_all", "open_case", "issue_points", "write_note"])
+@pytest.mark.parametrize("odd", ["abc\x01def", "abc\x00def", "\u202eabc", "x" * 5000])
+def test_odd_texts_are_refused_or_taken_and_never_break(
+    as_alice: Client, kulfi: Tenant, raj: Customer, page: str, odd: str
+) -> None:
+    builders.hold(kulfi, raj, 5)
+    body = {"reason": odd, "text": odd, "title": odd, "points": "5", "token": TOKEN, "hold": "1"}
+    assert as_alice.post(reverse(f"admin:{page}", args=[raj.pk]), body).status_code in (302, 422)
+    assert as_alice.post(reverse("admin:save_view"), {"name": odd, "query": "action=issue"}).status_code == 302
 
 
 # Under two threads

@@ -52,7 +52,7 @@ def _what_bob_did(tenant: Tenant, by_title: dict[str, str]) -> None:
     if mobile := by_title.get("Shopped, but no points came"):
         customer = Customer.objects.get(tenant=tenant, pk=customers.the_one(tenant, mobile))
         case = cases.open_case(
-            customer, title="Points of a purchase are missing", topic="POS", access=access,
+            customer, title="Points of a purchase are missing", topic="POS", key="demo", access=access,
             text="Has the receipt in hand and wants the points of that day.",
         )  # fmt: skip
         cases.write_note(customer, "Promised to call back by Friday.", access=access, case=case)
