@@ -121,7 +121,7 @@ def number_move(request: HttpRequest, pk: int) -> HttpResponse:
     access = access_of(request)
     access.require(Act.VIEW_CUSTOMERS)
     move = gate.get(NumberMove, pk, access=access)
-    form = DecideForm(request.POST or None)
+    form = DecideForm(request.POST if request.method == "POST" else None)
     if request.method == "POST":
         access.require(Act.APPROVE)
         access.require(Act.CHANGE_MOBILES)
