@@ -48,11 +48,11 @@ def delivery(request: HttpRequest, pk: int) -> HttpResponse:
     access.require(Act.VIEW_INBOX)
     row = gate.get(Delivery, pk, access=access)
     page = delivery_page.load(access.tenant, row)
-    title = f"{page.bill_type.capitalize() or _('Delivery')} {row.bill_no}".strip()
+    kind = page.bill_type.capitalize() or _("Delivery")
     return render(
         request,
         "support/delivery.html",
-        title=title,
+        title=f"{kind} {row.bill_no}".strip(),
         page=page,
         row=row,
         may_settle=access.may(Act.SETTLE_BILLS),
