@@ -7,6 +7,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
+from unfold.contrib.filters.admin import FieldTextFilter
 from unfold.decorators import display
 
 from loyalty import rules_admin  # noqa: F401 - registers its pages
@@ -27,7 +28,8 @@ class CustomerAdmin(ReadOnlyAdmin, FileAdmin):
     rows_at_once = 500  # a row locks a number, and bills of that number wait meanwhile
     list_display = ("who", "masked", "available", "blocked", "negative", "closing", "tier", "joined_on")
     list_select_related = ("balance",)
-    list_filter = ("status", "tier")
+    list_filter = ("status", ("tier", FieldTextFilter))  # offering all tiers there are would read every row
+    list_filter_submit = True
 
     @admin.display(description="Customer", ordering="name")
     def who(self, row: Customer) -> str:

@@ -29,6 +29,8 @@ from tenants.models import Store, Tenant
 from tenants.spreadsheets import safe
 
 ROWS_A_PAGE = 50
+#: So many entries are looked through for one page.
+STRETCH = 300_000
 CHUNK = 1000
 #: What is written as a spreadsheet while somebody waits; more rows are a CSV.
 XLSX_ROWS_MAX = 10_000
@@ -163,12 +165,36 @@ def _row(entry: Entry, bill: tuple[str, Decimal] | None, *, digits: int) -> Row:
     )  # fmt: skip
 
 
-def page(tenant: Tenant, entries: QuerySet[Entry], *, before: int | None) -> tuple[list[Row], int | None]:
-    """Newest first. -> (rows, the cursor of the next page)."""
+@dataclass(frozen=True, slots=True)
+class LogPage:
+    """`older`: the cursor of the next page. `cut`: not all was looked through, only the newest entries before the cursor."""
+
+    rows: list[Row]
+    older: int | None
+    cut: bool
+
+
+def page(tenant: Tenant, entries: QuerySet[Entry], *, before: int | None, of_somebody: bool) -> LogPage:
+    """Newest first. What is rare among millions is looked for a stretch at a time, so that no page takes longer than another.
+
+    `of_somebody`: the filter names customers, whose entries have an index.
+    """
     if before:
         entries = entries.filter(pk__lt=before)
+    floor = None if of_somebody else _floor(tenant, before=before)
+    if floor is not None:
+        entries = entries.filter(pk__gte=floor)
     found = list(entries.order_by("-id")[: ROWS_A_PAGE + 1])
-    return rows_of(tenant, found[:ROWS_A_PAGE]), found[ROWS_A_PAGE - 1].pk if len(found) > ROWS_A_PAGE else None
+    full = len(found) > ROWS_A_PAGE
+    older = found[ROWS_A_PAGE - 1].pk if full else floor
+    return LogPage(rows_of(tenant, found[:ROWS_A_PAGE]), older, cut=not full and floor is not None)
+
+
+def _floor(tenant: Tenant, *, before: int | None) -> int | None:
+    """The entry at which a stretch ends; None: the tenant has no more than that."""
+    ids = Entry.objects.filter(tenant=tenant, **({"pk__lt": before} if before else {})).order_by("-id")
+    found: int | None = ids.values_list("pk", flat=True)[STRETCH : STRETCH + 1].first()
+    return found
 
 
 def all_rows(tenant: Tenant, entries: QuerySet[Entry], *, most: int | None = None) -> Iterator[Row]:

@@ -30,15 +30,18 @@ def log(request: HttpRequest) -> HttpResponse:
     filters = activity.ActivityFilter(request.GET, tenant=access.tenant)
     before = request.GET.get("before", "")
     valid = filters.is_valid()
-    rows, older = (
-        activity.page(access.tenant, filters.qs, before=int(before) if before.isdecimal() and len(before) < 19 else None)
+    page = (
+        activity.page(
+            access.tenant, filters.qs, before=int(before) if before.isdecimal() and len(before) < 19 else None,
+            of_somebody=bool(filters.form.cleaned_data.get("customer")),
+        )
         if valid
-        else ([], None)
-    )
+        else activity.LogPage([], None, cut=False)
+    )  # fmt: skip
     asked = request.GET.copy()
     asked.pop("before", None)
     context: dict[str, Any] = {
-        "filters": filters, "rows": rows, "older": older, "asked": asked.urlencode(), "is_filtered": bool(activity.filtered(request.GET)),
+        "filters": filters, "rows": page.rows, "older": page.older, "cut": page.cut, "asked": asked.urlencode(), "is_filtered": bool(activity.filtered(request.GET)),
         "stores": activity.stores_of(access.tenant), "views": _views(access), "own": access.actor.id,
         "may_export": access.may(Act.EXPORT), "zone": access.tenant.timezone,
     }  # fmt: skip

@@ -55,7 +55,7 @@ def allowance(access: Access, *, now: datetime, lock: bool = False) -> Allowance
         DayOfWork.objects.bulk_create([DayOfWork(tenant=tenant, user_id=access.actor.id or 0, day=day)], ignore_conflicts=True)
         rows = rows.select_for_update(no_key=True)
     used = next(iter(rows.values_list("points", flat=True)), 0)
-    limit = PointsLimit.objects.filter(tenant=tenant, role=_role_of(access)).first()
+    limit = PointsLimit.objects.filter(tenant=tenant, role=access.role_key).first()
     return Allowance(limit.an_act if limit else None, limit.a_day if limit else None, used)
 
 
@@ -116,12 +116,6 @@ def staff_behind(customer: Customer, *, also: Iterable[str] = ()) -> set[int]:
     numbers = {*rows.values_list("mobile", flat=True), *aliases.values_list("mobile", flat=True), *also}
     found = Membership.objects.filter(tenant=customer.tenant_id, mobile__in=numbers).exclude(mobile="")
     return set(found.values_list("user_id", flat=True))
-
-
-def _role_of(access: Access) -> str:
-    """Empty: the platform admin, who has no limit here."""
-    row = Membership.objects.filter(tenant=access.tenant, user=access.actor.id).values_list("role", flat=True).first()
-    return row or ""
 
 
 def access_again(tenant: Tenant, user: User) -> Access | None:

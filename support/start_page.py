@@ -20,10 +20,10 @@ from tenants.models import Role, Tenant
 
 #: What each role sees, the first on top. Whoever has no row sees what the admin does.
 SECTIONS: dict[str, tuple[str, ...]] = {
-    Role.AGENT.label: ("mine", "incidents", "holds", "releases"),
-    Role.MERCHANT.label: ("approvals", "incidents", "by_hand", "ages", "holds", "releases"),
-    Role.INTEGRATOR.label: ("inbox", "incidents", "lag", "ages", "holds"),
-    Role.AUDITOR.label: ("by_hand", "ages", "incidents", "lag"),
+    Role.AGENT.value: ("mine", "incidents", "holds", "releases"),
+    Role.MERCHANT.value: ("approvals", "incidents", "by_hand", "ages", "holds", "releases"),
+    Role.INTEGRATOR.value: ("inbox", "incidents", "lag", "ages", "holds"),
+    Role.AUDITOR.value: ("by_hand", "ages", "incidents", "lag"),
 }
 EVERYTHING = ("approvals", "incidents", "inbox", "lag", "by_hand", "ages", "holds", "releases", "mine")
 AGES = (
@@ -73,7 +73,7 @@ class ByHand:
 
 
 def sections(access: Access) -> tuple[str, ...]:
-    return SECTIONS.get(access.role, EVERYTHING)
+    return SECTIONS.get(access.role_key, EVERYTHING)
 
 
 def context(access: Access, *, now: datetime) -> dict[str, Any]:

@@ -89,6 +89,8 @@ class Access:
     scopes: frozenset[str]
     tenants: tuple[Tenant, ...]
     role: str = ""
+    #: The role itself, by which limits and pages go; empty for the platform admin and for keys. `role` is what people read.
+    role_key: str = ""
     #: Of an API key; 0 limits nothing.
     calls_a_minute: int = 0
     #: What a second person does for them.
@@ -127,7 +129,14 @@ def of_person(user: User, *, wanted_tenant_id: int | None) -> Access | None:
     role = roles[tenant]
     title = "platform admin" if user.is_superuser else Role(role).label
     return Access(
-        tenant, user.as_actor(), ROLE_MAY[role], frozenset(), tuple(roles), title, asks=ROLE_ASKS.get(role, frozenset())
+        tenant,
+        user.as_actor(),
+        ROLE_MAY[role],
+        frozenset(),
+        tuple(roles),
+        title,
+        asks=ROLE_ASKS.get(role, frozenset()),
+        role_key="" if user.is_superuser else role,
     )
 
 

@@ -163,3 +163,24 @@ def test_the_api_gives_a_file_too(busy: Customer, kulfi: Tenant) -> None:
     assert AuditEvent.objects.filter(action="export_activity", actor_kind="key").count() == 2
     wrong = client.get("/api/v1/activity", {"action": "x", "format": "csv"}, headers={"Authorization": f"Bearer {key}"})
     assert (wrong.status_code, wrong["Content-Type"], "error" in wrong.json()) == (400, "application/json", True)
+
+
+def test_what_is_rare_is_looked_for_a_stretch_at_a_time(as_bob: Client, kulfi: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(activity, "STRETCH", 5)
+    raj = builders.customer(kulfi)
+    builders.issue(kulfi, raj, 777)
+    for _ in range(12):
+        builders.issue(kulfi, raj, 1)
+    builders.hold(kulfi, raj, 1)
+    wanted, seen, pages = {"action": "issue", "reason": "nothing says this"}, 0, 0
+    where: dict[str, str] = dict(wanted)
+    while True:
+        context = as_bob.get(reverse("admin:activity"), where).context
+        pages, seen = pages + 1, seen + len(context["rows"])
+        if not context["older"]:
+            break
+        assert context["cut"]
+        where = {**wanted, "before": str(context["older"])}
+    assert (pages, seen) == (3, 0)
+    mine = as_bob.get(reverse("admin:activity"), {"customer": "2345"}).context
+    assert (len(mine["rows"]), mine["cut"]) == (14, False)
