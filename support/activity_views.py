@@ -41,7 +41,8 @@ def log(request: HttpRequest) -> HttpResponse:
     asked = request.GET.copy()
     asked.pop("before", None)
     context: dict[str, Any] = {
-        "filters": filters, "rows": page.rows, "older": page.older, "cut": page.cut, "asked": asked.urlencode(), "is_filtered": bool(activity.filtered(request.GET)),
+        "filters": filters, "rows": page.rows, "older": page.older, "cut": page.cut, "asked": asked.urlencode(),
+        "is_filtered": bool(activity.filtered(request.GET)),
         "stores": activity.stores_of(access.tenant), "views": _views(access), "own": access.actor.id,
         "may_export": access.may(Act.EXPORT), "zone": access.tenant.timezone,
     }  # fmt: skip

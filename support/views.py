@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_POST
 
-from loyalty.models import Balance, Customer
+from loyalty.models import Balance, Customer, CustomerStatus
 from loyalty.state import Terms
 from support import acts, balance_chart, checks, facts, find, finding_page, picture, simulation, start_page, walk
 from support.diagnosis import Reporter
@@ -160,6 +160,7 @@ def customer360(request: HttpRequest, pk: int) -> HttpResponse:
         may_reset=access.may_ask(Act.RESET_POINTS),
         may_merge=access.may_ask(Act.MERGE_CUSTOMERS),
         may_change_number=access.may_ask(Act.CHANGE_MOBILES),
+        may_erase=access.may(Act.ERASE_CUSTOMERS) and customer.status != CustomerStatus.ERASED,
         may_note=access.may(Act.WRITE_NOTES),
         may_message=access.may(Act.SEND_MESSAGES),
         may_reveal=access.may(Act.VIEW_MOBILES),

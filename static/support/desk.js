@@ -57,9 +57,10 @@ function showAfter() {
   const input = document.querySelector("input[name=points]");
   if (!table || !input) return;
   const number = (name) => Number(table.dataset[name]);
-  const verb = table.dataset.verb || "Issue";
+  const { verb } = table.dataset;
+  const gives = table.dataset.signed === undefined;
   const wanted = Math.trunc(Number(input.value) || 0);
-  const points = verb === "Issue" ? Math.max(0, wanted) : wanted;
+  const points = gives ? Math.max(0, wanted) : wanted;
   const paid = Math.max(0, Math.min(number("beforeOwed"), points));
   const short = Math.max(0, -points - number("beforeAvailable"));
   const owing = document.querySelector("input[name=allow_debt]")?.checked ? short : 0;
@@ -70,8 +71,10 @@ function showAfter() {
   for (const [name, value] of Object.entries(after)) {
     table.querySelector(`[data-after=${name}]`).textContent = value.toLocaleString("en");
   }
-  const what = points > 0 && verb !== "Issue" ? `+${points.toLocaleString("en")}` : points.toLocaleString("en").replace("-", "−");
-  document.querySelector("[data-act]").textContent = points ? `${verb} ${what} points` : `${verb.split(" ")[0]} points`;
+  const what = points > 0 && !gives ? `+${points.toLocaleString("en")}` : points.toLocaleString("en").replace("-", "−");
+  const act = document.querySelector("[data-act]");
+  act.dataset.idle ??= act.textContent;
+  act.textContent = points ? `${verb} ${what} ${table.dataset.unit}` : act.dataset.idle;
 }
 document.addEventListener("input", showAfter);
 document.addEventListener("DOMContentLoaded", showAfter);

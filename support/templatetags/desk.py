@@ -1,10 +1,11 @@
 """Small words of the templates."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from django import template
 from django.utils.timesince import timesince
+from django.utils.translation import gettext as _
 
 from support.picture import money as money_text
 from tenants.models import Tenant
@@ -27,7 +28,7 @@ def first_part(text: str) -> str:
 def ago(moment: datetime, now: datetime) -> str:
     """`3 days ago`; within a minute, `just now`."""
     since = timesince(moment, now).partition(",")[0].replace("\xa0", " ")
-    return "just now" if since == "0 minutes" else f"{since} ago"
+    return _("just now") if moment + timedelta(minutes=1) > now else _("{since} ago").format(since=since)
 
 
 @register.filter
