@@ -108,6 +108,7 @@ class Row:
     amount: str
     store: str
     store_name: str
+    at_store: Store | None
     bill_no: str
     staff: str
     source: str
@@ -159,6 +160,7 @@ def _row(entry: Entry, bill: tuple[str, Decimal] | None, *, digits: int) -> Row:
         id=entry.pk, operation=entry.operation, at=entry.occurred_at, kind=entry.kind, action=title_of(entry),
         customer_id=entry.customer_id, customer=entry.customer.name, mobile=entry.customer.masked_mobile, points=moved(entry),
         amount=amount, store=entry.store.code if entry.store else "", store_name=str(entry.store) if entry.store else "",
+        at_store=entry.store,
         bill_no=bill[0] if bill else (entry.hold.bill_no if entry.hold else ""), staff=entry.actor_name,
         source=_(source), api_source=source, reason=hide_numbers(entry.reason),
         buckets=(entry.pending, entry.available, entry.held, entry.owed),

@@ -25,7 +25,8 @@ document.addEventListener("keydown", (event) => {
 // Keys of the desk: each presses a link that is there. They can be switched off, for who speaks to their computer (WCAG 2.1.4).
 const keysOn = () => localStorage.getItem("pd-keys") !== "off";
 document.addEventListener("keydown", (event) => {
-  if (event.target.closest("input, textarea, select, [contenteditable], dialog") || event.ctrlKey || event.metaKey || event.altKey) return;
+  const typing = event.target.closest("input, textarea, select, [contenteditable], dialog");
+  if (typing?.checkVisibility() || event.ctrlKey || event.metaKey || event.altKey) return;  // a sheet just closed may keep the focus for a moment
   if (!keysOn()) return;
   if (event.key === "?") { event.preventDefault(); document.getElementById("pd-keys")?.showModal(); return; }
   const tab = /^[1-8]$/.test(event.key) ? document.querySelectorAll(".pd-tab")[Number(event.key) - 1] : null;
@@ -96,3 +97,14 @@ function reachTables() {
 for (const moment of ["DOMContentLoaded", "htmx:afterSettle"]) document.addEventListener(moment, reachTables);
 window.addEventListener("load", reachTables);
 window.addEventListener("resize", reachTables);
+
+// Fields in the rows of the admin's tables have no labels of their own: the column's heading is theirs.
+function nameFields() {
+  for (const field of document.querySelectorAll("td :is(input:not([type=hidden]), select, textarea)")) {
+    if (field.labels?.length || field.getAttribute("aria-label")) continue;
+    const heading = field.closest("table")?.querySelectorAll("thead th")[field.closest("td").cellIndex]?.textContent.trim();
+    field.setAttribute("aria-label", heading || field.name);
+  }
+}
+document.addEventListener("DOMContentLoaded", nameFields);
+document.addEventListener("formset:added", nameFields);

@@ -2,13 +2,16 @@
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 from django import template
+from django.utils import timezone
+from django.utils.dateformat import format as date_format
 from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 
 from support.picture import money as money_text
-from tenants.models import Tenant
+from tenants.models import Store, Tenant
 
 register = template.Library()
 
@@ -16,6 +19,15 @@ register = template.Library()
 @register.filter
 def utc_text(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%d %b %Y %H:%M:%S}"
+
+
+@register.filter
+def at_store(moment: datetime, store: Store | None) -> str:
+    """When it was by the clock of the store, which is named where it is not the brand's; without a store, by the brand's."""
+    own = ZoneInfo(store.timezone) if store is not None and store.timezone else None
+    here = timezone.localtime(moment, own)
+    shown = date_format(here, "j M Y H:i")
+    return f"{shown} {here.tzname()}" if own is not None and here.utcoffset() != timezone.localtime(moment).utcoffset() else shown
 
 
 @register.filter

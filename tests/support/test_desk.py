@@ -12,7 +12,7 @@ from django.utils import timezone
 from loyalty import identity
 from loyalty.models import Customer, Entry, Hold
 from tenants.actors import SYSTEM
-from tenants.models import AuditEvent, Membership, Tenant
+from tenants.models import AuditEvent, Membership, Store, Tenant
 from tests import builders
 from tests.builders import balance
 
@@ -69,6 +69,19 @@ def test_every_tab_opens_full_and_empty(as_bob: Client, kulfi: Tenant, meera: Cu
 def test_every_earning_opens_to_its_arithmetic(as_bob: Client, kulfi: Tenant) -> None:
     builders.deliver(kulfi, builders.bill("A1", net="1842.00"))
     assert "INR 1,842.00 ÷ 100, rounded down = 18" in page(as_bob, Customer.objects.get())
+
+
+def test_times_are_the_store_s_and_say_so_where_it_is_elsewhere(as_bob: Client, kulfi: Tenant) -> None:
+    Store.objects.filter(code="K2").update(timezone="Asia/Dubai")
+    at = "2026-05-05T06:00:00+00:00"
+    builders.deliver(kulfi, builders.bill("A1", bill_date=at), builders.bill("A2", store="K2", bill_date=at))
+    raj = Customer.objects.get()
+    for tab in ("timeline", "bills"):
+        text = page(as_bob, raj, tab=tab)
+        assert "5 May 2026 11:30<" in text, "Kolkata, the brand's own"
+        assert "5 May 2026 10:00 +04<" in text
+        assert 'title="05 May 2026 06:00:00 UTC"' in text
+    assert "5 May 2026 10:00 +04<" in as_bob.get(reverse("admin:activity")).content.decode()
 
 
 def test_a_bill_shows_its_five_stops(as_bob: Client, kulfi: Tenant) -> None:

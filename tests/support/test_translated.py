@@ -187,7 +187,14 @@ def test_a_form_asks_in_the_language(as_alice: Client, meera: Customer, wrapped:
 
 
 def test_what_is_asked_for_is_said_in_the_language(wrapped: None) -> None:
-    content = {"points": 1500, "bonus": "Diwali", "clear_debt": True, "name": "Meera", "mobile": "+919840012345", "what": "Issued"}
+    content = {
+        "points": 1500,
+        "bonus": "Diwali",
+        "clear_debt": True,
+        "name": "Meera",
+        "mobile": "+919840012345",
+        "what": "Issued",
+    }
     assert {name: words for name, verb in VERBS.items() if (words := bare(verb.words(content)))} == {}
     assert VERBS["issue"].words(content) == "«Issue 1,500 points»"
 
