@@ -78,6 +78,8 @@ def merge(tenant: Tenant, source_id: int, into_id: int, *, reason: str, actor: A
     reason = checked_reason(reason)
     if source_id == into_id:
         raise DomainError("merge_with_itself", "These are the same customer. Choose two different ones.")
+    if customers.is_erased(tenant, [source_id, into_id]):
+        raise DomainError("customer_erased", "One of the two was erased. Nobody is behind its points any more.")
     with transaction.atomic():
         done = CustomerMerge.objects.filter(tenant=tenant, source=source_id, into=into_id, undone_at=None).first()
         if done:

@@ -5,7 +5,6 @@ kept without the person. The audit trail names rows and never a number; reasons 
 change. Every step may be done again.
 """
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -14,6 +13,7 @@ from typing import Any
 
 import structlog
 from django.db import transaction
+from django.db.models import Q
 from django_scopes import scope, scopes_disabled
 
 from integrations import bell, clickhouse
@@ -21,7 +21,7 @@ from integrations.models import Bill, BillClaim, CrmBalance, Delivery, ErpOrder,
 from loyalty import customers, identity
 from loyalty.models import Customer, NumberMove
 from support import limits
-from support.models import ApprovalRequest, Case, Erasure, Note
+from support.models import ApprovalRequest, Case, Erasure, Note, RequestState
 from tenants.access import Access, Act
 from tenants.models import Tenant
 
@@ -51,16 +51,25 @@ def erase(customer: Customer, *, access: Access, reason: str, now: datetime) -> 
         numbers = identity.erase(access.tenant, customer.pk, reason=reason, actor=access.actor, now=now)
         if not numbers and Erasure.objects.filter(tenant=access.tenant, customer=customer).exists():
             return False
+        somebody_s = customers.find(access.tenant, numbers)  # a number that went to a stranger names the stranger now
+        sought = {"numbers": [each for each in numbers if each not in somebody_s], "hidden": numbers, "words": sorted(words)}
         Erasure.objects.create(
-            tenant=access.tenant, customer=customer, sought={"numbers": numbers, "words": sorted(words)}, reason=reason.strip(),
-            asked_by=access.actor.name,
-        )  # fmt: skip
+            tenant=access.tenant, customer=customer, sought=sought, reason=reason.strip(), asked_by=access.actor.name
+        )
+        _withdraw_requests(customer)
         transaction.on_commit(lambda: bell.send(TASK))
     return True
 
 
+def _withdraw_requests(customer: Customer) -> None:
+    open_ones = ApprovalRequest.objects.filter(
+        tenant=customer.tenant_id, customer=customer, state__in=[RequestState.ASKED, RequestState.APPROVED]
+    )
+    open_ones.update(state=RequestState.WITHDRAWN, note="The customer was erased.")
+
+
 def finish_all(*, now: datetime) -> Counter[str]:
-    """Whatever was asked for and is not done. As the owner: notes and the audit trail cannot be changed by a web process."""
+    """Whatever was asked for and is not done. As the owner: no web process may change a note."""
     done: Counter[str] = Counter()
     with scopes_disabled():
         waiting = list(Erasure.objects.filter(finished_at=None, tenant__is_active=True).select_related("tenant").order_by("id"))
@@ -69,18 +78,18 @@ def finish_all(*, now: datetime) -> Counter[str]:
             try:
                 _finish(row, now=now)
                 done["done"] += 1
-            except clickhouse.Away as problem:
+            except Exception as problem:  # ClickHouse is away, or what nobody foresaw: it is tried again, and stops no other
                 log.warning("not erased everywhere yet", erasure=row.pk, error=type(problem).__name__)
                 done["waiting"] += 1
     return done
 
 
 def _finish(row: Erasure, *, now: datetime) -> None:
-    """Raises: one of `clickhouse.Away`; then it is tried again."""
+    """All of it, as often as it takes. Raises: one of `clickhouse.Away`."""
     tenant: Tenant = row.tenant
     family = sorted(customers.families(tenant, [row.customer_id]))
     numbers, words = row.sought.get("numbers", []), row.sought.get("words", [])
-    hide = _Hider(numbers, words)
+    hide = _Hider(row.sought.get("hidden", []), words)
     masked: dict[str, int] = {
         "messages_in": _deliveries(tenant, family, numbers, hide),
         "orders": ErpOrder.objects.filter(tenant=tenant, mobile__in=numbers).update(mobile=""),
@@ -90,7 +99,7 @@ def _finish(row: Erasure, *, now: datetime) -> None:
         "messages_out": Message.objects.filter(tenant=tenant, customer__in=family).update(subject=GONE, body=GONE, content={}),
         "notes": Note.objects.filter(tenant=tenant, customer__in=family).update(text=GONE, link_name=""),
         "cases": Case.objects.filter(tenant=tenant, customer__in=family).update(title=GONE),
-        "requests": ApprovalRequest.objects.filter(tenant=tenant, customer__in=family).update(content={}, words=GONE),
+        "requests": _requests(tenant, family),
         "replays": _replays(tenant, family),
     }
     with clickhouse.connected() as client:  # the masked row comes by the feed; what it was before must not stay below it
@@ -116,7 +125,16 @@ class _Hider:
         return self._found.sub(GONE, text) if self._found and text else text
 
     def json(self, value: Any) -> Any:
-        return json.loads(self.text(json.dumps(value, ensure_ascii=False))) if value else value
+        match value:
+            case str():
+                return self.text(value)
+            case dict():
+                return {name: self.json(each) for name, each in value.items()}
+            case list():
+                return [self.json(each) for each in value]
+            case int() if self.text(str(value)) != str(value):
+                return None
+        return value
 
 
 def _deliveries(tenant: Tenant, family: list[int], numbers: list[str], hide: _Hider) -> int:
@@ -148,6 +166,18 @@ def _numbers_of(model: Any, tenant: Tenant, numbers: list[str], customer_id: int
         row.save(update_fields=["mobile"])
         changed += 1
     return changed
+
+
+def _requests(tenant: Tenant, family: list[int]) -> int:
+    """Of them, and to merge somebody into them."""
+    rows = ApprovalRequest.objects.filter(Q(customer__in=family) | Q(verb="merge", content__into__in=family), tenant=tenant)
+    for row in rows:
+        row.words = GONE
+        row.content = {**row.content, **{name: GONE for name in ("name", "what") if name in row.content}}
+        if "mobile" in row.content:
+            row.content["mobile"] = identity.stand_in(row.customer_id)
+        row.save(update_fields=["words", "content"])
+    return len(rows)
 
 
 def _replays(tenant: Tenant, family: list[int]) -> int:

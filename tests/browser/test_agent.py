@@ -127,7 +127,11 @@ def lists_and_forms() -> list[str]:
     patterns += [each for resolver in patterns if isinstance(resolver, URLResolver) for each in resolver.url_patterns]
     plain = [each for each in patterns if isinstance(each, URLPattern) and not each.pattern.converters]
     wanted = [str(each.name) for each in plain if str(each.name).endswith(("_changelist", "_add", "_import"))]
-    return [reverse(f"admin:{name}").removeprefix("/admin/") for name in wanted if not name.startswith("auth_") and "process_" not in name]
+    return [
+        reverse(f"admin:{name}").removeprefix("/admin/")
+        for name in wanted
+        if not name.startswith("auth_") and "process_" not in name
+    ]
 
 
 def _access(tenant: Tenant, name: str, *, role: str) -> Access:

@@ -13,8 +13,8 @@ from integrations.models import Bill, Channel, CrmBalance, Delivery, ErpOrder, R
 from loyalty import customers, identity
 from loyalty.models import Customer, Entry
 from support import erasure
-from support.models import Case, Erasure, Note
-from tenants.actors import SYSTEM
+from support.models import ApprovalRequest, Case, Erasure, Note
+from tenants.actors import SYSTEM, Actor, ActorKind
 from tenants.models import AuditEvent, Store, Tenant
 from tests import builders
 from tests.builders import balance
@@ -137,6 +137,48 @@ def test_a_new_purchase_with_the_number_is_a_stranger_s(as_alice: Client, kulfi:
     builders.deliver(kulfi, builders.bill("A2"))
     assert balance(quill) == before
     assert Customer.objects.get(mobile=builders.MEERA).pk != quill.pk
+
+
+def test_a_stranger_who_has_the_number_now_keeps_everything(as_alice: Client, kulfi: Tenant, quill: Customer) -> None:
+    move = identity.ask_number_move(kulfi, builders.MEERA, reason="a stranger calls", actor=SYSTEM)
+    other = Actor(ActorKind.PERSON, 77, "Somebody else")
+    identity.decide_number_move(kulfi, move.pk, approve=True, actor=other, now=timezone.now())
+    builders.deliver(kulfi, builders.bill("S1"))
+    stranger = Customer.objects.get(mobile=builders.MEERA)
+    erase(as_alice, quill)
+    erasure.finish_all(now=timezone.now())
+    assert builders.MEERA[-10:].encode() in bytes(Delivery.objects.get(bill_no="S1").body)
+    assert ErpOrder.objects.get().mobile == builders.MEERA
+    assert (Customer.objects.get(pk=stranger.pk).mobile, balance(stranger)) == (builders.MEERA, (0, 10, 0, 0))
+
+
+def test_what_waits_for_a_second_person_is_withdrawn_and_its_page_still_opens(
+    as_alice: Client, as_bob: Client, kulfi: Tenant, quill: Customer
+) -> None:
+    twin = builders.customer(kulfi, "+919840012399", points=5, name="Ann Other")
+    for page, pk, fields in (
+        ("merge_customer", quill.pk, {"into": str(twin.pk)}), ("merge_customer", twin.pk, {"into": str(quill.pk)}),
+        ("change_mobile", quill.pk, {"mobile": "98400 55555"}),
+    ):  # fmt: skip
+        as_bob.post(reverse(f"admin:{page}", args=[pk]), {"reason": "as asked", "token": f"{page}{pk}" + TOKEN, **fields})
+    assert ApprovalRequest.objects.count() == 3
+    erase(as_alice, quill)
+    erasure.finish_all(now=timezone.now())
+    assert set(ApprovalRequest.objects.filter(customer=quill).values_list("state", flat=True)) == {"withdrawn"}
+    for request in ApprovalRequest.objects.all():
+        assert as_alice.get(reverse("admin:request", args=[request.pk])).status_code == 200
+    assert where_they_stand() == []
+    (left,) = ApprovalRequest.objects.filter(state="asked")
+    seen = as_alice.get(reverse("admin:request", args=[left.pk])).context["seen"]
+    as_alice.post(reverse("admin:request", args=[left.pk]), {"seen": seen, "approve": "1"})
+    assert balance(twin) == (0, 5, 0, 0), "nobody is merged into somebody erased"
+
+
+def test_a_number_sent_as_a_number_breaks_nothing(as_alice: Client, kulfi: Tenant, quill: Customer) -> None:
+    Delivery.objects.filter(bill_no="Q1").update(details={"got": 9840077777, "deep": [{"x": f"+91{OLD[-10:]}"}]})
+    erase(as_alice, quill)
+    assert erasure.finish_all(now=timezone.now())["done"] == 1
+    assert Delivery.objects.get(bill_no="Q1").details == {"got": None, "deep": [{"x": "(erased)"}]}
 
 
 def test_blocked_points_come_first(as_alice: Client, kulfi: Tenant, quill: Customer) -> None:
