@@ -7,8 +7,9 @@ Message-ID and a webhook its `webhook-id` over all tries, so that a receiver can
 import json
 import re
 import secrets
+import time
 from base64 import b64encode
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import formataddr
@@ -43,6 +44,8 @@ LEASE = timedelta(minutes=5)
 #: How long after each try the next one comes; after the last it is given up.
 WAITS = tuple(timedelta(minutes=each) for each in (1, 5, 30, 120, 360, 720, 1440))
 AT_A_TIME = 50
+#: So long a run waits for the receiver of one brand.
+SECONDS_A_RUN = 30.0
 NAMES = re.compile(r"\{(name|points|available|brand)\}")
 #: Keeps a customer's name from writing headers.
 _BREAKS = re.compile(r"[\r\n\0]+")
@@ -175,14 +178,16 @@ def send_due(*, now: datetime) -> Counter[str]:
     """Send what is due, of all brands, until nothing is. -> how many were sent, put off, given up."""
     done: Counter[str] = Counter()
     deaf: set[tuple[int, str]] = set()
+    took: defaultdict[tuple[int, str], float] = defaultdict(float)
     while rows := _take(now=now):
         for row in rows:
-            way = (row.tenant_id, row.channel)
+            way, began = (row.tenant_id, row.channel), time.monotonic()
             with scope(tenant=row.tenant):
                 became = _put_off(row, now=now) if way in deaf else _send(row, now=now)
             done[became] += 1
-            if became == MessageState.WAITING:
-                deaf.add(way)  # one that does not answer costs its own brand a minute, and nobody else
+            took[way] += time.monotonic() - began
+            if became == MessageState.WAITING or took[way] > SECONDS_A_RUN:
+                deaf.add(way)  # one that does not answer, or slowly, costs its own brand a minute, and the others little
     return done
 
 
@@ -283,7 +288,9 @@ def send_again(tenant: Tenant, message_id: int, *, actor: Actor, now: datetime) 
         if row is None:
             raise DomainError("message_unknown", "There is no such message. Choose it from the customer's page.")
         if row.state != MessageState.GIVEN_UP:
-            raise DomainError("message_not_given_up", f"This message {row.get_state_display()}. Nothing was changed.")
+            raise DomainError(
+                "message_not_given_up", f"This message was not given up ({row.get_state_display()}). Nothing was changed."
+            )
         row.state, row.attempts, row.due_at, row.trouble = MessageState.WAITING, 0, now, ""
         row.save(update_fields=["state", "attempts", "due_at", "trouble"])
         audit.record(tenant, actor=actor, action="send_message_again", target=row)

@@ -116,8 +116,11 @@ class _Pinned(http.client.HTTPConnection):
 
     def connect(self) -> None:
         self.sock = socket.create_connection((self._target.address, self._target.port), timeout=CONNECT_SECONDS)
-        if self._target.secure:  # the clock can cut it while it shakes hands
-            self.sock = ssl.create_default_context().wrap_socket(self.sock, server_hostname=self._target.host)
+        if self._target.secure:
+            context = ssl.create_default_context()
+            wrapped = context.wrap_socket(self.sock, server_hostname=self._target.host, do_handshake_on_connect=False)
+            self.sock = wrapped  # so that the clock can cut it while it shakes hands
+            wrapped.do_handshake()
 
     def cut(self) -> None:
         sock = self.sock

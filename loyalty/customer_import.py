@@ -14,7 +14,7 @@ from tenants import audit
 from tenants.actors import Actor
 from tenants.admin_base import TenantResource
 from tenants.errors import DomainError
-from tenants.masking import hide_numbers, masked
+from tenants.masking import hide_numbers, named
 from tenants.models import Tenant
 from tenants.uploads import canonical
 
@@ -27,6 +27,7 @@ LOYALTY_OWNED = frozenset(
 )  # fmt: skip
 #: What a file may say.
 SAID = ("name", "email", "tier")
+IMPORTED = "Imported from a file"
 TRIED = "A customer file named what only the ledger says; it was not taken"
 
 
@@ -135,9 +136,8 @@ def take(tenant: Tenant, people: Sequence[tuple[int, Person]], *, actor: Actor, 
             for name, said in changed.items():
                 setattr(row, name, said)
             touched[row.pk] = row
-            shown = masked({"mobile": person.mobile} | person.said)
             events.append(
-                audit.event(tenant, actor=actor, action="import_customer", target=row, reason="Imported from a file", after=shown)
+                audit.event(tenant, actor=actor, action="import_customer", target=row, reason=IMPORTED, after=named(changed))
             )
         if person.tried:
             events.append(

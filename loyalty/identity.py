@@ -78,8 +78,6 @@ def merge(tenant: Tenant, source_id: int, into_id: int, *, reason: str, actor: A
     reason = checked_reason(reason)
     if source_id == into_id:
         raise DomainError("merge_with_itself", "These are the same customer. Choose two different ones.")
-    if customers.is_erased(tenant, [source_id, into_id]):
-        raise DomainError("customer_erased", "One of the two was erased. Nobody is behind its points any more.")
     with transaction.atomic():
         done = CustomerMerge.objects.filter(tenant=tenant, source=source_id, into=into_id, undone_at=None).first()
         if done:
@@ -105,10 +103,17 @@ def preview_merge(tenant: Tenant, source_id: int, into_id: int, *, now: datetime
     return buckets_of(book[into_id])
 
 
+def _refuse_erased(tenant: Tenant, *customer_ids: int) -> None:
+    """Under their locks. Raises: DomainError `customer_erased`."""
+    if customers.is_erased(tenant, customer_ids):
+        raise DomainError("customer_erased", "One of the two was erased. Nobody is behind its points any more.")
+
+
 def _merge_books(
     tenant: Tenant, source_id: int, into_id: int, *, reason: str, actor: Actor, now: datetime, today: date
 ) -> Operation:  # fmt: skip
     with ledger.open(tenant, [source_id, into_id], now=now) as book:
+        _refuse_erased(tenant, source_id, into_id)
         version = book[source_id].version
         content = content_hash("merge", source_id, into_id)
         operation = Operation(
@@ -171,6 +176,7 @@ def unmerge(tenant: Tenant, merge_id: int, *, reason: str, actor: Actor, now: da
         row.refresh_from_db()
         if row.undone_at is not None:
             raise DomainError("unmerge_done", f"This merge was taken back already by {row.undone_by}. Nothing was changed.")
+        _refuse_erased(tenant, *ids)
         debts = _check_unused(tenant, row)
         Balance.objects.filter(tenant=tenant, customer=row.source_id).update(moved_to=None)
         today = now.astimezone(tenant.zone).date()
@@ -305,28 +311,27 @@ def erase(tenant: Tenant, customer_id: int, *, reason: str, actor: Actor, now: d
     """
     reason = checked_reason(reason)
     with transaction.atomic():
-        row: Customer | None = Customer.objects.select_for_update().filter(tenant=tenant, pk=customer_id).first()
+        ids = customers.families(tenant, [customer_id])
+        balances = Balance.objects.select_for_update(no_key=True).filter(tenant=tenant, customer__in=ids).order_by("customer_id")
+        held = sum(balance.held for balance in balances)  # their locks first, as whoever books takes them
+        family = list(Customer.objects.select_for_update(no_key=True).filter(tenant=tenant, pk__in=ids).order_by("pk"))
+        row = next((each for each in family if each.pk == customer_id), None)
         if row is None:
             raise ledger.UnknownCustomer
         if row.merged_into_id:
             raise CustomerMerged(customer_id, row.merged_into_id)
         if row.status == CustomerStatus.ERASED:
             return []
-        balance = Balance.objects.select_for_update(no_key=True).get(tenant=tenant, customer=row)
-        if balance.held:
+        if held:
             raise DomainError(
-                "erase_blocked",
-                f"{balance.held:,} points are blocked for a bill that may still come. Unblock them first.",
-                held=balance.held,
+                "erase_blocked", f"{held:,} points are blocked for a bill that may still come. Unblock them first.", held=held
             )
-        family = list(Customer.objects.select_for_update().filter(tenant=tenant, pk__in=customers.families(tenant, [row.pk])))
         aliases = CustomerAlias.objects.filter(tenant=tenant, customer__in=family)
         numbers = {each.mobile for each in family if each.has_number} | set(aliases.values_list("mobile", flat=True))
         aliases.filter(valid_until=None).update(valid_until=now)
         aliases.update(mobile=stand_in(row.pk))
         for each in family:
             each.mobile, each.name, each.email, each.takes_messages = stand_in(each.pk), "", "", False
-        row = next(each for each in family if each.pk == row.pk)
         row.status = CustomerStatus.ERASED
         Customer.objects.bulk_update(family, ["mobile", "name", "email", "takes_messages", "status"])
         audit.record(tenant, actor=actor, action="erase_customer", target=row, reason=reason)

@@ -15,7 +15,7 @@ from django.utils.translation import ngettext
 
 from integrations import gathering
 from integrations.models import Incident, IncidentKind
-from loyalty import holds, identity
+from loyalty import customers, holds, identity
 from loyalty.ledger import KeyReused
 from loyalty.models import Balance, BonusEvaluation, Customer, CustomerMerge, Entry, Hold
 from loyalty.state import HoldState, Kind
@@ -71,7 +71,7 @@ def award(request: HttpRequest, pk: int) -> HttpResponse:
     """The dialog that gives a bonus which its rule did not."""
     access = access_of(request)
     evaluation = gate.get(BonusEvaluation, pk, access=access)
-    customer = _customer(request, evaluation.customer_id, verb="award")
+    customer = _customer(request, customers.survivor(access.tenant, evaluation.customer_id), verb="award")
     try:
         due = acts.award_of(evaluation)
     except DomainError as refusal:
@@ -96,12 +96,13 @@ def merge(request: HttpRequest, pk: int) -> HttpResponse:
     form = MergeForm(request.POST if other and request.method == "POST" else None, initial=_initial(into=other and other.pk))
     shown: dict[str, Any] = {"other": other, "others": hits, "words": words}
     if other is not None:
+        shown["other_balance"] = Balance.objects.get(tenant=access.tenant, customer=other)
         try:
-            shown |= {"after": identity.preview_merge(access.tenant, customer.pk, other.pk, now=timezone.now())}
+            shown["after"] = identity.preview_merge(access.tenant, customer.pk, other.pk, now=timezone.now())
         except DomainError as refusal:
-            messages.error(request, f"{refusal.sentence} " + _("Nothing was changed."))
-            return redirect("admin:customer360", customer.pk)
-        shown |= {"other_balance": Balance.objects.get(tenant=access.tenant, customer=other)}
+            if request.method == "GET":  # pressed once more, it is told what the first press did
+                messages.error(request, _("{refusal} Nothing was changed.").format(refusal=refusal.sentence))
+                return redirect("admin:customer360", customer.pk)
 
     def content(data: dict[str, Any]) -> dict[str, Any]:
         return {"into": data["into"], "name": str(other)[:120]}

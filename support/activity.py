@@ -242,7 +242,10 @@ def as_xlsx(tenant: Tenant, entries: QuerySet[Entry]) -> Iterator[bytes]:
 
 def filtered(data: QueryDict) -> dict[str, Any]:
     """What was asked for, for the trace."""
-    asked = {name: [hide_numbers(text) for text in data.getlist(name)] for name in ActivityFilter.base_filters}
+    asked = {
+        name: ["(somebody)" if name == "customer" and text else hide_numbers(text) for text in data.getlist(name)]
+        for name in ActivityFilter.base_filters
+    }
     return {name: texts for name, texts in asked.items() if any(texts)}
 
 

@@ -10,9 +10,9 @@ from django.utils.translation import gettext as _
 
 from integrations import issuing
 from integrations.models import Bill, BillIssue
-from loyalty import holds, identity, operations
+from loyalty import customers, holds, identity, operations
 from loyalty.ledger import BY_HAND, KeyReused, checked_reason
-from loyalty.models import Bonus, BonusEvaluation, Customer, Entry, Hold
+from loyalty.models import Bonus, BonusEvaluation, Customer, CustomerMerge, Entry, Hold
 from loyalty.operations import Posted
 from loyalty.state import Kind
 from support import limits
@@ -26,11 +26,19 @@ from tenants.models import Store
 def unblock(hold: Hold, *, access: Access, reason: str, now: datetime) -> tuple[Hold, bool]:
     """Free a hold's points; -> (the hold, whether we did it). Somebody faster changes nothing (CASES 10).
 
-    Raises: DomainError `forbidden`, `own_number`, `reason_length`.
+    Raises: DomainError `forbidden`, `own_number`, `colleague_number`, `reason_length`.
     """
     access.require(Act.RELEASE_HOLDS)
-    limits.refuse_own_number(hold.customer, access=access)
-    limits.refuse_colleague(hold.customer, access=access)
+    _not_of_staff(hold.customer, access=access)
+    return _free(hold, access=access, reason=reason, now=now)
+
+
+def _not_of_staff(customer: Customer, *, access: Access) -> None:
+    limits.refuse_own_number(customer, access=access)
+    limits.refuse_colleague(customer, access=access)
+
+
+def _free(hold: Hold, *, access: Access, reason: str, now: datetime) -> tuple[Hold, bool]:
     with transaction.atomic():
         ended, released = holds.release_hold(access.tenant, hold.pk, reason=reason, actor=access.actor, now=now)
         if released:
@@ -154,16 +162,16 @@ def _give_up_bill(entry: Entry) -> None:
 def unblock_all(rows: Collection[Hold], *, access: Access, reason: str, now: datetime) -> tuple[list[Hold], list[Hold]]:
     """Free the points of many holds, each once; -> (those we freed, those that somebody was faster with).
 
-    Raises: DomainError `forbidden`, `reason_length`.
+    Raises: as `unblock`.
     """
     access.require(Act.RELEASE_HOLDS)
     checked_reason(reason)
-    for each in rows:  # before any is freed
-        limits.refuse_own_number(each.customer, access=access)
+    for customer in {hold.customer_id: hold.customer for hold in rows}.values():  # before any is freed
+        _not_of_staff(customer, access=access)
     freed: list[Hold] = []
     others: list[Hold] = []
     for hold in sorted(rows, key=lambda each: (each.customer_id, each.pk)):
-        ended, released = unblock(hold, access=access, reason=reason, now=now)
+        ended, released = _free(hold, access=access, reason=reason, now=now)
         (freed if released else others).append(ended)
     return freed, others
 
@@ -212,7 +220,8 @@ def award_bonus(evaluation: BonusEvaluation, *, access: Access, reason: str, now
     with transaction.atomic():
         try:
             posted = issuing.issue(
-                access.tenant, evaluation.customer_id, points=award.points, reason=f"{award.prefix}{reason.strip()}",
+                access.tenant, customers.survivor(access.tenant, evaluation.customer_id), points=award.points,
+                reason=f"{award.prefix}{reason.strip()}",
                 actor=access.actor, key=key, now=now,
             )  # fmt: skip
         except KeyReused as reused:
@@ -233,8 +242,11 @@ def merge(source: Customer, into: Customer, *, access: Access, reason: str, now:
 
 
 def unmerge(merge_id: int, *, access: Access, reason: str, now: datetime) -> None:
-    """Raises: DomainError `forbidden`, and as `identity.unmerge`."""
+    """Raises: DomainError `forbidden`, `own_number`, `colleague_number`, and as `identity.unmerge`."""
     access.require(Act.MERGE_CUSTOMERS)
+    row = CustomerMerge.objects.filter(tenant=access.tenant, pk=merge_id).select_related("into").first()
+    if row is not None:  # whose family both belong to
+        _not_of_staff(row.into, access=access)
     identity.unmerge(access.tenant, merge_id, reason=reason, actor=access.actor, now=now)
 
 

@@ -17,6 +17,8 @@ from tenants.errors import DomainError
 from tenants.models import Tenant
 
 IS_DECIDED = gettext_lazy("This request is {state}. Nothing was changed.")
+#: Of these states it is told who brought it there.
+SAID_BY = (RequestState.REFUSED, RequestState.DONE)
 #: What has to be the same for an approval to mean what was looked at.
 BUCKETS = ("pending", "available", "held", "owed")
 
@@ -78,7 +80,8 @@ def _do_alone(wish: Wish) -> Done:
 
 def _note_in_case(wish: Wish, done: Done) -> None:
     if wish.case is not None and wish.case.closed_at is None:
-        cases.link(wish.case, link=cases.Link("entry", done.operation, done.told), access=wish.access)
+        link = cases.Link("entry" if done.operation else "", done.operation, done.told)
+        cases.link(wish.case, link=link, access=wish.access)
 
 
 def _asked_before(wish: Wish, *, reason: str) -> ApprovalRequest | None:
@@ -140,16 +143,20 @@ def approve(
             audit.record(
                 tenant, actor=access.actor, action="approve_request", target=row, reason=row.note, before=row.before, after=seen
             )
-    return _execute(tenant, request_id, access=access, now=now)
+    return _execute(tenant, request_id, access=access, seen=seen, now=now)
 
 
-def _execute(tenant: Tenant, request_id: int, *, access: Access, now: datetime) -> tuple[ApprovalRequest, Done | None]:
+def _execute(
+    tenant: Tenant, request_id: int, *, access: Access, seen: dict[str, int], now: datetime
+) -> tuple[ApprovalRequest, Done | None]:
     """Do what was approved, once. It counts in the day of who approved it. Raises: DomainError `request_unknown`, `request_decided`."""
     with transaction.atomic():
         row = _locked(tenant, request_id, wanted=(RequestState.APPROVED,))
         allowance = limits.allowance(access, now=now, lock=True)  # before the customer, as whoever acts alone takes them
         try:
             with transaction.atomic():
+                list(Balance.objects.select_for_update(no_key=True).filter(tenant=tenant, customer=row.customer_id))
+                _check_seen(row, seen)
                 done = _as_asked(row, now=now)
                 _count(row, done, allowance, access=access, now=now)
         except DomainError as refusal:
@@ -186,7 +193,7 @@ def _as_asked(row: ApprovalRequest, *, now: datetime) -> Done:
     if asker is None or not asker.may_ask(verb.act):
         left = _("{who} may not ask for this any more. Do it yourself if it is right.")
         raise DomainError("asker_left", left.format(who=row.asked_by))
-    wish = Wish(row.verb, row.customer, row.content, row.reason, row.key, asker, now, row.case)
+    wish = _wish_of(row, asker, now=now)
     limits.refuse_own_number(row.customer, access=asker, also=verb.also(wish))
     _refuse_erased(row.customer)
     done = verb.do(wish.granted(verb.act))
@@ -196,7 +203,7 @@ def _as_asked(row: ApprovalRequest, *, now: datetime) -> Done:
 
 def concerned(row: ApprovalRequest, *, access: Access) -> set[int]:
     """The people of the brand whose own points it is about."""
-    wish = Wish(row.verb, row.customer, row.content, row.reason, row.key, access, row.asked_at)
+    wish = _wish_of(row, access, now=row.asked_at)
     return limits.staff_behind(row.customer, also=VERBS[row.verb].also(wish))
 
 
@@ -239,10 +246,18 @@ def decline(tenant: Tenant, request_id: int, *, access: Access, note: str, now: 
 
 
 def _check_still(row: ApprovalRequest, *, access: Access, seen: dict[str, int], now: datetime) -> None:
-    if balance_of(row.tenant, row.customer_id) != seen:
-        raise DomainError("balance_moved", _("The balance has changed while you looked. Look at the figures and press again."))
+    _check_seen(row, seen)
     if VERBS[row.verb].counts and (because := limits.allowance(access, now=now).above(row.points)):
         raise _above_own(because)
+
+
+def _check_seen(row: ApprovalRequest, seen: dict[str, int]) -> None:
+    if balance_of(row.tenant, row.customer_id) != seen:
+        raise DomainError("balance_moved", _("The balance has changed while you looked. Look at the figures and press again."))
+
+
+def _wish_of(row: ApprovalRequest, access: Access, *, now: datetime) -> Wish:
+    return Wish(row.verb, row.customer, row.content, row.reason, row.key, access, now, row.case)
 
 
 def _above_own(because: str) -> DomainError:
@@ -255,7 +270,7 @@ def _refuse_concerned(tenant: Tenant, request_id: int, *, access: Access) -> Non
     row = ApprovalRequest.objects.filter(tenant=tenant, pk=request_id).select_related("customer__tenant").first()
     if row is None:
         raise _unknown()
-    wish = Wish(row.verb, row.customer, row.content, row.reason, row.key, access, row.asked_at)
+    wish = _wish_of(row, access, now=row.asked_at)
     limits.refuse_own_number(row.customer, access=access, also=VERBS[row.verb].also(wish))
 
 
@@ -267,7 +282,7 @@ def _locked(tenant: Tenant, request_id: int, *, wanted: tuple[RequestState, ...]
     if row is None:
         raise _unknown()
     if row.state not in wanted:
-        by = _("This request is {state} by {who}. Nothing was changed.") if row.decided_by else IS_DECIDED
+        by = _("This request is {state} by {who}. Nothing was changed.") if row.state in SAID_BY else IS_DECIDED
         raise DomainError("request_decided", by.format(state=row.get_state_display(), who=row.decided_by))
     return row
 

@@ -10,24 +10,29 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
+from urllib.parse import unquote_plus
 
 import structlog
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
+from django.utils.translation import gettext as _
 from django_scopes import scope, scopes_disabled
 
 from integrations import bell, clickhouse
 from integrations.models import Bill, BillClaim, CrmBalance, Delivery, ErpOrder, Message, Replay, ReplayRow
 from loyalty import customers, identity
-from loyalty.models import Customer, NumberMove
+from loyalty.models import Customer, CustomerAlias, CustomerMerge, NumberMove
 from support import limits
-from support.models import ApprovalRequest, Case, Erasure, Note, RequestState
+from support.models import ApprovalRequest, Case, Erasure, Note, RequestState, SavedView
+from tenants import audit
 from tenants.access import Access, Act
+from tenants.actors import SYSTEM
 from tenants.models import Tenant
 
 log = structlog.get_logger("pointdesk.erasure")
 TASK = "support.tasks.finish_erasures"
 GONE = "(erased)"
+OPEN = (RequestState.ASKED, RequestState.APPROVED)
 CHUNK = 500
 #: The customer of a bill document; it holds no object of its own.
 PERSON = re.compile(rb'("customer"\s*:\s*)\{[^{}]*\}')
@@ -46,26 +51,34 @@ def erase(customer: Customer, *, access: Access, reason: str, now: datetime) -> 
     access.require(Act.ERASE_CUSTOMERS)
     limits.refuse_own_number(customer, access=access)
     with transaction.atomic():
+        _end_what_waits(customer, access=access, now=now)  # before the customer: whoever decides a request locks in this order
         family = Customer.objects.filter(tenant=access.tenant, pk__in=customers.families(access.tenant, [customer.pk]))
         words = {word for row in family.values_list("name", "email") for word in row if len(word) >= WORD_MIN}
         numbers = identity.erase(access.tenant, customer.pk, reason=reason, actor=access.actor, now=now)
         if not numbers and Erasure.objects.filter(tenant=access.tenant, customer=customer).exists():
             return False
-        somebody_s = customers.find(access.tenant, numbers)  # a number that went to a stranger names the stranger now
-        sought = {"numbers": [each for each in numbers if each not in somebody_s], "hidden": numbers, "words": sorted(words)}
         Erasure.objects.create(
-            tenant=access.tenant, customer=customer, sought=sought, reason=reason.strip(), asked_by=access.actor.name
-        )
-        _withdraw_requests(customer)
+            tenant=access.tenant, customer=customer, sought={"numbers": numbers, "words": sorted(words)}, reason=reason.strip(),
+            asked_by=access.actor.name, asked_at=now,
+        )  # fmt: skip
         transaction.on_commit(lambda: bell.send(TASK))
     return True
 
 
-def _withdraw_requests(customer: Customer) -> None:
-    open_ones = ApprovalRequest.objects.filter(
-        tenant=customer.tenant_id, customer=customer, state__in=[RequestState.ASKED, RequestState.APPROVED]
-    )
-    open_ones.update(state=RequestState.WITHDRAWN, note="The customer was erased.")
+def _end_what_waits(customer: Customer, *, access: Access, now: datetime) -> None:
+    """Requests, claims and moves of numbers that somebody would decide about nobody."""
+    tenant, by = access.tenant, f"erasure:{customer.pk}"  # nobody who can have asked
+    ended = {"decided_at": now, "approved": False, "decided_by": SYSTEM.name, "decided_by_ident": by}
+    family = customers.families(tenant, [customer.pk])
+    rows = ApprovalRequest.objects.select_for_update().filter(tenant=tenant, customer__in=family, state__in=OPEN).order_by("pk")
+    for row in rows:
+        row.state, row.note = RequestState.WITHDRAWN, str(_("The customer was erased."))
+        row.save(update_fields=["state", "note"])
+        audit.record(tenant, actor=access.actor, action="withdrawn_request", target=row, reason=row.note)
+    numbers = Customer.objects.filter(tenant=tenant, pk__in=family).values("mobile")
+    aliases = CustomerAlias.objects.filter(tenant=tenant, customer__in=family, valid_until=None).values("mobile")
+    BillClaim.objects.filter(Q(mobile__in=numbers) | Q(mobile__in=aliases), tenant=tenant, decided_at=None).update(**ended)
+    NumberMove.objects.filter(tenant=tenant, old_owner__in=family, decided_at=None).update(**ended)
 
 
 def finish_all(*, now: datetime) -> Counter[str]:
@@ -88,19 +101,24 @@ def _finish(row: Erasure, *, now: datetime) -> None:
     """All of it, as often as it takes. Raises: one of `clickhouse.Away`."""
     tenant: Tenant = row.tenant
     family = sorted(customers.families(tenant, [row.customer_id]))
-    numbers, words = row.sought.get("numbers", []), row.sought.get("words", [])
-    hide = _Hider(row.sought.get("hidden", []), words)
+    sought, hide = row.sought.get("numbers", []), _Hider(row.sought.get("numbers", []), row.sought.get("words", []))
+    somebody_s = customers.find(tenant, sought)  # a number that is a stranger's by now names the stranger
+    numbers = [each for each in sought if each not in somebody_s]
     masked: dict[str, int] = {
-        "messages_in": _deliveries(tenant, family, numbers, hide),
-        "orders": ErpOrder.objects.filter(tenant=tenant, mobile__in=numbers).update(mobile=""),
-        "crm": _numbers_of(CrmBalance, tenant, numbers, row.customer_id),
-        "claims": _numbers_of(BillClaim, tenant, numbers, row.customer_id),
-        "moves": _numbers_of(NumberMove, tenant, numbers, row.customer_id),
+        "messages_in": _deliveries(tenant, family, numbers, hide, until=row.asked_at),
+        "orders": ErpOrder.objects.filter(tenant=tenant, mobile__in=numbers, seen_at__lte=row.asked_at).update(mobile=""),
+        "crm": _crm(tenant, family, numbers),
+        "claims": _reworded(
+            BillClaim.objects.filter(tenant=tenant, mobile__in=sought, decided_at__lte=row.asked_at), hide, row.customer_id
+        ),
+        "moves": _reworded(NumberMove.objects.filter(tenant=tenant, old_owner__in=family), hide, row.customer_id),
+        "merges": _reworded(CustomerMerge.objects.filter(tenant=tenant, into__in=family), hide, row.customer_id),
         "messages_out": Message.objects.filter(tenant=tenant, customer__in=family).update(subject=GONE, body=GONE, content={}),
         "notes": Note.objects.filter(tenant=tenant, customer__in=family).update(text=GONE, link_name=""),
         "cases": Case.objects.filter(tenant=tenant, customer__in=family).update(title=GONE),
-        "requests": _requests(tenant, family),
+        "requests": _requests(tenant, family, hide),
         "replays": _replays(tenant, family),
+        "views": _views(tenant, hide),
     }
     with clickhouse.connected() as client:  # the masked row comes by the feed; what it was before must not stay below it
         clickhouse.make_tables(client)
@@ -137,11 +155,11 @@ class _Hider:
         return value
 
 
-def _deliveries(tenant: Tenant, family: list[int], numbers: list[str], hide: _Hider) -> int:
+def _deliveries(tenant: Tenant, family: list[int], numbers: list[str], hide: _Hider, *, until: datetime) -> int:
     """The bodies keep every byte but the person's; their hash stays, so that the same message is still known."""
     bills = Bill.objects.filter(tenant=tenant, customer__in=family).values("pk")
     ids = set(Delivery.objects.filter(tenant=tenant, bill__in=bills).values_list("pk", flat=True))
-    ids |= set(Delivery.objects.filter(tenant=tenant, mobile__in=numbers).values_list("pk", flat=True))
+    ids |= set(Delivery.objects.filter(tenant=tenant, mobile__in=numbers, received_at__lte=until).values_list("pk", flat=True))
     ordered = sorted(ids)
     for place in range(0, len(ordered), CHUNK):
         with transaction.atomic():
@@ -159,24 +177,42 @@ def _without_person(body: bytes, hide: _Hider) -> bytes:
     return hide.text(masked.decode(errors="surrogateescape")).encode(errors="surrogateescape")
 
 
-def _numbers_of(model: Any, tenant: Tenant, numbers: list[str], customer_id: int) -> int:
-    changed = 0
-    for row in model.objects.filter(tenant=tenant, mobile__in=numbers):
-        row.mobile = identity.stand_in(customer_id)
-        row.save(update_fields=["mobile"])
-        changed += 1
-    return changed
+def _crm(tenant: Tenant, family: list[int], numbers: list[str]) -> int:
+    """What the CRM said of them stays; each row under a stand-in of its own, because two may have said it at the same time."""
+    theirs = Q(customer__in=family) | Q(customer=None, mobile__in=numbers)
+    rows = list(CrmBalance.objects.filter(theirs, tenant=tenant))
+    for row in rows:
+        row.mobile = identity.stand_in(row.pk)
+    CrmBalance.objects.bulk_update(rows, ["mobile"], batch_size=CHUNK)
+    return len(rows)
 
 
-def _requests(tenant: Tenant, family: list[int]) -> int:
+def _reworded(rows: QuerySet[Any], hide: _Hider, customer_id: int) -> int:
+    """Without the number, and without what somebody wrote of the person as a reason."""
+    for row in rows:
+        row.reason = hide.text(row.reason)
+        if hasattr(row, "mobile"):
+            row.mobile = identity.stand_in(customer_id)
+        row.save()
+    return len(rows)
+
+
+def _views(tenant: Tenant, hide: _Hider) -> int:
+    """Saved filters that look for them."""
+    found = [view.pk for view in SavedView.objects.filter(tenant=tenant) if hide.text(text := unquote_plus(view.query)) != text]
+    SavedView.objects.filter(tenant=tenant, pk__in=found).delete()
+    return len(found)
+
+
+def _requests(tenant: Tenant, family: list[int], hide: _Hider) -> int:
     """Of them, and to merge somebody into them."""
     rows = ApprovalRequest.objects.filter(Q(customer__in=family) | Q(verb="merge", content__into__in=family), tenant=tenant)
     for row in rows:
-        row.words = GONE
+        row.words, row.reason, row.note = GONE, hide.text(row.reason), hide.text(row.note)
         row.content = {**row.content, **{name: GONE for name in ("name", "what") if name in row.content}}
         if "mobile" in row.content:
             row.content["mobile"] = identity.stand_in(row.customer_id)
-        row.save(update_fields=["words", "content"])
+        row.save(update_fields=["words", "content", "reason", "note"])
     return len(rows)
 
 

@@ -18,7 +18,7 @@ from tenants.access import Act
 from tenants.admin_base import access_of
 from tenants.errors import DomainError
 
-#: Names of a template's places that are none: they would stand in the customer's mail as they are.
+#: Who reads the sample below the form.
 EXAMPLE = {"name": "Meera", "points": "500", "available": "912"}
 
 
@@ -69,9 +69,13 @@ def message_settings(request: HttpRequest) -> HttpResponse:
         return redirect("admin:message_settings")
     form = SettingsForm(request.POST or None, instance=row)
     if request.method == "POST" and form.is_valid():
-        row = form.save(commit=False)
-        row.webhook_secret = row.webhook_secret or messages.new_secret()
-        row.save()
+        said = {name: form.cleaned_data[name] for name in SettingsForm.Meta.fields}
+        row, _made = MessageSettings.objects.get_or_create(
+            tenant=access.tenant, defaults={**said, "webhook_secret": messages.new_secret()}
+        )
+        for name, value in said.items():
+            setattr(row, name, value)
+        row.save(update_fields=list(said))  # a secret that somebody rotates meanwhile stays theirs
         audit.record(
             access.tenant, actor=access.actor, action="change_message_settings", target=row, reason="At the desk", before=before,
             after=_told(row),

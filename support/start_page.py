@@ -38,7 +38,7 @@ BY_AGE = """
 """
 #: Issued by people, who and for which store; where a bill was named its store is known.
 BY_HAND = """
-    SELECT e.actor_name, coalesce(nullif(s.name, ''), s.code, ''), count(*), sum(e.available + e.pending)
+    SELECT e.actor_name, coalesce(nullif(s.name, ''), s.code, ''), count(*), sum(e.available + e.pending - e.owed)
     FROM loyalty_entry e LEFT JOIN integrations_billissue i ON i.tenant_id = e.tenant_id AND i.operation = e.operation
     LEFT JOIN tenants_store s ON s.tenant_id = e.tenant_id AND s.id = i.store_id
     WHERE e.tenant_id = %(tenant)s AND e.actor_kind = 'person' AND e.posted_at > %(since)s AND e.kind = 'issue' AND e.of_kind IS NULL

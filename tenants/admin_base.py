@@ -15,7 +15,7 @@ from unfold.paginator import InfinitePaginator
 from tenants import audit, spreadsheets
 from tenants.access import Access, Act
 from tenants.actors import Actor
-from tenants.masking import masked
+from tenants.masking import named
 from tenants.models import Tenant
 from tenants.uploads import canonical, check_columns
 
@@ -226,7 +226,7 @@ class TenantResource(ModelResource):
         if not kwargs.get("dry_run"):
             action = f"import_{instance._meta.model_name}"
             audit.record(
-                self.tenant, actor=self.actor, action=action, target=instance, reason="Imported from a file", after=masked(row)
+                self.tenant, actor=self.actor, action=action, target=instance, reason="Imported from a file", after=named(row)
             )
 
     def export_field(self, field: Any, instance: Any, **kwargs: Any) -> Any:

@@ -45,7 +45,6 @@ STATUS: dict[str, int] = {
 }
 #: Lock not had in time, deadlock, serialization: nothing was changed, and the same request works in a moment.
 IN_PROGRESS = {"55P03", "40P01", "40001"}
-#: Of calls that are no bills.
 
 
 class KeyAuthentication(BaseAuthentication):

@@ -14,11 +14,12 @@ from integrations.models import Bill, BillClaim
 from loyalty import customers, identity
 from loyalty.customers import Stub
 from loyalty.models import Customer, Entry, NumberMove
-from support import approvals, limits
+from support import approvals, badges, limits
 from support.models import ApprovalRequest, Case, DayOfWork, PointsLimit, RequestState
 from support.verbs import Done, Wish
 from tenants import access as gate
 from tenants.access import Access
+from tenants.actors import SYSTEM
 from tenants.errors import DomainError
 from tenants.models import AuditEvent, Membership, Tenant, User
 from tests import builders
@@ -273,6 +274,8 @@ def test_the_queue_is_two_clicks_and_its_badge_counts_for_who_may_decide(as_bob:
     assert reverse("admin:request", args=[ApprovalRequest.objects.get().pk]) in page
     assert "Remove 60 points" in page
     assert "Remove 60 points" in as_bob.get(reverse("admin:customer360", args=[raj.pk])).content.decode()
+    for client, badge in ((as_mira, "1"), (as_bob, "")):
+        assert badges.approvals(client.get(reverse("admin:requests")).wsgi_request) == badge
 
 
 @pytest.mark.case(94)
@@ -309,6 +312,14 @@ def test_nobody_merges_a_stranger_into_their_own_account(as_mira: Client, as_bob
     request = ApprovalRequest.objects.get()
     assert "This is your own number" in decide(as_mira, request).content.decode()
     assert (balance(raj), balance(own)) == ((0, 100, 0, 0), (0, 10, 0, 0))
+
+
+@pytest.mark.case(80)
+def test_nobody_takes_back_a_merge_of_their_own_account(as_mira: Client, kulfi: Tenant, raj: Customer, own: Customer) -> None:
+    merge = identity.merge(kulfi, raj.pk, own.pk, reason="same person", actor=SYSTEM, now=timezone.now()).merge
+    answer = as_mira.post(reverse("admin:unmerge", args=[merge.pk]), {"reason": "not the same", "token": TOKEN})
+    assert "This is your own number" in answer.content.decode()
+    assert balance(own) == (0, 110, 0, 0)
 
 
 @pytest.mark.case(80)

@@ -48,7 +48,9 @@ def test_a_merge_shows_what_it_will_be_and_does_it_once(as_alice: Client, raj: C
     form = as_alice.get(reverse("admin:merge_customer", args=[raj.pk]), {"other": "R. Kumar"})
     assert form.context["after"].available == 130
     assert SECOND not in form.content.decode()
-    assert [post(as_alice, "merge_customer", raj.pk, into=str(twin.pk)).status_code for _ in range(2)] == [302, 302]
+    pressed = [post(as_alice, "merge_customer", raj.pk, into=str(twin.pk)) for _ in range(2)]
+    assert [answer["Location"] for answer in pressed] == [pressed[0]["Location"]] * 2
+    assert "Already merged: everything stands here now." in as_alice.get(pressed[1]["Location"]).content.decode()
     assert balance(twin) == (0, 130, 0, 0)
     assert CustomerMerge.objects.count() == 1
 
@@ -129,6 +131,14 @@ def test_a_missed_bonus_is_awarded_from_its_judgement_once(
     again = post(as_alice, "award_bonus", missed.pk, reason="another agent", token="u" * 24)
     assert "Bob has awarded this bonus already" in again.content.decode()
     assert balance(raj) == (0, 160, 0, 0)
+
+
+def test_a_bonus_of_who_was_merged_away_is_the_survivor_s(
+    as_bob: Client, as_alice: Client, kulfi: Tenant, raj: Customer, twin: Customer, missed: BonusEvaluation
+) -> None:
+    post(as_alice, "merge_customer", raj.pk, into=str(twin.pk))
+    assert post(as_bob, "award_bonus", missed.pk).status_code == 302
+    assert balance(twin) == (0, 190, 0, 0)
 
 
 def test_a_bonus_that_was_given_or_whose_bill_was_corrected_is_not_awarded(

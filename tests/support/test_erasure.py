@@ -3,17 +3,19 @@
 from typing import Any
 
 import pytest
+import tablib
 from django.db import connection
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from integrations import clickhouse, feed, messages, replay
-from integrations.models import Bill, Channel, CrmBalance, Delivery, ErpOrder, ReplayState
+from integrations import clickhouse, decisions, feed, inbox, messages, replay
+from integrations.models import Bill, BillClaim, Channel, CrmBalance, Delivery, ErpOrder, ReplayState, Source
 from loyalty import customers, identity
+from loyalty.customer_import import CustomerResource
 from loyalty.models import Customer, Entry
 from support import erasure
-from support.models import ApprovalRequest, Case, Erasure, Note
+from support.models import ApprovalRequest, Case, Erasure, Note, SavedView
 from tenants.actors import SYSTEM, Actor, ActorKind
 from tenants.models import AuditEvent, Store, Tenant
 from tests import builders
@@ -53,6 +55,16 @@ def quill(kulfi: Tenant) -> Customer:
         tenant=kulfi, customer=found, title=f"{NAME} complains", opened_by="Bob", opened_by_ident="person:1"
     )
     Note.objects.create(tenant=kulfi, customer=found, case=case, text=f"Calls from {OLD}", author="Bob", author_ident="person:1")
+    CrmBalance.objects.create(tenant=kulfi, customer=found, mobile=OLD, points=1, as_of=now, written_by="crm")
+    CustomerResource(tenant=kulfi, actor=SYSTEM).import_data(
+        tablib.Dataset((builders.MEERA, NAME, EMAIL, "gold"), headers=("mobile", "name", "email", "tier")), raise_errors=True
+    )
+    found.refresh_from_db()
+    SavedView.objects.create(
+        tenant=kulfi, owner=_person(kulfi, "Vee", "agent"), name="one", query=f"customer={NAME.replace(' ', '+')}"
+    )
+    builders.deliver(kulfi, builders.bill("W1", mobile=None))
+    decisions.ask_claim(kulfi, Bill.objects.get(bill_no="W1").pk, OLD, reason="says so on the phone", actor=SYSTEM, now=now)
     run = replay.choose(kulfi, filters={"all": True}, reason="once more", actor=SYSTEM)
     replay.ask(run, ReplayState.TRYING, actor=SYSTEM)
     replay.work_on(run, now=now)
@@ -117,9 +129,7 @@ def test_their_bill_can_be_tried_again_and_stands(as_alice: Client, kulfi: Tenan
     assert Bill.objects.get(bill_no="A1", superseded_at=None).customer_id == quill.pk
 
 
-def test_a_return_of_their_purchase_takes_its_points_back_and_names_nobody(
-    as_alice: Client, kulfi: Tenant, quill: Customer
-) -> None:
+def test_a_return_of_their_purchase_takes_its_points_back(as_alice: Client, kulfi: Tenant, quill: Customer) -> None:
     erase(as_alice, quill)
     erasure.finish_all(now=timezone.now())
     (delivery,) = builders.deliver(
@@ -179,6 +189,33 @@ def test_a_number_sent_as_a_number_breaks_nothing(as_alice: Client, kulfi: Tenan
     erase(as_alice, quill)
     assert erasure.finish_all(now=timezone.now())["done"] == 1
     assert Delivery.objects.get(bill_no="Q1").details == {"got": None, "deep": [{"x": "(erased)"}]}
+
+
+def test_a_claim_that_waited_is_refused_and_blocks_nothing(as_alice: Client, kulfi: Tenant, quill: Customer) -> None:
+    erase(as_alice, quill)
+    claim = BillClaim.objects.get()
+    assert (claim.approved, claim.decided_by) == (False, "Pointdesk")
+    bill = Bill.objects.get(bill_no="W1")
+    decisions.ask_claim(kulfi, bill.pk, "98400 55555", reason="is theirs", actor=SYSTEM, now=timezone.now())
+
+
+def test_a_bill_that_comes_before_the_worker_is_a_stranger_s(as_alice: Client, kulfi: Tenant, quill: Customer) -> None:
+    erase(as_alice, quill)
+    inbox.receive(
+        kulfi, builders.raw(builders.bill("N1", mobile=builders.MEERA)), source=Source.API, sender=SYSTEM, now=timezone.now()
+    )
+    erasure.finish_all(now=timezone.now())
+    inbox.drain(kulfi, now=timezone.now())
+    assert Delivery.objects.get(bill_no="N1").state == "applied"
+    assert Customer.objects.get(mobile=builders.MEERA).pk != quill.pk
+
+
+def test_a_merge_into_somebody_erased_is_not_taken_back(as_alice: Client, kulfi: Tenant, quill: Customer) -> None:
+    twin = builders.customer(kulfi, "+919840012399", points=5, name="Ann Other")
+    merge = identity.merge(kulfi, twin.pk, quill.pk, reason="same person", actor=SYSTEM, now=timezone.now()).merge
+    erase(as_alice, quill)
+    answer = as_alice.post(reverse("admin:unmerge", args=[merge.pk]), {"reason": "not the same", "token": TOKEN})
+    assert "was erased" in answer.content.decode()
 
 
 def test_blocked_points_come_first(as_alice: Client, kulfi: Tenant, quill: Customer) -> None:
