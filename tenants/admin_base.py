@@ -15,7 +15,7 @@ from unfold.paginator import InfinitePaginator
 from tenants import audit, spreadsheets
 from tenants.access import Access, Act
 from tenants.actors import Actor
-from tenants.masking import named
+from tenants.masking import masked
 from tenants.models import Tenant
 from tenants.uploads import canonical, check_columns
 
@@ -226,8 +226,17 @@ class TenantResource(ModelResource):
         if not kwargs.get("dry_run"):
             action = f"import_{instance._meta.model_name}"
             audit.record(
-                self.tenant, actor=self.actor, action=action, target=instance, reason="Imported from a file", after=named(row)
+                self.tenant,
+                actor=self.actor,
+                action=action,
+                target=instance,
+                reason="Imported from a file",
+                after=self.trace_of(row),
             )
+
+    def trace_of(self, row: dict[str, Any]) -> dict[str, Any]:
+        """What of an imported row stands in the trail, which nobody can change."""
+        return dict(masked(row))
 
     def export_field(self, field: Any, instance: Any, **kwargs: Any) -> Any:
         return spreadsheets.safe(super().export_field(field, instance, **kwargs))
