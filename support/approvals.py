@@ -6,8 +6,9 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from loyalty import customers
 from loyalty.ledger import KeyReused, checked_reason
-from loyalty.models import Balance, Customer, CustomerStatus
+from loyalty.models import Balance
 from support import cases, limits
 from support.models import TRANSITIONS, ApprovalRequest, RequestState
 from support.verbs import VERBS, Done, Wish
@@ -42,7 +43,7 @@ def do_or_ask(wish: Wish) -> Done | ApprovalRequest:
     verb = VERBS[wish.verb]
     wish.access.require_to_ask(verb.act)
     limits.refuse_own_number(wish.customer, access=wish.access, also=verb.also(wish))
-    _refuse_erased(wish.customer)
+    cases.refuse_erased(wish.customer)
     reason = checked_reason(wish.reason)
     if earlier := _asked_before(wish, reason=reason):
         return earlier
@@ -53,9 +54,10 @@ def do_or_ask(wish: Wish) -> Done | ApprovalRequest:
         return _ask(wish, reason=reason, because=above.because, points=above.points)
 
 
-def _refuse_erased(customer: Customer) -> None:
-    if customer.status == CustomerStatus.ERASED:
-        raise DomainError("customer_erased", _("This customer was erased. Nobody is behind these points any more."))
+def _refuse_erased_meanwhile(wish: Wish) -> None:
+    """The act holds the customer's lock by now: whoever erased them before us has committed."""
+    if customers.is_erased(wish.access.tenant, [wish.customer.pk]):
+        raise cases.erased()
 
 
 def _do_alone(wish: Wish) -> Done:
@@ -63,6 +65,7 @@ def _do_alone(wish: Wish) -> Done:
     verb, access = VERBS[wish.verb], wish.access
     allowance = limits.allowance(access, now=wish.now, lock=True)
     done = verb.do(wish.granted(verb.act))
+    _refuse_erased_meanwhile(wish)
     if done.repeated:
         return done
     points = limits.moved_by(access.tenant, done.operation) if verb.counts and done.operation else 0
@@ -195,8 +198,9 @@ def _as_asked(row: ApprovalRequest, *, now: datetime) -> Done:
         raise DomainError("asker_left", left.format(who=row.asked_by))
     wish = _wish_of(row, asker, now=now)
     limits.refuse_own_number(row.customer, access=asker, also=verb.also(wish))
-    _refuse_erased(row.customer)
+    cases.refuse_erased(row.customer)
     done = verb.do(wish.granted(verb.act))
+    _refuse_erased_meanwhile(wish)
     _note_in_case(wish, done)
     return done
 

@@ -183,6 +183,7 @@ def take_messages(request: HttpRequest, pk: int) -> HttpResponse:
     access = access_of(request)
     access.require(Act.SEND_MESSAGES)
     customer = gate.get(Customer, pk, access=access)
+    cases.refuse_erased(customer)
     wants = request.POST.get("takes") == "yes"
     if customer.takes_messages is not wants:
         Customer.objects.filter(tenant=access.tenant, pk=customer.pk).update(takes_messages=wants)

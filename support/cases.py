@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 
 from integrations.models import Incident
 from loyalty.ledger import KeyReused, checked_reason
-from loyalty.models import Customer
+from loyalty.models import Customer, CustomerStatus
 from support.models import Case, Note, NoteKind, Outcome
 from tenants import audit
 from tenants.access import Access, Act
@@ -27,9 +27,20 @@ class Link:
     name: str
 
 
+def erased() -> DomainError:
+    return DomainError("customer_erased", _("This customer was erased. Nobody is behind these points any more."))
+
+
+def refuse_erased(customer: Customer) -> None:
+    """Nothing is written of who wants to be forgotten. Raises: DomainError `customer_erased`."""
+    if customer.status == CustomerStatus.ERASED:
+        raise erased()
+
+
 def write_note(customer: Customer, text: str, *, access: Access, case: Case | None = None) -> Note:
     """Raises: DomainError `forbidden`, `text_length`, `case_closed`."""
     access.require(Act.WRITE_NOTES)
+    refuse_erased(customer)
     text = text.strip()
     if not 1 <= len(text) <= TEXT_MAX:
         raise DomainError("text_length", _("Write a note of 1 to {most} characters.").format(most=TEXT_MAX))
@@ -43,6 +54,7 @@ def open_case(
 ) -> Case:
     """Once for each key. Raises: DomainError `forbidden`, `title_length`, `reason_length`; KeyReused."""
     access.require(Act.WRITE_NOTES)
+    refuse_erased(customer)
     title, text = title.strip(), checked_reason(text)
     if not TITLE_MIN <= len(title) <= 120:
         raise DomainError("title_length", _("Give the case a title of 3 to 120 characters."))

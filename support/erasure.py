@@ -5,21 +5,22 @@ kept without the person. The audit trail names rows and never a number; reasons 
 change. Every step may be done again.
 """
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
-from urllib.parse import unquote_plus
 
 import structlog
 from django.db import transaction
 from django.db.models import Q, QuerySet
+from django.http import QueryDict
 from django.utils.translation import gettext as _
 from django_scopes import scope, scopes_disabled
 
 from integrations import bell, clickhouse
-from integrations.models import Bill, BillClaim, CrmBalance, Delivery, ErpOrder, Message, Replay, ReplayRow
+from integrations.models import Bill, BillClaim, CrmBalance, Delivery, DeliveryState, ErpOrder, Message, Replay, ReplayRow
 from loyalty import customers, identity
 from loyalty.models import Customer, CustomerAlias, CustomerMerge, NumberMove
 from support import limits
@@ -34,13 +35,11 @@ TASK = "support.tasks.finish_erasures"
 GONE = "(erased)"
 OPEN = (RequestState.ASKED, RequestState.APPROVED)
 CHUNK = 500
-#: The customer of a bill document; it holds no object of its own.
-PERSON = re.compile(rb'("customer"\s*:\s*)\{[^{}]*\}')
+#: Where the customer of a bill document begins.
+PERSON = re.compile(r'"customer"\s*:\s*')
 #: Shorter words would be found in what has nothing to do with the person.
 WORD_MIN = 4
-IN_CLICKHOUSE = (
-    "ALTER TABLE customers DELETE WHERE tenant_id = {tenant:UInt64} AND id IN {ids:Array(UInt64)} AND name || email <> ''"
-)
+IN_CLICKHOUSE = "ALTER TABLE customers DELETE WHERE tenant_id = {tenant:UInt64} AND id IN {ids:Array(UInt64)} AND NOT startsWith(mobile, '+999')"
 
 
 def erase(customer: Customer, *, access: Access, reason: str, now: datetime) -> bool:
@@ -104,14 +103,16 @@ def _finish(row: Erasure, *, now: datetime) -> None:
     sought, hide = row.sought.get("numbers", []), _Hider(row.sought.get("numbers", []), row.sought.get("words", []))
     somebody_s = customers.find(tenant, sought)  # a number that is a stranger's by now names the stranger
     numbers = [each for each in sought if each not in somebody_s]
+    of_family = Q(old_owner__in=family) | Q(new_owner__in=family)
     masked: dict[str, int] = {
         "messages_in": _deliveries(tenant, family, numbers, hide, until=row.asked_at),
         "orders": ErpOrder.objects.filter(tenant=tenant, mobile__in=numbers, seen_at__lte=row.asked_at).update(mobile=""),
         "crm": _crm(tenant, family, numbers),
         "claims": _reworded(
-            BillClaim.objects.filter(tenant=tenant, mobile__in=sought, decided_at__lte=row.asked_at), hide, row.customer_id
+            BillClaim.objects.filter(tenant=tenant, mobile__in=numbers, decided_at__lte=row.asked_at), hide, row.customer_id
         ),
-        "moves": _reworded(NumberMove.objects.filter(tenant=tenant, old_owner__in=family), hide, row.customer_id),
+        "moves": _reworded(NumberMove.objects.filter(of_family | Q(mobile__in=numbers), tenant=tenant), hide, row.customer_id),
+        "aliases": _aliases(tenant, numbers),
         "merges": _reworded(CustomerMerge.objects.filter(tenant=tenant, into__in=family), hide, row.customer_id),
         "messages_out": Message.objects.filter(tenant=tenant, customer__in=family).update(subject=GONE, body=GONE, content={}),
         "notes": Note.objects.filter(tenant=tenant, customer__in=family).update(text=GONE, link_name=""),
@@ -129,52 +130,70 @@ def _finish(row: Erasure, *, now: datetime) -> None:
 
 
 class _Hider:
-    """Takes the person's numbers, name and addresses out of a text."""
+    """Takes the person's numbers out of a text, and their name and addresses where it is free text."""
 
     def __init__(self, numbers: Iterable[str], words: Iterable[str]) -> None:
-        digits = {number.lstrip("+")[-10:] for number in numbers}
-        parts = [
-            *(rf"\+?\d{{0,3}}[\s-]?{each}" for each in sorted(digits)),
-            *(re.escape(word) for word in sorted(words, key=len)[::-1]),
-        ]
-        self._found = re.compile("|".join(parts), re.IGNORECASE) if parts else None
+        self.digits = sorted({number.lstrip("+")[-10:] for number in numbers})
+        said = [rf"(?<!\w){re.escape(word)}(?!\w)" for word in sorted(words, key=len)[::-1]]
+        self._numbers = _any_of(rf"\+?\d{{0,3}}[\s-]?{each}" for each in self.digits)
+        self._words = _any_of(said)
 
     def text(self, text: str) -> str:
-        return self._found.sub(GONE, text) if self._found and text else text
+        """Of what people wrote."""
+        text = self._numbers.sub(GONE, text) if self._numbers and text else text
+        return self._words.sub(GONE, text) if self._words and text else text
 
-    def json(self, value: Any) -> Any:
+    def values(self, value: Any) -> Any:
+        """Of JSON: its numbers, which may stand as numbers; names are words of any language, so keys and texts stay."""
         match value:
             case str():
-                return self.text(value)
+                return self._numbers.sub(GONE, value) if self._numbers else value
             case dict():
-                return {name: self.json(each) for name, each in value.items()}
+                return {name: self.values(each) for name, each in value.items()}
             case list():
-                return [self.json(each) for each in value]
-            case int() if self.text(str(value)) != str(value):
+                return [self.values(each) for each in value]
+            case int() if any(each in str(value) for each in self.digits):
                 return None
         return value
 
+    def body(self, body: bytes) -> bytes:
+        """Of a message: the whole customer, whatever is in it, and the numbers wherever else they stand. Every other byte stays."""
+        text = body.decode(errors="surrogateescape")
+        begins = PERSON.search(text)
+        if begins is not None:
+            try:
+                _person, end = json.JSONDecoder().raw_decode(text, begins.end())
+            except ValueError:  # it breaks off within the person: what follows is no document anyhow
+                end = len(text)
+            text = f'{text[: begins.end()]}{{"mobile": "{GONE}"}}{text[end:]}'
+        if self._numbers:
+            text = self._numbers.sub(lambda found: "9" * len(found[0]), text)
+        return text.encode(errors="surrogateescape")
+
+
+def _any_of(parts: Iterable[str]) -> re.Pattern[str] | None:
+    joined = "|".join(parts)
+    return re.compile(joined, re.IGNORECASE) if joined else None
+
 
 def _deliveries(tenant: Tenant, family: list[int], numbers: list[str], hide: _Hider, *, until: datetime) -> int:
-    """The bodies keep every byte but the person's; their hash stays, so that the same message is still known."""
+    """Their hash stays, so that the same message is still known. Messages that nobody could read are searched whole."""
     bills = Bill.objects.filter(tenant=tenant, customer__in=family).values("pk")
     ids = set(Delivery.objects.filter(tenant=tenant, bill__in=bills).values_list("pk", flat=True))
     ids |= set(Delivery.objects.filter(tenant=tenant, mobile__in=numbers, received_at__lte=until).values_list("pk", flat=True))
+    unread = Delivery.objects.filter(tenant=tenant, state=DeliveryState.REJECTED, received_at__lte=until, mobile="")
+    wanted = [each.encode() for each in _Hider(numbers, ()).digits]
+    ids |= {pk for pk, body in unread.values_list("pk", "body").iterator(CHUNK) if any(each in bytes(body) for each in wanted)}
     ordered = sorted(ids)
     for place in range(0, len(ordered), CHUNK):
         with transaction.atomic():
             rows = list(Delivery.objects.select_for_update().filter(tenant=tenant, pk__in=ordered[place : place + CHUNK]))
             for row in rows:
-                row.body, row.mobile = _without_person(bytes(row.body), hide), ""
-                row.message, row.details, row.decided = hide.text(row.message), hide.json(row.details), hide.json(row.decided)
+                row.body, row.mobile = hide.body(bytes(row.body)), ""
+                row.message, row.details, row.decided = hide.text(row.message), hide.values(row.details), hide.values(row.decided)
             Delivery.objects.bulk_update(rows, ["body", "mobile", "message", "details", "decided"])
             ReplayRow.objects.filter(tenant=tenant, delivery__in=rows, group__in=numbers).update(group=GONE, message="")
     return len(ordered)
-
-
-def _without_person(body: bytes, hide: _Hider) -> bytes:
-    masked = PERSON.sub(rb'\1{"mobile": "%s"}' % GONE.encode(), body)
-    return hide.text(masked.decode(errors="surrogateescape")).encode(errors="surrogateescape")
 
 
 def _crm(tenant: Tenant, family: list[int], numbers: list[str]) -> int:
@@ -197,9 +216,22 @@ def _reworded(rows: QuerySet[Any], hide: _Hider, customer_id: int) -> int:
     return len(rows)
 
 
+def _aliases(tenant: Tenant, numbers: list[str]) -> int:
+    """Whoever had the number before them keeps that they had one."""
+    rows = list(CustomerAlias.objects.filter(tenant=tenant, mobile__in=numbers).exclude(valid_until=None))
+    for row in rows:
+        row.mobile = identity.stand_in(row.customer_id)
+    CustomerAlias.objects.bulk_update(rows, ["mobile"])
+    return len(rows)
+
+
 def _views(tenant: Tenant, hide: _Hider) -> int:
     """Saved filters that look for them."""
-    found = [view.pk for view in SavedView.objects.filter(tenant=tenant) if hide.text(text := unquote_plus(view.query)) != text]
+    found = []
+    for view in SavedView.objects.filter(tenant=tenant):
+        sought = QueryDict(view.query).getlist("customer")
+        if any(hide.text(text) != text for text in sought):
+            found.append(view.pk)
     SavedView.objects.filter(tenant=tenant, pk__in=found).delete()
     return len(found)
 

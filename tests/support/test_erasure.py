@@ -1,5 +1,6 @@
 """A customer who wants to be forgotten: nothing names them any more, and the books are as they were."""
 
+import json
 from typing import Any
 
 import pytest
@@ -14,12 +15,16 @@ from integrations.models import Bill, BillClaim, Channel, CrmBalance, Delivery, 
 from loyalty import customers, identity
 from loyalty.customer_import import CustomerResource
 from loyalty.models import Customer, Entry
-from support import erasure
+from support import approvals, erasure
 from support.models import ApprovalRequest, Case, Erasure, Note, SavedView
+from support.verbs import Wish
+from tenants import access as gate
 from tenants.actors import SYSTEM, Actor, ActorKind
-from tenants.models import AuditEvent, Store, Tenant
+from tenants.errors import DomainError
+from tenants.models import AuditEvent, Store, Tenant, User
 from tests import builders
 from tests.builders import balance
+from tests.client import ApiClient
 from tests.conftest import _person, signed_in
 
 pytestmark = pytest.mark.case(98)
@@ -189,6 +194,77 @@ def test_a_number_sent_as_a_number_breaks_nothing(as_alice: Client, kulfi: Tenan
     erase(as_alice, quill)
     assert erasure.finish_all(now=timezone.now())["done"] == 1
     assert Delivery.objects.get(bill_no="Q1").details == {"got": None, "deep": [{"x": "(erased)"}]}
+
+
+@pytest.mark.parametrize(
+    "person",
+    [
+        {"mobile": OLD, "name": NAME, "address": {"street": "Elmtreelane", "more": [{"x": "}"}]}}, {"mobile": OLD, "name": "Quill {vip} \" }"},
+        {"mobile": "98400 77777", "name": "Sale"},
+    ],
+)  # fmt: skip
+def test_only_the_customer_of_a_message_goes_and_all_of_it(
+    as_alice: Client, kulfi: Tenant, quill: Customer, person: dict[str, Any]
+) -> None:
+    Customer.objects.filter(pk=quill.pk).update(name=person["name"])
+    document = builders.bill("P1", customer=person)
+    builders.deliver(kulfi, document)
+    erase(as_alice, quill)
+    assert erasure.finish_all(now=timezone.now())["done"] == 1
+    body = bytes(Delivery.objects.get(bill_no="P1").body)
+    assert json.loads(body) == document | {"customer": {"mobile": "(erased)"}}
+
+
+def test_a_message_that_nobody_could_read_is_searched_whole(as_alice: Client, till: ApiClient, quill: Customer) -> None:
+    till.post("/bills", b'{"bill_no": "M1", "customer": {"mobile": "%s", "name": "Quill' % OLD.encode())
+    assert Delivery.objects.filter(state="rejected").count() == 1
+    erase(as_alice, quill)
+    erasure.finish_all(now=timezone.now())
+    assert not any(b"Quill" in bytes(body) for body in Delivery.objects.values_list("body", flat=True))
+
+
+def test_a_claim_of_who_has_the_number_now_stays_theirs(as_alice: Client, kulfi: Tenant, quill: Customer) -> None:
+    move = identity.ask_number_move(kulfi, builders.MEERA, reason="a stranger calls", actor=SYSTEM)
+    other = Actor(ActorKind.PERSON, 77, "Somebody else")
+    identity.decide_number_move(kulfi, move.pk, approve=True, actor=other, now=timezone.now())
+    builders.deliver(kulfi, builders.bill("W2", mobile=None))
+    claim = decisions.ask_claim(
+        kulfi, Bill.objects.get(bill_no="W2").pk, builders.MEERA, reason="is theirs", actor=SYSTEM, now=timezone.now()
+    )
+    decisions.decide_claim(kulfi, claim.pk, approve=True, actor=other, now=timezone.now())
+    erase(as_alice, quill)
+    erasure.finish_all(now=timezone.now())
+    claim.refresh_from_db()
+    assert claim.mobile == builders.MEERA
+
+
+def test_the_filters_of_others_stay(as_alice: Client, kulfi: Tenant, quill: Customer) -> None:
+    sam = _person(kulfi, "Sam", "agent")
+    SavedView.objects.create(tenant=kulfi, owner=sam, name="two", query=f"reason={NAME.replace(' ', '+')}")
+    Customer.objects.filter(pk=quill.pk).update(name="Issue")
+    SavedView.objects.create(tenant=kulfi, owner=sam, name="three", query="action=issue")
+    erase(as_alice, quill)
+    erasure.finish_all(now=timezone.now())
+    assert "three" in SavedView.objects.values_list("name", flat=True)
+
+
+def test_nothing_is_written_of_them_any_more(as_alice: Client, quill: Customer) -> None:
+    erase(as_alice, quill)
+    body = {"text": "Quill again", "title": "Quill again", "reason": "Quill again", "token": TOKEN, "takes": "yes"}
+    for page in ("write_note", "open_case", "take_messages"):
+        assert as_alice.post(reverse(f"admin:{page}", args=[quill.pk]), body).status_code == 422
+    assert Note.objects.filter(text__contains="again").count() == 0
+
+
+def test_points_given_while_somebody_erases_are_refused(as_alice: Client, kulfi: Tenant, quill: Customer, alice: User) -> None:
+    access = gate.of_person(alice, wanted_tenant_id=kulfi.pk)
+    assert access is not None
+    seen_before = Customer.objects.get(pk=quill.pk)
+    erase(as_alice, quill)
+    wish = Wish("issue", seen_before, {"points": 11}, "a gesture", "k1", access, timezone.now())
+    with pytest.raises(DomainError, match="was erased"):
+        approvals.do_or_ask(wish)
+    assert Entry.objects.filter(reason="a gesture").count() == 0
 
 
 def test_a_claim_that_waited_is_refused_and_blocks_nothing(as_alice: Client, kulfi: Tenant, quill: Customer) -> None:
