@@ -46,6 +46,8 @@ WAITS = tuple(timedelta(minutes=each) for each in (1, 5, 30, 120, 360, 720, 1440
 AT_A_TIME = 50
 #: So long a run waits for the receiver of one brand.
 SECONDS_A_RUN = 30.0
+#: What a mail server or a provider that takes no mail raises.
+NOT_TAKEN = (SMTPException, AnymailError, OSError)
 NAMES = re.compile(r"\{(name|points|available|brand)\}")
 #: Keeps a customer's name from writing headers.
 _BREAKS = re.compile(r"[\r\n\0]+")
@@ -74,6 +76,11 @@ def points_issued(tenant: Tenant, posted: Posted, *, actor: Actor, now: datetime
         tenant, entry.customer, channels, key=f"issued:{posted.operation}", subject=filled(wanted.subject, words),
         body=filled(wanted.body, words), content=content, operation=posted.operation, actor=actor, now=now, wanted=wanted,
     )  # fmt: skip
+
+
+def mail_is_set() -> bool:
+    """Whether there is anybody to give mail to."""
+    return bool(settings.EMAIL_HOST) or not settings.EMAIL_BACKEND.endswith("smtp.EmailBackend")
 
 
 def filled(template: str, words: Mapping[str, str]) -> str:
@@ -111,7 +118,7 @@ def write(
     wanted = MessageSettings.objects.filter(tenant=tenant).first()
     if channel not in ways_to(customer, wanted):
         raise DomainError(
-            "no_way", "This customer cannot be written to in this way: they take no messages, or there is no address."
+            "no_way", "This customer cannot be written to in this way: they take no messages, or there is no address. Call them."
         )
     content = {"type": "message.written", "mobile": customer.mobile, "name": customer.name, "subject": subject, "text": body}
     try:
@@ -223,7 +230,7 @@ def _send(row: Message, *, now: datetime) -> str:
         return "quiet"
     try:
         trouble, for_good = _by_mail(row, customer) if row.channel == Channel.EMAIL else _by_webhook(row, wanted, now=now)
-    except (SMTPException, AnymailError, OSError) as problem:
+    except NOT_TAKEN as problem:
         trouble, for_good = f"Not taken ({type(problem).__name__}).", False
     except Exception as problem:  # one that nobody foresaw holds up no other
         log.exception("message not sent", message=row.pk)
@@ -233,7 +240,7 @@ def _send(row: Message, *, now: datetime) -> str:
 
 def _by_mail(row: Message, customer: Customer) -> tuple[str, bool]:
     """-> (what went wrong, whether trying again is useless)."""
-    if settings.EMAIL_BACKEND.endswith("smtp.EmailBackend") and not settings.EMAIL_HOST:
+    if not mail_is_set():
         return "No mail server is set (EMAIL_HOST).", False
     ident = f"<message-{row.tenant_id}-{row.pk}@pointdesk>"
     try:

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from io import StringIO
-from smtplib import SMTPException
 from typing import Any
 
-from django.conf import settings
 from django.core.mail import EmailMessage
 from django.db import connection, transaction
 
+from integrations import messages
 from integrations.models import Delivery, MissingKind, RepushLine, RepushRequest
 from loyalty.ledger import checked_reason
 from tenants import audit
@@ -322,11 +321,11 @@ def mail(request: RepushRequest, *, to: str, actor: Actor, now: datetime) -> Non
     )
     message = EmailMessage(f"Bills to send again: {request.store.code}, {count} (request {request.pk})", body, to=[to])
     message.attach(f"repush-{request.pk}.csv", as_csv(request), "text/csv")
-    if settings.EMAIL_BACKEND.endswith("smtp.EmailBackend") and not settings.EMAIL_HOST:
+    if not messages.mail_is_set():
         raise DomainError("mail_unset", "No mail server is set here (EMAIL_HOST). Download the list and send it yourself.")
     try:
         message.send()
-    except (SMTPException, OSError) as problem:
+    except messages.NOT_TAKEN as problem:
         raise DomainError(
             "mail_failed", f"The mail server did not take it ({type(problem).__name__}). Try again, or download the list."
         ) from problem

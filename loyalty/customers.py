@@ -9,7 +9,7 @@ from functools import lru_cache
 import phonenumbers
 from django.db import connection, transaction
 
-from loyalty.models import Customer, CustomerStatus
+from loyalty.models import Customer, CustomerAlias, CustomerStatus
 from tenants.errors import DomainError
 from tenants.models import Tenant
 
@@ -136,6 +136,12 @@ def families(tenant: Tenant, customer_ids: Collection[int]) -> dict[int, int]:
     with connection.cursor() as cursor:
         cursor.execute(FAMILIES, {"tenant": tenant.pk, "customers": list(customer_ids)})
         return dict(cursor.fetchall())
+
+
+def numbers_of(tenant: Tenant, customer_ids: Collection[int]) -> set[str]:
+    """Every number that leads, or led, to one of them; stand-ins included."""
+    rows = Customer.objects.filter(tenant=tenant, pk__in=customer_ids).values_list("mobile", flat=True)
+    return {*rows, *CustomerAlias.objects.filter(tenant=tenant, customer__in=customer_ids).values_list("mobile", flat=True)}
 
 
 def is_erased(tenant: Tenant, customer_ids: Collection[int]) -> bool:

@@ -327,7 +327,7 @@ def erase(tenant: Tenant, customer_id: int, *, reason: str, actor: Actor, now: d
                 "erase_blocked", f"{held:,} points are blocked for a bill that may still come. Unblock them first.", held=held
             )
         aliases = CustomerAlias.objects.filter(tenant=tenant, customer__in=family)
-        numbers = {each.mobile for each in family if each.has_number} | set(aliases.values_list("mobile", flat=True))
+        numbers = customers.numbers_of(tenant, ids)
         aliases.filter(valid_until=None).update(valid_until=now)
         aliases.update(mobile=stand_in(row.pk))
         for each in family:

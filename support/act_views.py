@@ -28,6 +28,7 @@ from tenants import access as gate
 from tenants.access import Act
 from tenants.admin_base import access_of
 from tenants.errors import DomainError
+from tenants.models import Store
 
 #: So many holds are freed by one press; more are an incident's and a job's.
 HOLDS_AT_ONCE = 100
@@ -271,11 +272,10 @@ def _unblock_many(request: HttpRequest, rows: Any, *, title: str, back: str, **s
                 messages.success(request, _freed(freed, others))
                 return HttpResponseRedirect(back)
             form.add_error(None, _("None of these is blocked any more, or none was chosen."))
-    stores = {hold.store_id: _came_later(hold) for hold in chosen}
     return dialog(
         request, "support/unblock_many.html", title=title, form=form, holds=chosen, more=more, points=sum(hold.points for hold in chosen),
         people=len({hold.customer_id for hold in chosen}), back=back,
-        came_later=[(hold.store, said) for hold, said in _by_store(chosen, stores) if said], **shown,
+        came_later=_came_later_by_store(chosen), **shown,
     )  # fmt: skip
 
 
@@ -288,11 +288,10 @@ def _freed(freed: list[Hold], others: list[Hold]) -> str:
     return f"{told} " + _("{count} had ended already.").format(count=len(others)) if others else told
 
 
-def _by_store(chosen: Iterable[Hold], said: dict[int | None, str]) -> list[tuple[Hold, str]]:
-    first: dict[int | None, Hold] = {}
-    for hold in chosen:
-        first.setdefault(hold.store_id, hold)
-    return [(hold, said[store_id]) for store_id, hold in first.items()]
+def _came_later_by_store(chosen: Iterable[Hold]) -> list[tuple[Store | None, str]]:
+    """Of each store that has a past of it, asked once."""
+    first = {hold.store_id: hold for hold in chosen}.values()
+    return [(hold.store, said) for hold in first if (said := _came_later(hold))]
 
 
 def _came_later(hold: Hold) -> str:

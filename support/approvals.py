@@ -10,7 +10,7 @@ from loyalty import customers
 from loyalty.ledger import KeyReused, checked_reason
 from loyalty.models import Balance
 from support import cases, limits
-from support.models import TRANSITIONS, ApprovalRequest, RequestState
+from support.models import OPEN_REQUESTS, TRANSITIONS, ApprovalRequest, RequestState
 from support.verbs import VERBS, Done, Wish
 from tenants import audit
 from tenants.access import Access, Act
@@ -131,7 +131,7 @@ def approve(
     access.require(Act.APPROVE)
     _refuse_concerned(tenant, request_id, access=access)
     with transaction.atomic():
-        row = _locked(tenant, request_id, wanted=(RequestState.ASKED, RequestState.APPROVED))
+        row = _locked(tenant, request_id, wanted=OPEN_REQUESTS)
         access.actor.refuse_own(row.asked_by, ident=row.asked_by_ident)
         if not access.may(VERBS[row.verb].act):
             raise DomainError(
@@ -235,7 +235,7 @@ def decline(tenant: Tenant, request_id: int, *, access: Access, note: str, now: 
     """
     note = checked_reason(note)
     with transaction.atomic():
-        row = _locked(tenant, request_id, wanted=(RequestState.ASKED, RequestState.APPROVED))
+        row = _locked(tenant, request_id, wanted=OPEN_REQUESTS)
         own = row.asked_by_ident == access.actor.ident
         if not own:
             access.require(Act.APPROVE)

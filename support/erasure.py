@@ -24,7 +24,7 @@ from integrations.models import Bill, BillClaim, CrmBalance, Delivery, DeliveryS
 from loyalty import customers, identity
 from loyalty.models import Customer, CustomerAlias, CustomerMerge, NumberMove
 from support import limits
-from support.models import ApprovalRequest, Case, Erasure, Note, RequestState, SavedView
+from support.models import OPEN_REQUESTS, ApprovalRequest, Case, Erasure, Note, RequestState, SavedView
 from tenants import audit
 from tenants.access import Access, Act
 from tenants.actors import SYSTEM
@@ -33,7 +33,6 @@ from tenants.models import Tenant
 log = structlog.get_logger("pointdesk.erasure")
 TASK = "support.tasks.finish_erasures"
 GONE = "(erased)"
-OPEN = (RequestState.ASKED, RequestState.APPROVED)
 CHUNK = 500
 #: Where the customer of a bill document begins.
 PERSON = re.compile(r'"customer"\s*:\s*')
@@ -69,7 +68,11 @@ def _end_what_waits(customer: Customer, *, access: Access, now: datetime) -> Non
     tenant, by = access.tenant, f"erasure:{customer.pk}"  # nobody who can have asked
     ended = {"decided_at": now, "approved": False, "decided_by": SYSTEM.name, "decided_by_ident": by}
     family = customers.families(tenant, [customer.pk])
-    rows = ApprovalRequest.objects.select_for_update().filter(tenant=tenant, customer__in=family, state__in=OPEN).order_by("pk")
+    rows = (
+        ApprovalRequest.objects.select_for_update()
+        .filter(tenant=tenant, customer__in=family, state__in=OPEN_REQUESTS)
+        .order_by("pk")
+    )
     for row in rows:
         row.state, row.note = RequestState.WITHDRAWN, str(_("The customer was erased."))
         row.save(update_fields=["state", "note"])
@@ -127,6 +130,7 @@ def _finish(row: Erasure, *, now: datetime) -> None:
     with transaction.atomic():
         row.masked, row.sought, row.finished_at = masked, {}, now
         row.save(update_fields=["masked", "sought", "finished_at"])
+        audit.record(tenant, actor=SYSTEM, action="finish_erasure", target=row, reason="Masked whatever named them", after=masked)
 
 
 class _Hider:
@@ -210,9 +214,10 @@ def _reworded(rows: QuerySet[Any], hide: _Hider, customer_id: int) -> int:
     """Without the number, and without what somebody wrote of the person as a reason."""
     for row in rows:
         row.reason = hide.text(row.reason)
-        if hasattr(row, "mobile"):
+        numbered = hasattr(row, "mobile")
+        if numbered:
             row.mobile = identity.stand_in(customer_id)
-        row.save()
+        row.save(update_fields=["reason", "mobile"] if numbered else ["reason"])
     return len(rows)
 
 

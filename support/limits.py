@@ -8,7 +8,7 @@ from django.db.models import F, Model, Sum
 from django.utils.translation import gettext as _
 
 from loyalty import customers
-from loyalty.models import Customer, CustomerAlias, Entry
+from loyalty.models import Customer, Entry
 from support.models import DayOfWork, PointsLimit
 from tenants import access as gate
 from tenants import audit
@@ -111,9 +111,7 @@ def refuse_colleague(customer: Customer, *, access: Access) -> None:
 def staff_behind(customer: Customer, *, also: Iterable[str] = ()) -> set[int]:
     """The people of the brand to whom one of these numbers belongs: the customer's, now or before, and those of who was merged into them."""
     family = customers.families(customer.tenant, [customers.survivor(customer.tenant, customer.pk)])
-    rows = Customer.objects.filter(tenant=customer.tenant_id, pk__in=[customer.pk, *family])
-    aliases = CustomerAlias.objects.filter(tenant=customer.tenant_id, customer__in=[customer.pk, *family])
-    numbers = {*rows.values_list("mobile", flat=True), *aliases.values_list("mobile", flat=True), *also}
+    numbers = {*customers.numbers_of(customer.tenant, [customer.pk, *family]), *also}
     found = Membership.objects.filter(tenant=customer.tenant_id, mobile__in=numbers).exclude(mobile="")
     return set(found.values_list("user_id", flat=True))
 

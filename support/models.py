@@ -112,6 +112,8 @@ class RequestState(models.TextChoices):
     WITHDRAWN = "withdrawn", gettext_lazy("withdrawn")
 
 
+#: Somebody still has to do something about these.
+OPEN_REQUESTS = (RequestState.ASKED, RequestState.APPROVED)
 #: Approved is not done: what was approved is looked at again when it is done (CASES 81).
 TRANSITIONS: dict[RequestState, set[RequestState]] = {
     RequestState.ASKED: {RequestState.APPROVED, RequestState.REFUSED, RequestState.WITHDRAWN},

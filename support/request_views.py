@@ -17,7 +17,7 @@ from loyalty.ledger import CustomerMerged
 from loyalty.models import Customer, NumberMove
 from support import approvals, limits
 from support.forms import DecideForm, ReasonForm
-from support.models import ApprovalRequest, RequestState
+from support.models import OPEN_REQUESTS, ApprovalRequest, RequestState
 from support.verbs import VERBS
 from support.views import dialog, render
 from tenants import access as gate
@@ -26,7 +26,6 @@ from tenants.admin_base import access_of
 from tenants.errors import DomainError
 
 ROWS_SHOWN = 100
-OPEN = (RequestState.ASKED, RequestState.APPROVED)
 
 
 @require_GET
@@ -36,8 +35,8 @@ def queue(request: HttpRequest) -> HttpResponse:
     access.require(Act.VIEW_CUSTOMERS)
     rows = ApprovalRequest.objects.filter(tenant=access.tenant).select_related("customer")
     return render(
-        request, "support/requests.html", title=_("Approvals"), waiting=rows.filter(state__in=OPEN).order_by("id")[:ROWS_SHOWN],
-        decided=rows.exclude(state__in=OPEN)[:20],
+        request, "support/requests.html", title=_("Approvals"), waiting=rows.filter(state__in=OPEN_REQUESTS).order_by("id")[:ROWS_SHOWN],
+        decided=rows.exclude(state__in=OPEN_REQUESTS)[:20],
         moves=NumberMove.objects.filter(tenant=access.tenant, decided_at=None).select_related("old_owner").order_by("id")[:ROWS_SHOWN],
         claims=BillClaim.objects.filter(tenant=access.tenant, decided_at=None).select_related("bill").order_by("id")[:ROWS_SHOWN],
         ident=access.actor.ident, now=timezone.now(),
@@ -59,7 +58,7 @@ def request_page(request: HttpRequest, pk: int) -> HttpResponse:
             row.refresh_from_db()
     now_there = approvals.balance_of(access.tenant, row.customer_id)
     own = row.asked_by_ident == access.actor.ident
-    open_here = row.state in OPEN
+    open_here = row.state in OPEN_REQUESTS
     may_decide = open_here and not own and access.may(Act.APPROVE) and access.may(VERBS[row.verb].act)
     would_be, cannot = approvals.preview(row, now=timezone.now()) if may_decide else (None, "")
     return dialog(

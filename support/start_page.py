@@ -14,7 +14,7 @@ from integrations import feed
 from integrations.models import Delivery, DeliveryState, Incident
 from loyalty.models import Hold
 from loyalty.state import HoldState
-from support.models import ApprovalRequest, Case, RequestState
+from support.models import OPEN_REQUESTS, ApprovalRequest, Case
 from tenants.access import Access
 from tenants.models import Role, Tenant
 
@@ -100,7 +100,7 @@ def context(access: Access, *, now: datetime) -> dict[str, Any]:
 
 
 def _requests(tenant: Tenant) -> Any:
-    rows = ApprovalRequest.objects.filter(tenant=tenant, state__in=[RequestState.ASKED, RequestState.APPROVED])
+    rows = ApprovalRequest.objects.filter(tenant=tenant, state__in=OPEN_REQUESTS)
     return rows.select_related("customer")
 
 

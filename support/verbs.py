@@ -8,7 +8,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from loyalty import customers
-from loyalty.models import BonusEvaluation, Customer, CustomerAlias, Entry, mask_mobile
+from loyalty.models import BonusEvaluation, Customer, Entry, mask_mobile
 from loyalty.operations import Posted
 from support import acts
 from support.models import Case
@@ -138,10 +138,8 @@ def _merge(wish: Wish) -> Done:
 
 def _numbers_of_the_other(wish: Wish) -> set[str]:
     """Every number that leads, or led, to the customer into whom another is merged."""
-    family = customers.families(wish.access.tenant, [wish.content["into"]])
-    rows = Customer.objects.filter(tenant=wish.access.tenant, pk__in=family)
-    aliases = CustomerAlias.objects.filter(tenant=wish.access.tenant, customer__in=family)
-    return {*rows.values_list("mobile", flat=True), *aliases.values_list("mobile", flat=True)}
+    tenant = wish.access.tenant
+    return customers.numbers_of(tenant, customers.families(tenant, [wish.content["into"]]))
 
 
 def _undo(wish: Wish) -> Done:

@@ -167,6 +167,22 @@ def test_all_blocked_points_are_freed_by_one_press(as_bob: Client, kulfi: Tenant
     assert balance(raj) == (0, 70, 30, 0)
 
 
+def test_unblock_all_warns_of_the_store_whose_bills_came_after_all(
+    as_bob: Client, kulfi: Tenant, raj: Customer, django_assert_max_num_queries: Any
+) -> None:
+    freed = builders.hold(kulfi, raj, 10, bill_no="A1")
+    post(as_bob, "unblock", freed.pk)
+    builders.deliver(kulfi, builders.paid_with_points("A1", 10, net="500.00"))
+    for _ in range(12):
+        builders.hold(kulfi, raj, 5)
+    where = reverse("admin:unblock_all", args=[raj.pk])
+    as_bob.get(where)
+    with django_assert_max_num_queries(14):
+        response = as_bob.get(where)
+    assert [str(store) for store, _ in response.context["came_later"]] == ["Anna Nagar"]
+    assert "At Anna Nagar, 1 of 1 redemptions" in response.content.decode()
+
+
 def test_an_incident_s_blocked_points_are_freed_by_a_merchant(
     as_bob: Client, as_alice: Client, kulfi: Tenant, raj: Customer, twin: Customer
 ) -> None:
