@@ -2,6 +2,9 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate
+from django.utils.translation import gettext, ngettext
+
+from tenants import saying
 
 
 def _grant(sender: AppConfig, using: str, **kwargs: Any) -> None:
@@ -16,3 +19,4 @@ class TenantsConfig(AppConfig):
 
     def ready(self) -> None:
         post_migrate.connect(_grant, sender=self)
+        saying.speak_through(gettext, ngettext)
