@@ -32,6 +32,7 @@ from loyalty.state import Kind
 from tenants import crash
 from tenants.errors import DomainError
 from tenants.models import RedemptionMode, Tenant
+from tenants.saying import said
 
 DEBITS = (Kind.REDEEM, Kind.CAPTURE)
 
@@ -73,7 +74,8 @@ class Amendment:
         """Raises: DomainError, when it cannot be booked, or waits (WaitingForParent); then nothing was."""
         if self.old is not None and self.old.bill_class == BillClass.CANCEL:
             raise CheckFailed(
-                "bad_value", "A cancellation is not corrected: what it undid stays undone. Send the bill itself with a higher version.",
+                "bad_value",
+                said("A cancellation is not corrected: what it undid stays undone. Send the bill itself with a higher version."),
                 path="version",
             )  # fmt: skip
         with transaction.atomic():
@@ -90,8 +92,10 @@ class Amendment:
             if self.children and not self.tenant.negative_allowed and self._owed(owners) > owed:
                 raise DomainError(
                     "late_shortfall",
-                    "Booked anew with all that follows it, this bill leaves points owed, and this tenant allows no negative balance."
-                    " Issue the missing points or allow negative balances, then retry.",
+                    said(
+                        "Booked anew with all that follows it, this bill leaves points owed, and this tenant allows no negative balance."
+                        " Issue the missing points or allow negative balances, then retry."
+                    ),
                 )
 
     # Which bills it is about
@@ -119,7 +123,9 @@ class Amendment:
         legs = list(by_bill.values())
         if document.bill_type == "RETURN" and len(legs) > 1:
             raise CheckFailed(
-                "bad_value", "A RETURN is about one bill; this one's lines name several. Send one for each of them.", path="items"
+                "bad_value",
+                said("A RETURN is about one bill; this one's lines name several. Send one for each of them."),
+                path="items",
             )
         for leg in legs:
             leg.sold = self._sold(leg.bill)
@@ -143,7 +149,11 @@ class Amendment:
         if len(owners) > 1 or stranger:
             raise CheckFailed(
                 "parent_of_other_customer",
-                f"Bill {legs[0].bill.bill_no} belongs to another customer than this {case.kind}. Check the number at the till.",
+                said(
+                    "Bill {bill_no} belongs to another customer than this {kind}. Check the number at the till.",
+                    bill_no=legs[0].bill.bill_no,
+                    kind=case.kind,
+                ),
                 path="customer.mobile",
             )
         if owners:
@@ -209,7 +219,8 @@ class Amendment:
     def _check_not_cancelled(self, bill: Bill) -> None:
         if bill.cancelled_by_id is not None:
             raise CheckFailed(
-                "over_return", f"Bill {bill.bill_no} was cancelled; nothing of it is left. Nothing was changed.", path="original",
+                "over_return",
+                said("Bill {bill_no} was cancelled; nothing of it is left. Nothing was changed.", bill_no=bill.bill_no), path="original",
                 expected="0", found=str(self.case.document.net),
             )  # fmt: skip
 
@@ -328,7 +339,8 @@ class Amendment:
                 continue
             effects = self._without_points_of(seen, effects)
             operation = Operation(
-                self.shop.actor, self.shop.reason or f"Bill {case.document.bill_no} is another customer's"[: ledger.REASON_MAX],
+                self.shop.actor,
+                self.shop.reason or said("Bill {bill_no} is another customer's", bill_no=case.document.bill_no)[: ledger.REASON_MAX],
                 f"bill-undone:{case.bill_id}:{owner}", content_hash("bill-undone", case.bill_id, owner), case.billed_at,
                 case.business_date, case.store.pk, self.old.pk if self.old else None,
             )  # fmt: skip
@@ -470,7 +482,10 @@ class Amendment:
             if delivery is None:
                 raise DomainError(
                     "nothing_to_book_from",
-                    f"{child.bill_no} follows this bill and has no delivery to be booked anew from. Cancel it first, then retry.",
+                    said(
+                        "{bill_no} follows this bill and has no delivery to be booked anew from. Cancel it first, then retry.",
+                        bill_no=child.bill_no,
+                    ),
                 )
             if self._is_presumed(child, delivery):
                 continue
@@ -490,7 +505,7 @@ class Amendment:
         of_this = self.old is not None and child.parent_id == self.old.pk
         if child.bill_class != BillClass.CANCEL or not of_this or self.case.decided.get("anew"):
             return False
-        told = f"The POS has sent bill {self.case.document.bill_no} once more; it stands again."
+        told = said("The POS has sent bill {bill_no} once more; it stands again.", bill_no=self.case.document.bill_no)
         rows = Delivery.objects.filter(tenant=self.tenant, pk=delivery.id, source=Source.DESK)
         return bool(rows.update(state=DeliveryState.REVERSED, message=told))
 

@@ -25,6 +25,7 @@ from tenants import crash, staff
 from tenants.actors import SYSTEM
 from tenants.errors import DomainError
 from tenants.models import BillScope, RedemptionMode, Store, Tenant
+from tenants.saying import said
 from tenants.setwise import columns_of, insert, insert_sql, take_ids
 
 FIND_BILLS = """
@@ -199,7 +200,9 @@ class Batch:
         summed = check_sums(document, minor_digits=self.shop.digits)
         if summed.spend and summed.bill_type in ("SALE", "EXCHANGE") and not (mobile or taken.decided.get("customer")):
             raise CheckFailed(
-                "required_field", "The bill redeems points but names no customer. Send customer.mobile.", path="customer.mobile"
+                "required_field",
+                said("The bill redeems points but names no customer. Send customer.mobile."),
+                path="customer.mobile",
             )
         outcome.store_id = store.pk
         return Case(
@@ -215,7 +218,7 @@ class Batch:
         if store is None:
             raise CheckFailed(
                 "store_unknown",
-                f"No store has the code {code!r}. Add the store or an alias, then retry.",
+                said("No store has the code {code!r}. Add the store or an alias, then retry.", code=code),
                 path="store_code",
                 found=code,
             )
@@ -230,7 +233,7 @@ class Batch:
         by_till = self.tenant.bill_scope == BillScope.TILL
         if by_till and not document.till_code:
             raise CheckFailed(
-                "required_field", "Bill numbers of this tenant are unique at a till: send till_code.", path="till_code"
+                "required_field", said("Bill numbers of this tenant are unique at a till: send till_code."), path="till_code"
             )
         period = natural_period(business_date, rule=self.tenant.bill_period)
         return (store.pk, document.bill_no, CLASSES[document.bill_type].value, period, document.till_code if by_till else "")
@@ -278,8 +281,11 @@ class Batch:
             case.outcome.refuse(
                 CheckFailed(
                     "place_taken",
-                    f"By today's settings bill {case.document.bill_no} would take the place of another booked bill. Both stand as they are:"
-                    " look at the store's aliases and the tenant's rule for bill numbers.",
+                    said(
+                        "By today's settings bill {bill_no} would take the place of another booked bill. Both stand as they are:"
+                        " look at the store's aliases and the tenant's rule for bill numbers.",
+                        bill_no=case.document.bill_no,
+                    ),
                 )
             )
             return False
@@ -310,11 +316,16 @@ class Batch:
         outcome.bill_id, outcome.first_id = bill_id, first_id
         if same or document.version < version:
             outcome.state = DeliveryState.DUPLICATE
-            outcome.message = f"Bill {document.bill_no} is booked already, with the same content. Nothing was added."
-            if not same:
-                outcome.message = (
-                    f"Version {version} of bill {document.bill_no} is booked already; this is version {document.version}."
+            if same:
+                told = said(
+                    "Bill {bill_no} is booked already, with the same content. Nothing was added.", bill_no=document.bill_no
                 )
+            else:
+                told = said(
+                    "Version {version} of bill {bill_no} is booked already; this is version {sent}.",
+                    version=version, bill_no=document.bill_no, sent=document.version,
+                )  # fmt: skip
+            outcome.message = told
             return True
         if document.version > version or case.decided.get("correction"):
             return False
@@ -329,10 +340,12 @@ class Batch:
         ]
         outcome.state = DeliveryState.CONFLICT
         outcome.check = "conflict"
-        outcome.message = (
-            f"Bill {document.bill_no} is booked already, with other content. The booked one stands; a person decides."
+        outcome.message = said(
+            "Bill {bill_no} is booked already, with other content. The booked one stands; a person decides.",
+            bill_no=document.bill_no,
         )
-        outcome.details = {"differences": differences or [{"field": "items", "booked": "other lines", "sent": "these lines"}]}
+        lines = {"field": "items", "booked": said("other lines"), "sent": said("these lines")}
+        outcome.details = {"differences": differences or [lines]}
         return True
 
     def _owners(self, cases: Sequence[Case]) -> dict[str, set[str]]:
@@ -494,9 +507,10 @@ class Batch:
         return found
 
     def _tell_near(self, case: Case, other: tuple[str, str]) -> None:
-        message = (
-            f"The same goods, amount and customer within {NEAR.seconds // 60} minutes as bill {other[0]} of store {other[1]}."
-        )
+        message = said(
+            "The same goods, amount and customer within {minutes} minutes as bill {bill_no} of store {store}.",
+            minutes=NEAR.seconds // 60, bill_no=other[0], store=other[1],
+        )  # fmt: skip
         self.shop.tell(case, DiscrepancyKind.NEAR_DUPLICATE, points=case.earned, message=message)
 
     def _write(self, booked: Sequence[Case]) -> None:
@@ -624,7 +638,10 @@ def _incident_row(cases: list[Case], told: Collection[int], now: datetime) -> tu
     first = cases[0]
     fresh = [case for case in cases if not case.replaces & set(told)]
     kind = DiscrepancyKind.MODE_DRIFT
-    message = f"{first.store} shows points in another way than its setting, first on bill {first.document.bill_no}."
+    message = said(
+        "{store} shows points in another way than its setting, first on bill {bill_no}.",
+        store=first.store, bill_no=first.document.bill_no,
+    )  # fmt: skip
     return (kind.value, first.store.pk, first.bill_id, len(fresh), sum(case.points for case in fresh), message[:500], now)
 
 

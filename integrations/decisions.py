@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from django.db import connection, transaction
+from django.utils.translation import gettext_noop
 from django_scopes import scope
 
 from integrations import inbox
@@ -22,6 +23,7 @@ from tenants import audit
 from tenants.actors import Actor
 from tenants.errors import DomainError
 from tenants.models import Tenant
+from tenants.saying import said
 
 
 class Decision(StrEnum):
@@ -36,11 +38,19 @@ class Decision(StrEnum):
 class Move:
     """How a decision is said, and when it is offered."""
 
-    label: str
-    explains: str
+    named: str
+    explained: str
     states: frozenset[str]
     checks: frozenset[str] = frozenset()
     types: frozenset[str] = frozenset()
+
+    @property
+    def label(self) -> str:
+        return said(self.named)
+
+    @property
+    def explains(self) -> str:
+        return said(self.explained)
 
     def fits(self, delivery: Delivery, bill_type: str) -> bool:
         return (
@@ -53,23 +63,29 @@ class Move:
 _STUCK = frozenset({DeliveryState.QUARANTINED.value, DeliveryState.WAITING_PARENT.value})
 MOVES: dict[Decision, Move] = {
     Decision.RETRY: Move(
-        "Try again", "The same body is checked and booked again, by the stores, aliases and settings as they are now.", _STUCK
+        gettext_noop("Try again"),
+        gettext_noop("The same body is checked and booked again, by the stores, aliases and settings as they are now."), _STUCK,
     ),
     Decision.CORRECT: Move(
-        "Accept as correction",
-        "The booked bill is reversed by link and this one is booked in its place, with the returns that follow it. Nothing is deleted.",
+        gettext_noop("Accept as correction"),
+        gettext_noop(
+            "The booked bill is reversed by link and this one is booked in its place, with the returns that follow it. Nothing is deleted."
+        ),
         frozenset({DeliveryState.CONFLICT.value}),
     ),
     Decision.LINK: Move(
-        "Say which bill it is about", "It is booked as a return or cancellation of the bill you name.", _STUCK,
+        gettext_noop("Say which bill it is about"),
+        gettext_noop("It is booked as a return or cancellation of the bill you name."), _STUCK,
         types=frozenset({"RETURN", "CANCEL", "EXCHANGE"}),
     ),
     Decision.ACCEPT_DATE: Move(
-        "Accept the date", "It is booked with its own date, though that lies outside of what is accepted by itself.", _STUCK,
+        gettext_noop("Accept the date"),
+        gettext_noop("It is booked with its own date, though that lies outside of what is accepted by itself."), _STUCK,
         checks=frozenset({"date_window"}),
     ),
     Decision.DISCARD: Move(
-        "Discard", "It is never booked, also when it is sent again. It stays in the inbox with your reason.",
+        gettext_noop("Discard"),
+        gettext_noop("It is never booked, also when it is sent again. It stays in the inbox with your reason."),
         _STUCK | {DeliveryState.CONFLICT.value},
     ),
 }  # fmt: skip
@@ -95,7 +111,8 @@ def decide(
         before = row.state
         if decision not in offered(row, bill_type_of(row)):
             raise DomainError(
-                "decision_unfit", f"This delivery is {row.get_state_display()} now; that cannot be decided about it. Reload the page.",
+                "decision_unfit",
+                said("This delivery is {state} now; that cannot be decided about it. Reload the page.", state=row.get_state_display()),
                 state=row.state,
             )  # fmt: skip
         chosen: dict[str, Any] = {Decision.CORRECT: {"correction": True}, Decision.ACCEPT_DATE: {"any_date": True}}.get(
@@ -105,7 +122,8 @@ def decide(
             chosen = {"original": _original(tenant, original, bill_type=bill_type_of(row))}
         row.decided = {**row.decided, **chosen}
         if decision is Decision.DISCARD:
-            row.state, row.message = DeliveryState.DISCARDED, f"Discarded by {actor.name}: {reason}"[:500]
+            row.state = DeliveryState.DISCARDED
+            row.message = said("Discarded by {who}: {reason}", who=actor.name, reason=reason)[:500]
         else:
             row.state, row.next_try_at, row.attempts = DeliveryState.RECEIVED, None, 0
         row.save(update_fields=["decided", "state", "message", "next_try_at", "attempts"])
@@ -121,7 +139,9 @@ def _original(tenant: Tenant, bill_id: int | None, *, bill_type: str) -> int:
     classes = [BillClass.SALE, BillClass.RETURN] if bill_type == "CANCEL" else [BillClass.SALE]
     bill = Bill.objects.filter(tenant=tenant, pk=bill_id or 0, bill_class__in=classes).first()
     if bill is None:
-        raise DomainError("bill_unknown", "There is no such booked bill. Choose one of the list, or look it up by its number.")
+        raise DomainError(
+            "bill_unknown", said("There is no such booked bill. Choose one of the list, or look it up by its number.")
+        )
     return int(bill.pk)
 
 
@@ -147,7 +167,7 @@ def ask_claim(tenant: Tenant, bill_id: int, mobile: str, *, reason: str, actor: 
     with transaction.atomic():
         bill = _claimable(tenant, bill_id, now=now)
         if BillClaim.objects.filter(tenant=tenant, bill=bill, decided_at=None).exists():
-            raise DomainError("claim_asked", "This was asked already and waits for a decision. Decide that one.")
+            raise DomainError("claim_asked", said("This was asked already and waits for a decision. Decide that one."))
         claim: BillClaim = BillClaim.objects.create(
             tenant=tenant, bill=bill, mobile=number, reason=reason, asked_by=actor.name, asked_by_ident=actor.ident
         )
@@ -160,12 +180,17 @@ def _claimable(tenant: Tenant, bill_id: int, *, now: datetime) -> Bill:
         tenant=tenant, pk=bill_id, superseded_at=None, cancelled_by=None, bill_type="SALE"
     ).first()  # fmt: skip
     if bill is None:
-        raise DomainError("bill_unknown", "There is no such sale that stands. Look it up by its number.")
+        raise DomainError("bill_unknown", said("There is no such sale that stands. Look it up by its number."))
     if bill.customer_id is not None:
-        raise DomainError("claim_owned", f"Bill {bill.bill_no} belongs to a customer already. Nothing was changed.")
+        told = said("Bill {bill_no} belongs to a customer already. Nothing was changed.", bill_no=bill.bill_no)
+        raise DomainError("claim_owned", told)
     if bill.billed_at < now - timedelta(days=tenant.claim_days):
         raise DomainError(
-            "claim_late", f"Bill {bill.bill_no} is older than {tenant.claim_days} days; such bills are not claimed. Issue points by hand.",
+            "claim_late",
+            said(
+                "Bill {bill_no} is older than {days} days; such bills are not claimed. Issue points by hand.",
+                bill_no=bill.bill_no, days=tenant.claim_days,
+            ),
             days=tenant.claim_days,
         )  # fmt: skip
     return bill
@@ -182,9 +207,10 @@ def decide_claim(tenant: Tenant, claim_id: int, *, approve: bool, actor: Actor, 
             inbox.wait_for(cursor, tenant)
         claim: BillClaim | None = BillClaim.objects.select_for_update().filter(tenant=tenant, pk=claim_id).first()
         if claim is None:
-            raise DomainError("claim_unknown", "There is no such claim. Choose it from the list.", claim=claim_id)
+            raise DomainError("claim_unknown", said("There is no such claim. Choose it from the list."), claim=claim_id)
         if claim.decided_at is not None:
-            raise DomainError("claim_decided", f"{claim.decided_by} has decided this already. Nothing was changed.")
+            told = said("{who} has decided this already. Nothing was changed.", who=claim.decided_by)
+            raise DomainError("claim_decided", told)
         actor.refuse_own(claim.asked_by, ident=claim.asked_by_ident)
         if approve:
             _book_for(tenant, claim, actor=actor, now=now)
@@ -205,15 +231,16 @@ def _book_for(tenant: Tenant, claim: BillClaim, *, actor: Actor, now: datetime) 
     )
     if delivery is None:
         raise DomainError(
-            "claim_refused", "The bill has no delivery that it could be booked from. Issue the points for it by hand."
+            "claim_refused", said("The bill has no delivery that it could be booked from. Issue the points for it by hand.")
         )
     owner = customers.find_or_stub(tenant, claim.mobile, now=now)
     chosen: dict[str, Any] = {"customer": owner}
-    shop = Shop(tenant, now=now, actor=actor, reason=f"Claimed: {claim.reason}"[:500])
+    shop = Shop(tenant, now=now, actor=actor, reason=said("Claimed: {reason}", reason=claim.reason)[:500])
     outcomes = Batch(shop).run([Taken(delivery.pk, bytes(delivery.body), {**delivery.decided, **chosen, "anew": True}, bill.pk)])
     mine = next(each for each in outcomes if each.id == delivery.pk)
     if mine.state is not DeliveryState.APPLIED:
-        raise DomainError("claim_refused", f"The bill cannot be booked for this customer: {mine.message}", check=mine.check)
+        told = said("The bill cannot be booked for this customer: {why}", why=mine.message)
+        raise DomainError("claim_refused", told, check=mine.check)
     with connection.cursor() as cursor:
         inbox.settle(cursor, tenant, outcomes, now=now)
     Delivery.objects.filter(pk=delivery.pk).update(decided={**delivery.decided, **chosen}, mobile=claim.mobile)

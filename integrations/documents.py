@@ -27,6 +27,7 @@ from loyalty.ledger import content_hash
 from tenants.errors import DomainError
 from tenants.masking import hide_numbers
 from tenants.models import RedemptionMode
+from tenants.saying import said
 
 NUMBER = re.compile(r"-?[0-9]{1,14}(\.[0-9]{1,4})?\Z")
 GROUPED = re.compile(r"-?\d{1,3}(,\d{2,3})+(\.\d{1,4})?\Z")
@@ -74,7 +75,9 @@ _SPACE = re.compile(r"[ \t\r\n]*")
 def _malformed(problem: Exception) -> MalformedJSON:
     told = "nested too deeply" if isinstance(problem, RecursionError) else str(problem)[:200].encode("ascii", "replace").decode()
     return MalformedJSON(
-        "malformed_json", "The body is not valid JSON in UTF-8. Nothing was booked. Correct it and send it again.", problem=told
+        "malformed_json",
+        said("The body is not valid JSON in UTF-8. Nothing was booked. Correct it and send it again."),
+        problem=told,
     )
 
 
@@ -88,7 +91,7 @@ def read_json(body: bytes) -> dict[str, Any]:
     except (ValueError, ArithmeticError, RecursionError) as problem:
         raise _malformed(problem) from None
     if not isinstance(value, dict):
-        raise MalformedJSON("malformed_json", "The body must be one JSON object: { ... }.")
+        raise MalformedJSON("malformed_json", said("The body must be one JSON object: { ... }."))
     return value
 
 
@@ -147,9 +150,9 @@ def _decimal(value: Any, info: ValidationInfo) -> Decimal:
         return Decimal(value)
     lenient: list[str] | None = (info.context or {}).get("lenient")
     if isinstance(value, bool) or not isinstance(value, (str, int, Decimal)):
-        raise ValueError("is not a number")
+        raise ValueError(said("is not a number"))
     if isinstance(value, Decimal) and (not value.is_finite() or abs(value.adjusted()) > 20):
-        raise ValueError("is out of range")  # and is never written out: 1e999999999 has a thousand million digits
+        raise ValueError(said("is out of range"))  # and is never written out: 1e999999999 has a thousand million digits
     text = f"{value:f}" if isinstance(value, Decimal) else str(value)
     if NUMBER.match(text):
         return Decimal(text)
@@ -167,26 +170,26 @@ def _decimal(value: Any, info: ValidationInfo) -> Decimal:
         if NUMBER.match(plain):
             lenient.append(f"{info.field_name}: {stripped} read as {plain}")
             return Decimal(plain)
-    raise ValueError("is not a plain number such as 1234.50 (no grouping, dot for decimals, at most 4 decimals)")
+    raise ValueError(said("is not a plain number such as 1234.50 (no grouping, dot for decimals, at most 4 decimals)"))
 
 
 def _amount(value: Any, info: ValidationInfo) -> Decimal:
     number = _decimal(value, info)
     if number < 0:
-        raise ValueError("is negative; the direction is in the type")
+        raise ValueError(said("is negative; the direction is in the type"))
     return number
 
 
 def _points(value: Any) -> int:
     text = str(value)
     if isinstance(value, bool) or not isinstance(value, (int, str)) or not re.fullmatch(r"[0-9]{1,12}", text):
-        raise ValueError("is not a whole number of points")
+        raise ValueError(said("is not a whole number of points"))
     return int(text)
 
 
 def _clean_text(value: str) -> str:
     if UNWRITABLE.search(value):
-        raise ValueError("holds control characters")
+        raise ValueError(said("holds control characters"))
     return value.strip()
 
 
@@ -197,13 +200,13 @@ def _text_of(value: Any) -> Any:
 
 def _moment(value: Any) -> datetime:
     if not isinstance(value, str):
-        raise ValueError("is not an ISO 8601 time")
+        raise ValueError(said("is not an ISO 8601 time"))
     try:
         moment = datetime.fromisoformat(value)
     except ValueError:
-        raise ValueError("is not an ISO 8601 time such as 2025-03-31T23:52:10+05:30") from None
+        raise ValueError(said("is not an ISO 8601 time such as 2025-03-31T23:52:10+05:30")) from None
     if not 1990 <= moment.year <= 2200 or len(value) < 16:
-        raise ValueError("is not an ISO 8601 date and time between 1990 and 2200")
+        raise ValueError(said("is not an ISO 8601 date and time between 1990 and 2200"))
     return moment
 
 
@@ -427,28 +430,36 @@ def read_bill(raw: Mapping[str, Any], *, minor_digits: int, lenient: bool = Fals
         _require(form.items or None, "items")
     _check_minor_unit(form, minor_digits)
     if form.bill_type == "SALE" and (form.net_amount or 0) < 0:
-        raise CheckFailed("bad_value", f"net_amount: {form.net_amount} is negative on a SALE.", path="net_amount")
+        raise CheckFailed(
+            "bad_value", said("net_amount: {amount} is negative on a SALE.", amount=form.net_amount), path="net_amount"
+        )
     if form.bill_type == "SALE" and any(item.line_type == "RETURN" for item in form.items):
-        raise CheckFailed("bad_value", "items: a SALE holds returned lines. Send it as an EXCHANGE.", path="items")
+        raise CheckFailed("bad_value", said("items: a SALE holds returned lines. Send it as an EXCHANGE."), path="items")
     if form.bill_type == "EXCHANGE" and len({item.line_type for item in form.items}) < 2:
         raise CheckFailed(
-            "bad_value", "items: an EXCHANGE holds sold lines and returned lines (line_type SALE and RETURN).", path="items"
+            "bad_value",
+            said("items: an EXCHANGE holds sold lines and returned lines (line_type SALE and RETURN)."),
+            path="items",
         )
     if form.bill_type != "EXCHANGE":
         for path in ("gross_amount", "discount_amount"):
             if (getattr(form, path) or 0) < 0:
                 raise CheckFailed(
-                    "bad_value", f"{path}: {getattr(form, path)} is negative; the direction is in the type.", path=path
+                    "bad_value",
+                    said("{path}: {amount} is negative; the direction is in the type.", path=path, amount=getattr(form, path)),
+                    path=path,
                 )
     # Goods that points had paid whole come back for nothing; an amount of nothing is a slip.
     least = Decimal("0.0001") if form.return_type == "AMOUNT" else Decimal(0)
     if form.bill_type == "RETURN" and (form.net_amount or Decimal(0)) < least:
         raise CheckFailed(
-            "bad_value", f"net_amount: {form.net_amount} is not above 0 on a RETURN by amount, or below 0.", path="net_amount"
+            "bad_value",
+            said("net_amount: {amount} is not above 0 on a RETURN by amount, or below 0.", amount=form.net_amount),
+            path="net_amount",
         )
     document = _document(form)
     if max(document.gross, document.discount, abs(document.net), abs(document.tax), abs(document.payable)) >= AMOUNT_MAX:
-        raise CheckFailed("bad_value", f"An amount of the bill is {AMOUNT_MAX} or more.", path="net_amount")
+        raise CheckFailed("bad_value", said("An amount of the bill is {limit} or more.", limit=AMOUNT_MAX), path="net_amount")
     if readings:
         document = replace(document, flags=(*document.flags, "lenient_number"))
     return document
@@ -459,16 +470,20 @@ def _named(problem: ValidationError) -> CheckFailed:
     error = problem.errors(include_url=False, include_context=False)[0]
     path = ".".join(str(step) for step in error["loc"])
     if error["type"] == "missing":
-        return CheckFailed("required_field", f"The field {path} is missing. Send the bill again with it.", path=path)
+        return CheckFailed(
+            "required_field", said("The field {path} is missing. Send the bill again with it.", path=path), path=path
+        )
     message = error["msg"].removeprefix("Value error, ")
     shown = repr(error["input"])[:80] if isinstance(error["input"], (str, int, Decimal)) else type(error["input"]).__name__
     shown = shown.encode("ascii", "backslashreplace").decode().replace("\\x00", "")
-    return CheckFailed("bad_value", f"{path}: {shown} {message}."[:480], path=path)
+    return CheckFailed("bad_value", said("{path}: {found} {problem}.", path=path, found=shown, problem=message)[:480], path=path)
 
 
 def _require(value: object, path: str) -> None:
     if value is None:
-        raise CheckFailed("required_field", f"The field {path} is missing. Send the bill again with it.", path=path)
+        raise CheckFailed(
+            "required_field", said("The field {path} is missing. Send the bill again with it.", path=path), path=path
+        )
 
 
 _LINE_AMOUNTS = ("value", "discount", "amount", "tax_amount", "loyalty_discount")
@@ -487,13 +502,16 @@ def _check_minor_unit(form: Form, digits: int) -> None:
             number = getattr(part, name)
             if number is not None and number % unit:
                 path = f"{where}{name}"
-                raise CheckFailed("bad_value", f"{path}: {number} is finer than the currency's {digits} decimals.", path=path)
+                told = said(
+                    "{path}: {number} is finer than the currency's {digits} decimals.", path=path, number=number, digits=digits
+                )
+                raise CheckFailed("bad_value", told, path=path)
 
 
 def _document(form: Form) -> Document:
     lines = tuple(_line(index, item) for index, item in enumerate(form.items))
     if len({line.line_no for line in lines}) != len(lines):
-        raise CheckFailed("bad_value", "items: two lines have the same line_no.", path="items")
+        raise CheckFailed("bad_value", said("items: two lines have the same line_no."), path="items")
     tax = form.tax_amount if form.tax_amount is not None else sum((line.tax_amount for line in lines), Decimal(0))
     net = form.net_amount or Decimal(0)
     derived = net + form.round_off + (Decimal(0) if form.tax_inclusive else tax)
@@ -535,7 +553,7 @@ def _line(index: int, item: Item) -> Line:
     if amount is None and value is None:
         raise CheckFailed(
             "required_field",
-            f"The field items.{index}.amount is missing. Send the bill again with it.",
+            said("The field {path} is missing. Send the bill again with it.", path=f"items.{index}.amount"),
             path=f"items.{index}.amount",
         )
     if amount is None and value is not None:
@@ -547,7 +565,14 @@ def _line(index: int, item: Item) -> Line:
         discount = value - amount
     if amount < 0 or discount < 0:
         raise CheckFailed(
-            "line_amount", f"items.{index}: the discount {discount} does not fit the value {value}.", path=f"items.{index}.amount"
+            "line_amount",
+            said(
+                "{path}: the discount {discount} does not fit the value {value}.",
+                path=f"items.{index}",
+                discount=discount,
+                value=value,
+            ),
+            path=f"items.{index}.amount",
         )
     return Line(
         line_no=item.line_no if item.line_no is not None else index + 1,
@@ -574,16 +599,16 @@ def _spend(form: Form, lines: tuple[Line, ...]) -> Spend | None:
     split_points = sum(line.loyalty_points for line in lines)
     split_amount = sum((line.loyalty_discount for line in lines), Decimal(0))
     split = bool(split_points or split_amount)
-    said = (
+    told = (
         form.redemption
         if form.redemption and (form.redemption.points is not None or form.redemption.amount is not None)
         else None
     )
-    named = said if said and (said.points or said.amount or tenders or split) else None
+    named = told if told and (told.points or told.amount or tenders or split) else None
     reference = (form.redemption.reference if form.redemption else None) or ""
     if tenders and split:
         raise CheckFailed(
-            "both_modes", "The bill shows points as a payment and as a discount on its items. Send one of the two.",
+            "both_modes", said("The bill shows points as a payment and as a discount on its items. Send one of the two."),
             path="items", tender=str(sum(tender.amount for tender in tenders)), split=str(split_amount),
         )  # fmt: skip
     if tenders:
@@ -594,8 +619,11 @@ def _spend(form: Form, lines: tuple[Line, ...]) -> Spend | None:
         return None
     raise CheckFailed(
         "split_missing",
-        f"The bill redeems {named.points or 'points'} worth {named.amount}, but neither a {LOYALTY_TENDER} tender nor its items show them."
-        " Send loyalty_discount and loyalty_points on each item.",
+        said(
+            "The bill redeems {points} worth {amount}, but neither a {tender} tender nor its items show them."
+            " Send loyalty_discount and loyalty_points on each item.",
+            points=named.points or said("points"), amount=named.amount, tender=LOYALTY_TENDER,
+        ),
         path="items", expected=str(named.amount), found="0",
     )  # fmt: skip
 
@@ -611,12 +639,14 @@ def _paid(tenders: list[Tender], named: Redemption | None, reference: str) -> Sp
     references = {tender.reference for tender in tenders if tender.reference}
     if named and named.amount is not None and named.amount != amount:
         raise CheckFailed(
-            "redemption_mismatch", f"The tender of points is {amount}, the redemption says {named.amount}.",
+            "redemption_mismatch",
+            said("The tender of points is {paid}, the redemption says {named}.", paid=amount, named=named.amount),
             path="tenders", tender=str(amount), redemption=str(named.amount),
         )  # fmt: skip
     if reference and references - {reference}:
         raise CheckFailed(
-            "redemption_mismatch", f"The tender names {', '.join(sorted(references))}, the redemption {reference}.",
+            "redemption_mismatch",
+            said("The tender names {references}, the redemption {reference}.", references=", ".join(sorted(references)), reference=reference),
             path="redemption.reference",
         )  # fmt: skip
     if not reference and len(references) == 1:
@@ -629,12 +659,16 @@ def _discounted(lines: tuple[Line, ...], named: Redemption | None, reference: st
     for index, line in enumerate(lines):
         if line.loyalty_discount > line.discount:
             raise CheckFailed(
-                "split_sum", f"items.{index}: points paid {line.loyalty_discount} of a discount of {line.discount}.",
+                "split_sum",
+                said(
+                    "{path}: points paid {paid} of a discount of {discount}.",
+                    path=f"items.{index}", paid=line.loyalty_discount, discount=line.discount,
+                ),
                 path=f"items.{index}.loyalty_discount", expected=str(line.discount), found=str(line.loyalty_discount),
             )  # fmt: skip
     if named and named.points is not None and named.points != points:
         raise CheckFailed(
-            "split_sum", f"The items share out {points} points, the redemption says {named.points}.",
+            "split_sum", said("The items share out {points} points, the redemption says {named}.", points=points, named=named.points),
             path="redemption.points", expected=str(named.points), found=str(points),
         )  # fmt: skip
     expected = named.amount if named and named.amount is not None else amount
@@ -657,7 +691,11 @@ def check_sums(document: Document, *, minor_digits: int) -> Document:
             flags.append("line_amount_adjusted")
         elif off:
             raise CheckFailed(
-                "line_amount", f"items.{index}: {line.value} less {line.discount} is {line.value - line.discount}, not {line.amount}.",
+                "line_amount",
+                said(
+                    "{path}: {value} less {discount} is {left}, not {amount}.",
+                    path=f"items.{index}", value=line.value, discount=line.discount, left=line.value - line.discount, amount=line.amount,
+                ),
                 path=f"items.{index}.amount", expected=str(line.value - line.discount), found=str(line.amount),
             )  # fmt: skip
     lines = tuple(_whole(line) for line in document.lines)
@@ -693,7 +731,11 @@ def _agree(check: str, path: str, stated: Decimal, summed: Decimal, tolerance: D
     off = stated - summed
     if abs(off) > tolerance:
         raise CheckFailed(
-            check, f"{path} is {stated}, but its parts sum to {summed}. Correct the bill at the till's system and send it again.",
+            check,
+            said(
+                "{path} is {stated}, but its parts sum to {summed}. Correct the bill at the till's system and send it again.",
+                path=path, stated=stated, summed=summed,
+            ),
             path=path, expected=str(stated), found=str(summed),
         )  # fmt: skip
     if off:

@@ -26,6 +26,7 @@ from tenants.actors import Actor, ActorKind
 from tenants.errors import DomainError
 from tenants.models import Tenant
 from tenants.runs import alone
+from tenants.saying import said
 from tenants.uploads import FileRefused, canonical, check_columns, kind_of, rows_of
 
 log = structlog.get_logger("pointdesk.files")
@@ -97,7 +98,7 @@ def keep(tenant: Tenant, kind: FileKind, *, name: str, body: bytes, actor: Actor
             actor_id=actor.id,
             actor_name=actor.name,
         )
-        audit.record(tenant, actor=actor, action="import_file", target=row, reason=f"Imported from {row.name}")
+        audit.record(tenant, actor=actor, action="import_file", target=row, reason=said("Imported from {name}", name=row.name))
     return row
 
 
@@ -131,7 +132,10 @@ def _read(file: FileImport, *, until: float) -> None:
         FileImport.objects.filter(pk=file.pk).update(failures=F("failures") + 1)
         file.refresh_from_db(fields=["failures"])
         if file.failures >= FAILURES_MAX:
-            told = f"The rows after row {file.last_row:,} could not be taken ({type(problem).__name__}). Ask us to look at them."
+            told = said(
+                "The rows after row {row:,} could not be taken ({problem}). Ask us to look at them.",
+                row=file.last_row, problem=type(problem).__name__,
+            )  # fmt: skip
             _end(file, FileState.REFUSED, message=told)
     else:
         _end(file, FileState.DONE)
@@ -190,5 +194,5 @@ def _end(file: FileImport, state: FileState, *, message: str = "") -> None:
         locked.save(update_fields=["state", "message", "finished_at", "body"])
         audit.record(
             file.tenant, actor=actor_of(file), action="end_import", target=locked,
-            reason=f"Imported from {file.name}", after={"state": state.value, "taken": locked.taken, "refused": locked.refused},
+            reason=said("Imported from {name}", name=file.name), after={"state": state.value, "taken": locked.taken, "refused": locked.refused},
         )  # fmt: skip

@@ -17,6 +17,7 @@ from loyalty.models import Hold
 from loyalty.state import HoldState
 from tenants import stores
 from tenants.models import Store, Tenant
+from tenants.saying import said
 from tenants.setwise import columns_of
 
 #: Older troubles are in the lists; an incident is about what goes wrong now.
@@ -25,6 +26,7 @@ WITHIN = timedelta(days=14)
 PATIENCE = timedelta(hours=2)
 #: From so many customers, or bills, on it is the store's trouble and not theirs.
 CUSTOMERS_MIN, BILLS_MIN = 3, 5
+#: As it is stored, and found again.
 BY_ITSELF = "Pointdesk: nothing of it is left, or it is no longer of these two weeks."
 
 OPEN_HOLDS = """
@@ -76,10 +78,13 @@ class Group:
         return self.customers >= CUSTOMERS_MIN if self.kind is IncidentKind.NO_COMPLETION else self.bills >= BILLS_MIN
 
     def message(self, tenant: Tenant) -> str:
-        since = f"{self.since.astimezone(self.store.timezone_or(tenant)):%a %d %b %H:%M}"
+        since = self.since.astimezone(self.store.timezone_or(tenant))
         if self.kind is IncidentKind.NO_COMPLETION:
-            return f"{self.store} sends no bills for blocked points since {since}."
-        return f"Bills of {self.store} are set aside since {since}: {self.cause.replace('_', ' ')}."
+            return said("{store} sends no bills for blocked points since {since:%a %d %b %H:%M}.", store=self.store, since=since)
+        cause = self.cause.replace("_", " ")
+        return said(
+            "Bills of {store} are set aside since {since:%a %d %b %H:%M}: {cause}.", store=self.store, since=since, cause=cause
+        )
 
 
 def gather(tenant: Tenant, *, now: datetime) -> int:

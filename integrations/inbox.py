@@ -27,6 +27,7 @@ from tenants.actors import Actor, ActorKind
 from tenants.counters import count
 from tenants.errors import DomainError
 from tenants.models import Tenant
+from tenants.saying import said
 from tenants.setwise import columns_of
 from tenants.statistics import learn
 
@@ -74,7 +75,7 @@ RESUME = """
 """
 GIVE_UP = """
     UPDATE integrations_delivery SET state = 'quarantined', check_name = 'parent_missing',
-        message = 'Bill ' || waits_for || ' has not arrived within 7 days. Ask the POS for it, or say which bill this is about.'
+        message = replace(%s, '{bill_no}', waits_for)
     WHERE state = 'waiting_parent' AND received_at < %s - interval '7 days'
 """
 FAILED = """
@@ -133,7 +134,7 @@ def receive(
         count("business_mismatch", tenant=tenant.slug, today=now.date())
         raise BusinessMismatch(
             "business_mismatch",
-            "The bill's business_id is not the one of this API key. Send it with its own key.",
+            said("The bill's business_id is not the one of this API key. Send it with its own key."),
             path="business_id",
         )
     return _keep(tenant, body, source=source, sender=sender, repush=repush)
@@ -252,7 +253,10 @@ def decided(value: Any) -> dict[str, Any]:
 
 
 def _note_failure(tenant: Tenant, delivery_id: int, problem: BaseException | None, *, now: datetime) -> None:
-    told = f"Processing failed ({type(problem).__name__}). It is tried {TRIES_MAX} times, then a person has to look."
+    told = said(
+        "Processing failed ({problem}). It is tried {times} times, then a person has to look.",
+        problem=type(problem).__name__, times=TRIES_MAX,
+    )  # fmt: skip
     log.error("delivery failed", tenant=tenant.slug, delivery=delivery_id, error=type(problem).__name__)
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(FAILED, [TRIES_MAX, TRIES_MAX, told, now, now, RETRY_SECONDS, tenant.pk, delivery_id])
@@ -287,7 +291,8 @@ def sweep(*, now: datetime, tenants: Iterable[Tenant] | None = None) -> Counter[
     total: Counter[str] = Counter()
     if tenants is None:
         with connection.cursor() as cursor:
-            cursor.execute(GIVE_UP, [now])
+            told = said("Bill {bill_no} has not arrived within 7 days. Ask the POS for it, or say which bill this is about.")
+            cursor.execute(GIVE_UP, [told, now])  # filled there
     for tenant in tenants if tenants is not None else tenants_waiting(now=now):
         try:
             total.update(drain(tenant, now=now))

@@ -13,6 +13,7 @@ from tenants import audit
 from tenants.actors import Actor
 from tenants.errors import DomainError
 from tenants.models import RedemptionMode, StoreMode, Tenant
+from tenants.saying import said
 
 #: Before any bill.
 FIRST_DAY = date(2000, 1, 1)
@@ -59,11 +60,14 @@ def set_mode(
         inbox.wait_for(cursor, tenant)  # a batch under way goes by the old setting, and its bills are seen below
         incident = _open(tenant, incident_id)
         if incident.kind != IncidentKind.MODE_DRIFT:
-            raise DomainError("incident_kind", "This incident is not about how points are shown. Look at its bills instead.")
+            raise DomainError(
+                "incident_kind", said("This incident is not about how points are shown. Look at its bills instead.")
+            )
         today = now.astimezone(incident.store.timezone_or(tenant)).date()
         if not FIRST_DAY <= since <= today:
             raise DomainError(
-                "date_window", f"{since} has not come yet, or is long ago. Give the day since which the bills are different."
+                "date_window",
+                said("{day} has not come yet, or is long ago. Give the day since which the bills are different.", day=since),
             )
         rows = StoreMode.objects.filter(tenant=tenant, store=incident.store_id)
         before = rows.filter(effective_from__lte=since).last()
@@ -73,7 +77,8 @@ def set_mode(
         StoreMode.objects.update_or_create(
             tenant=tenant, store=incident.store, effective_from=since, defaults={"mode": mode.value}
         )
-        _end(incident, reason=f"{mode.label} since {since:%d %b %Y}: {reason}", actor=actor, now=now)
+        why = said("{mode} since {day:%d %b %Y}: {reason}", mode=mode.label, day=since, reason=reason)
+        _end(incident, reason=why, actor=actor, now=now)
         audit.record(
             tenant, actor=actor, action="set_store_mode", target=incident.store, reason=reason,
             before={"mode": before.mode if before else "", "since": str(before.effective_from) if before else "", "replaced": replaced},
@@ -85,7 +90,8 @@ def set_mode(
 def _try_again(tenant: Tenant, incident: Incident, *, since: date, actor: Actor) -> Replay | None:
     filters = {"incident": incident.pk, "states": [DeliveryState.APPLIED.value], "billed_from": since.isoformat()}
     try:
-        row = replay.choose(tenant, filters=filters, reason=f"Incident {incident.pk}: {incident.message}"[:500], actor=actor)
+        reason = said("Incident {number}: {message}", number=incident.pk, message=incident.message)[:500]
+        row = replay.choose(tenant, filters=filters, reason=reason, actor=actor)
     except DomainError as refusal:
         if refusal.code == "nothing_chosen":
             return None
@@ -111,9 +117,10 @@ def _open(tenant: Tenant, incident_id: int) -> Incident:
         Incident.objects.select_for_update(of=["self"]).select_related("store").filter(tenant=tenant, pk=incident_id).first()
     )
     if incident is None:
-        raise DomainError("incident_unknown", "There is no such incident. Choose it from the list.", incident=incident_id)
+        raise DomainError("incident_unknown", said("There is no such incident. Choose it from the list."), incident=incident_id)
     if incident.closed_at is not None:
-        raise DomainError("incident_closed", f"This incident is closed: {incident.closed_by}. Nothing was changed.")
+        told = said("This incident is closed: {who}. Nothing was changed.", who=incident.closed_by)
+        raise DomainError("incident_closed", told)
     return incident
 
 

@@ -13,6 +13,7 @@ from loyalty.operations import Posted
 from tenants.actors import Actor
 from tenants.errors import DomainError
 from tenants.models import Store, Tenant
+from tenants.saying import said
 
 
 def issue(tenant: Tenant, customer_id: int, *, points: int, reason: str, actor: Actor, key: str, now: datetime) -> Posted:
@@ -49,7 +50,10 @@ def issue_for_bill(
         if booked is not None:
             raise DomainError(
                 "bill_already_booked",
-                f"Bill {bill_no} of {store} is booked: it earned {booked.earned_points} points. Look at it; if points are missing, adjust.",
+                said(
+                    "Bill {bill_no} of {store} is booked: it earned {points} points. Look at it; if points are missing, adjust.",
+                    bill_no=bill_no, store=store, points=booked.earned_points,
+                ),
                 bill_no=bill_no, earned_points=booked.earned_points,
             )  # fmt: skip
 
@@ -61,8 +65,11 @@ def issue_for_bill(
         by = Entry.objects.filter(tenant=tenant, pk=earlier.operation).values_list("actor_name", flat=True).first()
         at = earlier.issued_at.astimezone(tenant.zone)
         raise DomainError(
-            "issued_before", f"{by} issued {earlier.points:,} points for bill {earlier.bill_no} on {at:%d %b at %H:%M}. Tick that you want to"
-            " give more, or leave it.",
+            "issued_before",
+            said(
+                "{who} issued {points:,} points for bill {bill_no} on {at:%d %b at %H:%M}. Tick that you want to give more, or leave it.",
+                who=by, points=earlier.points, bill_no=earlier.bill_no, at=at,
+            ),
         )  # fmt: skip
 
     def check() -> None:

@@ -36,6 +36,7 @@ from tenants import audit
 from tenants.actors import Actor
 from tenants.errors import DomainError
 from tenants.models import Tenant
+from tenants.saying import said
 
 log = structlog.get_logger("pointdesk.messages")
 TASK = "integrations.tasks.send_messages"
@@ -85,7 +86,7 @@ def mail_is_set() -> bool:
 
 def filled(template: str, words: Mapping[str, str]) -> str:
     """The names of a template replaced, once: a customer called `{points}` stays that."""
-    return NAMES.sub(lambda found: words[found[1]], template)
+    return NAMES.sub(lambda found: words[found[1]], str(template))  # the text that a brand begins with is lazy
 
 
 def ways_to(customer: Customer, wanted: MessageSettings | None) -> list[Channel]:
@@ -114,11 +115,12 @@ def write(
     """
     subject, body = subject.strip(), body.strip()
     if not (subject and body):
-        raise DomainError("text_empty", "Write a subject and a text.")
+        raise DomainError("text_empty", said("Write a subject and a text."))
     wanted = MessageSettings.objects.filter(tenant=tenant).first()
     if channel not in ways_to(customer, wanted):
         raise DomainError(
-            "no_way", "This customer cannot be written to in this way: they take no messages, or there is no address. Call them."
+            "no_way",
+            said("This customer cannot be written to in this way: they take no messages, or there is no address. Call them."),
         )
     content = {"type": "message.written", "mobile": customer.mobile, "name": customer.name, "subject": subject, "text": body}
     try:
@@ -223,7 +225,7 @@ def _send(row: Message, *, now: datetime) -> str:
     wanted = MessageSettings.objects.filter(tenant=row.tenant).first()
     customer = Customer.objects.get(tenant=row.tenant, pk=row.customer_id)
     if row.channel not in ways_to(customer, wanted):
-        return _end(row, "They take no messages any more, or the address is gone.", for_good=True, now=now)
+        return _end(row, said("They take no messages any more, or the address is gone."), for_good=True, now=now)
     if row.channel == Channel.EMAIL and (later := quiet_until(wanted, row.tenant, now=now)) > now:
         row.state, row.due_at, row.attempts = MessageState.WAITING, later, row.attempts - 1
         row.save(update_fields=["state", "due_at", "attempts"])
@@ -231,30 +233,30 @@ def _send(row: Message, *, now: datetime) -> str:
     try:
         trouble, for_good = _by_mail(row, customer) if row.channel == Channel.EMAIL else _by_webhook(row, wanted, now=now)
     except NOT_TAKEN as problem:
-        trouble, for_good = f"Not taken ({type(problem).__name__}).", False
+        trouble, for_good = said("Not taken ({problem}).", problem=type(problem).__name__), False
     except Exception as problem:  # one that nobody foresaw holds up no other
         log.exception("message not sent", message=row.pk)
-        trouble, for_good = f"Could not be made ({type(problem).__name__}).", True
+        trouble, for_good = said("Could not be made ({problem}).", problem=type(problem).__name__), True
     return _end(row, trouble, for_good=for_good, now=now)
 
 
 def _by_mail(row: Message, customer: Customer) -> tuple[str, bool]:
     """-> (what went wrong, whether trying again is useless)."""
     if not mail_is_set():
-        return "No mail server is set (EMAIL_HOST).", False
+        return said("No mail server is set (EMAIL_HOST)."), False
     ident = f"<message-{row.tenant_id}-{row.pk}@pointdesk>"
     try:
         sender = formataddr((row.tenant.name, settings.DEFAULT_FROM_EMAIL))
         EmailMessage(row.subject, row.body, sender, [customer.email], headers={"Message-ID": ident}).send()
     except SMTPRecipientsRefused as refused:
         codes = [code for code, _ in refused.recipients.values()]
-        return "The mail server refuses this address.", all(code >= 500 for code in codes)
+        return said("The mail server refuses this address."), all(code >= 500 for code in codes)
     return "", False
 
 
 def _by_webhook(row: Message, wanted: MessageSettings | None, *, now: datetime) -> tuple[str, bool]:
     if wanted is None or not wanted.webhook_secret:
-        return "The webhook has no secret. Save the settings once more.", False
+        return said("The webhook has no secret. Save the settings once more."), False
     kind = str(row.content.get("type", ""))
     data = {name: value for name, value in row.content.items() if name != "type"}
     body = json.dumps({"type": kind, "timestamp": row.created_at.isoformat(), "data": data})
@@ -271,7 +273,7 @@ def _by_webhook(row: Message, wanted: MessageSettings | None, *, now: datetime) 
         return refusal.sentence, False
     if 200 <= status < 300:
         return "", False
-    return f"Answered {status}.", status == 410  # gone, for good
+    return said("Answered {status}.", status=status), status == 410  # gone, for good
 
 
 def _end(row: Message, trouble: str, *, for_good: bool, now: datetime) -> str:
@@ -293,10 +295,11 @@ def send_again(tenant: Tenant, message_id: int, *, actor: Actor, now: datetime) 
     with transaction.atomic():
         row: Message | None = Message.objects.select_for_update().filter(tenant=tenant, pk=message_id).first()
         if row is None:
-            raise DomainError("message_unknown", "There is no such message. Choose it from the customer's page.")
+            raise DomainError("message_unknown", said("There is no such message. Choose it from the customer's page."))
         if row.state != MessageState.GIVEN_UP:
             raise DomainError(
-                "message_not_given_up", f"This message was not given up ({row.get_state_display()}). Nothing was changed."
+                "message_not_given_up",
+                said("This message was not given up ({state}). Nothing was changed.", state=row.get_state_display()),
             )
         row.state, row.attempts, row.due_at, row.trouble = MessageState.WAITING, 0, now, ""
         row.save(update_fields=["state", "attempts", "due_at", "trouble"])

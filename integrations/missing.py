@@ -21,6 +21,7 @@ from tenants import audit
 from tenants.actors import Actor
 from tenants.errors import DomainError
 from tenants.models import Store, Tenant
+from tenants.saying import said
 from tenants.setwise import columns_of
 from tenants.spreadsheets import safe
 
@@ -114,7 +115,7 @@ COMPLETED = """
     RETURNING l.request_id
 """
 CLOSE = """
-    UPDATE integrations_repushrequest r SET closed_at = %s, closed_by = 'all have arrived'
+    UPDATE integrations_repushrequest r SET closed_at = %s, closed_by = %s
     WHERE r.tenant_id = %s AND r.id = ANY(%s) AND r.closed_at IS NULL AND NOT EXISTS (
         SELECT FROM integrations_repushline l WHERE l.tenant_id = r.tenant_id AND l.request_id = r.id AND l.arrived_at IS NULL)
 """
@@ -167,14 +168,19 @@ def find(tenant: Tenant, *, since: date, until: date, now: datetime) -> list[Mis
         holds = [
             Missing(
                 MissingKind.HOLD, store_id, bill_no, at.astimezone(tenant.zone).date(), amount, reference,
-                f"{points} points are waiting for it since {at.astimezone(tenant.zone):%d %b %Y %H:%M}",
+                said("{points} points are waiting for it since {at:%d %b %Y %H:%M}", points=points, at=at.astimezone(tenant.zone)),
             )
             for store_id, reference, bill_no, points, at, amount in cursor.fetchall()
         ]  # fmt: skip
         cursor.execute(ORDERS, bounds)
         orders = [
             Missing(
-                MissingKind.ERP, store_id, bill_no, at.astimezone(tenant.zone).date(), amount, why=f"The ERP has it as {order_no}"
+                MissingKind.ERP,
+                store_id,
+                bill_no,
+                at.astimezone(tenant.zone).date(),
+                amount,
+                why=said("The ERP has it as {order_no}", order_no=order_no),
             )
             for store_id, order_no, bill_no, amount, at in cursor.fetchall()
         ]
@@ -185,10 +191,17 @@ def _gap(
     store_id: int, till: str, prefix: str, suffix: str, number: int, width: int, day: date, next_day: date
 ) -> Missing:  # fmt: skip
     bill_no = f"{prefix}{number:0{width}d}{suffix}" if width else f"{prefix}{number}{suffix}"
-    between = f"on {day:%d %b}" if day == next_day else f"between {day:%d %b} and {next_day:%d %b}"
-    return Missing(
-        MissingKind.GAP, store_id, bill_no, day, why=f"The numbers around it are {between}{f' at till {till}' if till else ''}"
+    when = (
+        said("on {day:%d %b}", day=day)
+        if day == next_day
+        else said("between {day:%d %b} and {next_day:%d %b}", day=day, next_day=next_day)
     )
+    why = (
+        said("The numbers around it are {when} at till {till}", when=when, till=till)
+        if till
+        else said("The numbers around it are {when}", when=when)
+    )
+    return Missing(MissingKind.GAP, store_id, bill_no, day, why=why)
 
 
 def _once(found: Iterable[Missing]) -> list[Missing]:
@@ -242,7 +255,8 @@ def ask(tenant: Tenant, store: Store, lines: Sequence[Missing], *, note: str, ac
         fresh = [line for line in lines if line.store_id == store.pk and (line.bill_no, line.reference) not in asked]
         if not fresh:
             raise DomainError(
-                "nothing_missing", f"Everything that is missing of {store} has been asked for. Look at the open requests."
+                "nothing_missing",
+                said("Everything that is missing of {store} has been asked for. Look at the open requests.", store=store),
             )
         request: RepushRequest = RepushRequest.objects.create(
             tenant=tenant, store=store, note=note.strip()[:500], asked_by=actor.name
@@ -262,7 +276,7 @@ def ask(tenant: Tenant, store: Store, lines: Sequence[Missing], *, note: str, ac
             actor=actor,
             action="ask_repush",
             target=request,
-            reason=note.strip() or "Missing bills",
+            reason=note.strip() or said("Missing bills"),
             after={"bills": len(fresh)},
         )
     return request
@@ -278,7 +292,7 @@ def arrived(tenant: Tenant, landed: Sequence[tuple[int, str]], *, now: datetime)
         cursor.execute(COMPLETED, [now, tenant.pk])
         requests |= {row[0] for row in cursor.fetchall()}
         if requests:
-            cursor.execute(CLOSE, [now, tenant.pk, sorted(requests)])
+            cursor.execute(CLOSE, [now, said("all have arrived"), tenant.pk, sorted(requests)])
 
 
 def close(tenant: Tenant, request_id: int, *, reason: str, actor: Actor, now: datetime) -> RepushRequest:
@@ -287,7 +301,7 @@ def close(tenant: Tenant, request_id: int, *, reason: str, actor: Actor, now: da
     with transaction.atomic():
         request: RepushRequest = RepushRequest.objects.select_for_update().get(tenant=tenant, pk=request_id)
         if request.closed_at is not None:
-            raise DomainError("request_closed", "This request is closed already. Nothing was changed.")
+            raise DomainError("request_closed", said("This request is closed already. Nothing was changed."))
         request.closed_at, request.closed_by = now, f"{actor.name}: {reason}"[:254]
         request.save(update_fields=["closed_at", "closed_by"])
         audit.record(tenant, actor=actor, action="close_repush", target=request, reason=reason)
@@ -313,25 +327,33 @@ def as_csv(request: RepushRequest) -> str:
 def mail(request: RepushRequest, *, to: str, actor: Actor, now: datetime) -> None:
     """Send the list to the vendor. Raises: DomainError `request_closed`, `mail_unset`, `mail_failed`."""
     if request.closed_at is not None:
-        raise DomainError("request_closed", "This request is closed already; nothing was sent.")
+        raise DomainError("request_closed", said("This request is closed already; nothing was sent."))
     count = request.lines.count()
-    body = (
-        f"Please send these {count} bills of store {request.store.code} again, under their own numbers and dates, to the same address as"
-        f" usual. A bill that we have already does no harm.\n\n{request.note}\n\n{actor.name}, {request.tenant.name}\n"
+    please = said(
+        "Please send these {bills} bills of store {store} again, under their own numbers and dates, to the same address as usual."
+        " A bill that we have already does no harm.",
+        bills=count, store=request.store.code,
+    )  # fmt: skip
+    subject = said(
+        "Bills to send again: {store}, {bills} (request {number})", store=request.store.code, bills=count, number=request.pk
     )
-    message = EmailMessage(f"Bills to send again: {request.store.code}, {count} (request {request.pk})", body, to=[to])
+    body = f"{please}\n\n{request.note}\n\n{actor.name}, {request.tenant.name}\n"
+    message = EmailMessage(subject, body, to=[to])
     message.attach(f"repush-{request.pk}.csv", as_csv(request), "text/csv")
     if not messages.mail_is_set():
-        raise DomainError("mail_unset", "No mail server is set here (EMAIL_HOST). Download the list and send it yourself.")
+        raise DomainError("mail_unset", said("No mail server is set here (EMAIL_HOST). Download the list and send it yourself."))
     try:
         message.send()
     except messages.NOT_TAKEN as problem:
         raise DomainError(
-            "mail_failed", f"The mail server did not take it ({type(problem).__name__}). Try again, or download the list."
+            "mail_failed",
+            said("The mail server did not take it ({problem}). Try again, or download the list.", problem=type(problem).__name__),
         ) from problem
     request.mailed_to, request.mailed_at = to, now
     request.save(update_fields=["mailed_to", "mailed_at"])
-    audit.record(request.tenant, actor=actor, action="mail_repush", target=request, reason="Sent to the vendor", after={"to": to})
+    audit.record(
+        request.tenant, actor=actor, action="mail_repush", target=request, reason=said("Sent to the vendor"), after={"to": to}
+    )
 
 
 def of_delivery(delivery: Delivery, store: Store) -> Missing:

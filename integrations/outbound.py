@@ -16,6 +16,7 @@ from urllib.parse import SplitResult, urlsplit
 from django.conf import settings
 
 from tenants.errors import DomainError
+from tenants.saying import said
 
 CONNECT_SECONDS = 4.0
 WHOLE_SECONDS = 12.0
@@ -51,15 +52,15 @@ def check(url: str) -> SplitResult:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as problem:
-        raise _refused("It cannot be read.") from problem
+        raise _refused(said("It cannot be read.")) from problem
     if parts.scheme not in ("https", "http") or not parts.hostname:
-        raise _refused("It has to begin with https:// and a name.")
+        raise _refused(said("It has to begin with https:// and a name."))
     if parts.username is not None or parts.password is not None:
-        raise _refused("It may not hold a user name or password.")
+        raise _refused(said("It may not hold a user name or password."))
     if any(ord(letter) < 33 or ord(letter) > 126 for letter in url):
-        raise _refused("Only plain letters, without spaces.")
+        raise _refused(said("Only plain letters, without spaces."))
     if port is not None and port < 1024 and port not in _WEB_PORTS:
-        raise _refused("Its port is not one of a web server.")
+        raise _refused(said("Its port is not one of a web server."))
     return parts
 
 
@@ -72,14 +73,14 @@ def resolve(url: str) -> Target:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as problem:
-        raise NotReached(f"The name {host} is not known.") from problem
+        raise NotReached(said("The name {host} is not known.", host=host)) from problem
     addresses = [str(each[4][0]).partition("%")[0] for each in found]
     for each in addresses:
         ours = _is_ours(ipaddress.ip_address(each))
         if not ours and not _is_public(ipaddress.ip_address(each)):
-            raise _refused("It leads into a private network.")
+            raise _refused(said("It leads into a private network."))
         if not secure and not ours:
-            raise _refused("It has to begin with https://.")
+            raise _refused(said("It has to begin with https://."))
     path = parts.path or "/"
     return Target(host, port, addresses[0], f"{path}?{parts.query}" if parts.query else path, secure)
 
@@ -100,7 +101,7 @@ def post(url: str, body: bytes, *, headers: Mapping[str, str]) -> int:
         answer.read(ANSWER_BYTES_MAX)
         return answer.status
     except (OSError, http.client.HTTPException) as problem:
-        raise NotReached(f"No answer ({type(problem).__name__}).") from problem
+        raise NotReached(said("No answer ({problem}).", problem=type(problem).__name__)) from problem
     finally:
         clock.cancel()
         connection.close()
@@ -150,4 +151,4 @@ def _is_ours(address: Address) -> bool:
 
 
 def _refused(why: str) -> DomainError:
-    return DomainError("address_refused", f"Nothing is sent to this address. {why}")
+    return DomainError("address_refused", said("Nothing is sent to this address. {why}", why=why))

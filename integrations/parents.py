@@ -12,6 +12,7 @@ from integrations.models import Bill, BillClass
 from integrations.posting import Case, Shop, WaitingForParent, natural_period
 from loyalty import customers
 from tenants.models import BillScope, Store
+from tenants.saying import said
 
 #: How far back a return without a bill looks, among how many sales, and how many it shows.
 SUGGEST_WITHIN, SUGGEST_AMONG, SUGGEST_MAX = timedelta(days=90), 200, 10
@@ -29,7 +30,8 @@ class Parents:
             return self.as_it_is_now(Bill.objects.get(tenant=self._tenant, pk=picked))
         if original is None:
             raise CheckFailed(
-                "parent_unnamed", f"This {self._case.kind} names no original bill. A person has to say which.", path="original",
+                "parent_unnamed",
+                said("This {kind} names no original bill. A person has to say which.", kind=self._case.kind), path="original",
                 suggestions=self._suggestions(),
             )  # fmt: skip
         for store in self._stores(original):
@@ -56,7 +58,8 @@ class Parents:
         store = self._shop.stores.get(original.store_code)
         if store is None:
             raise CheckFailed(
-                "store_unknown", f"No store has the code {original.store_code!r}. Add the store or an alias, then retry.",
+                "store_unknown",
+                said("No store has the code {code!r}. Add the store or an alias, then retry.", code=original.store_code),
                 path="original.store_code", found=original.store_code,
             )  # fmt: skip
         return (store,)
@@ -90,7 +93,8 @@ class Parents:
         if own.exists() or rows.values("till").distinct().count() < 2:
             return own if own.exists() else rows
         raise CheckFailed(
-            "parent_unnamed", f"Bill {original.bill_no} was sold at several tills. A person has to say which one is meant.",
+            "parent_unnamed",
+            said("Bill {bill_no} was sold at several tills. A person has to say which one is meant.", bill_no=original.bill_no),
             path="original.till_code", suggestions=self._suggestions(),
         )  # fmt: skip
 

@@ -12,6 +12,7 @@ from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
 from django.db.models import Q
+from django.utils.translation import gettext_noop
 
 from integrations.documents import CheckFailed, Document, Spend
 from integrations.models import BillIssue, DeliveryState, DiscrepancyKind
@@ -28,6 +29,7 @@ from tenants import stores
 from tenants.actors import SYSTEM, Actor
 from tenants.errors import DomainError
 from tenants.models import BillPeriod, RedemptionMode, Store, StoreMode, Tenant
+from tenants.saying import said
 
 type NaturalKey = tuple[int, str, str, str, str]
 
@@ -35,6 +37,9 @@ type NaturalKey = tuple[int, str, str, str, str]
 ISSUED_WITHIN = timedelta(days=366)
 FRESH = timedelta(days=45)
 CLOCKS_DIFFER = timedelta(days=1)
+KINDS = {
+    "SALE": gettext_noop("sale"), "RETURN": gettext_noop("return"), "EXCHANGE": gettext_noop("exchange"), "CANCEL": gettext_noop("cancellation"),
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +83,9 @@ class WaitingForParent(DomainError):
     """The bill that this one is about has not arrived."""
 
     def __init__(self, kind: str, bill_no: str) -> None:
-        super().__init__("waiting_parent", f"This {kind} waits for bill {bill_no}, which has not arrived yet.")
+        super().__init__(
+            "waiting_parent", said("This {kind} waits for bill {bill_no}, which has not arrived yet.", kind=kind, bill_no=bill_no)
+        )
         self.bill_no = bill_no
 
 
@@ -134,7 +141,8 @@ class Case:
 
     @property
     def kind(self) -> str:
-        return {"CANCEL": "cancellation"}.get(self.document.bill_type, self.document.bill_type.lower())
+        """In a sentence."""
+        return said(KINDS[self.document.bill_type])
 
 
 @dataclass(slots=True)
@@ -321,13 +329,17 @@ class Desk:
 
     def _tell_what_is_missing(self, case: Case, settled: Settled) -> None:
         if settled.owed:
-            of = f" of {case.points} points spent" if case.document.bill_type == "SALE" and not case.supersedes else " points"
-            self.shop.tell(
-                case, DiscrepancyKind.DEBT, points=settled.owed, message=f"{settled.owed}{of} were not there; they are owed now."
-            )
+            if case.document.bill_type == "SALE" and not case.supersedes:
+                told = said(
+                    "{owed} of {points} points spent were not there; they are owed now.", owed=settled.owed, points=case.points
+                )
+            else:
+                told = said("{owed} points were not there; they are owed now.", owed=settled.owed)
+            self.shop.tell(case, DiscrepancyKind.DEBT, points=settled.owed, message=told)
         if settled.short:
-            message = (
-                f"{settled.short} points could not be taken back: they were spent, and this tenant allows no negative balance."
+            message = said(
+                "{points} points could not be taken back: they were spent, and this tenant allows no negative balance.",
+                points=settled.short,
             )
             self.shop.tell(case, DiscrepancyKind.SHORT, points=settled.short, message=message)
 
@@ -366,7 +378,10 @@ class Desk:
         issued = sum(row.points for row in rows)
         points = max(result.points - issued, 0)
         if issued > result.points:
-            surplus = f"{issued} points were issued for this bill before it came; it earned {result.points}. The rest stays."
+            surplus = said(
+                "{issued} points were issued for this bill before it came; it earned {earned}. The rest stays.",
+                issued=issued, earned=result.points,
+            )  # fmt: skip
             self.shop.tell(case, DiscrepancyKind.ISSUED_MORE, points=issued - result.points, message=surplus)
         result.snapshot.update(issued=issued, points=points)
         result.snapshot.setdefault("cap", {"a": "issue", "limit": points, "had": issued, "uncapped": result.points})
@@ -382,10 +397,11 @@ class Desk:
         on, tell = case.business_date, self.shop.tell
         spent = netting.Spend(points, on, hold, bill_id=case.bill_id)
         if hold is None:
-            tell(case, DiscrepancyKind.NO_HOLD, points=points, message=f"{points} points were spent without being blocked first.")
+            unblocked = said("{points} points were spent without being blocked first.", points=points)
+            tell(case, DiscrepancyKind.NO_HOLD, points=points, message=unblocked)
         elif hold.state is HoldState.ACTIVE:
             if points > hold.points:
-                more = f"{points} points were spent, {hold.points} had been blocked."
+                more = said("{points} points were spent, {blocked} had been blocked.", points=points, blocked=hold.points)
                 tell(case, DiscrepancyKind.MORE_THAN_HELD, points=points - hold.points, message=more)
         elif self._own(case, hold):
             # This very bill had completed it; now it redeems again, corrected. Law 8: the hold's own lots are honoured, lapsed or not.
@@ -394,10 +410,16 @@ class Desk:
         elif hold.state in (HoldState.RELEASED, HoldState.EXPIRED):
             revived, spent = account.late(hold, points, on=on, bill_id=case.bill_id)
             plan.returns += revived
-            late = f"The bill came after its {hold.points} blocked points had been freed ({hold.state})."
+            late = said(
+                "The bill came after its {points} blocked points had been freed ({how}).",
+                points=hold.points, how=said("released") if hold.state is HoldState.RELEASED else said("expired"),
+            )  # fmt: skip
             tell(case, DiscrepancyKind.LATE_COMPLETION, points=points, message=late)
         else:
-            taken = f"Another bill had completed the redemption {hold.reference}; {points} points were spent again."
+            taken = said(
+                "Another bill had completed the redemption {reference}; {points} points were spent again.",
+                reference=hold.reference, points=points,
+            )  # fmt: skip
             tell(case, DiscrepancyKind.HOLD_TAKEN, points=points, message=taken)
         plan.spends.append(spent)
 
@@ -429,12 +451,13 @@ class Desk:
             if row and row.customer_id != case.customer_id:
                 raise CheckFailed(
                     "redemption_mismatch",
-                    f"The redemption {spend.reference} belongs to another customer.",
+                    said("The redemption {reference} belongs to another customer.", reference=spend.reference),
                     path="redemption.reference",
                 )
             if self.shop.tenant.require_hold:
                 raise CheckFailed(
-                    "redemption_unknown", f"No redemption {spend.reference} was started here. Check the reference at the till.",
+                    "redemption_unknown",
+                    said("No redemption {reference} was started here. Check the reference at the till.", reference=spend.reference),
                     path="redemption.reference", found=spend.reference,
                 )  # fmt: skip
         named = [hold for hold in account.holds if hold.bill_no == case.document.bill_no and self._same_bill(hold, case)]
@@ -467,7 +490,11 @@ class Desk:
         expected = worth(points, rate=rate, minor_digits=self.shop.digits)
         if expected != spend.amount:
             raise CheckFailed(
-                "points_rate", f"{points} points are worth {expected} at the rate of this redemption, the bill says {spend.amount}.",
+                "points_rate",
+                said(
+                    "{points} points are worth {worth} at the rate of this redemption, the bill says {amount}.",
+                    points=points, worth=expected, amount=spend.amount,
+                ),
                 path="redemption.amount", expected=str(expected), found=str(spend.amount),
             )  # fmt: skip
         return points
@@ -484,7 +511,10 @@ class Desk:
             points = held.points if isinstance(held, Hold) else 0
             raise CheckFailed(
                 "split_missing",
-                f"Points were blocked for this very bill (redemption {held.reference}), but it shows none. Send the split on its items.",
+                said(
+                    "Points were blocked for this very bill (redemption {reference}), but it shows none. Send the split on its items.",
+                    reference=held.reference,
+                ),
                 path="items", expected=str(points), found="0", reference=held.reference,
             )  # fmt: skip
 
@@ -492,8 +522,16 @@ class Desk:
         """A bill in the other shape than its store's setting is booked, and raises mode drift (CASES 53)."""
         setting = self.shop.mode_of(case.store, case.business_date)
         if setting is not None and setting != spend.mode:
-            words = {RedemptionMode.PAYMENT: "a payment", RedemptionMode.DISCOUNT: "a discount on items"}
-            message = f"{case.store} shows points as {words[spend.mode]}, but is set to {words[setting]}. The bills are booked."
+            if spend.mode == RedemptionMode.PAYMENT:
+                message = said(
+                    "{store} shows points as a payment, but is set to a discount on items. The bills are booked.",
+                    store=case.store,
+                )
+            else:
+                message = said(
+                    "{store} shows points as a discount on items, but is set to a payment. The bills are booked.",
+                    store=case.store,
+                )
             self.shop.tell(case, DiscrepancyKind.MODE_DRIFT, points=case.points, message=message)
 
 

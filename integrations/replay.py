@@ -27,6 +27,7 @@ from tenants.actors import Actor, ActorKind
 from tenants.errors import DomainError
 from tenants.models import Tenant
 from tenants.runs import alone
+from tenants.saying import said
 from tenants.setwise import columns_of
 
 log = structlog.get_logger("pointdesk.replay")
@@ -144,7 +145,7 @@ def choose(tenant: Tenant, *, filters: dict[str, Any], reason: str, actor: Actor
             replay.total = cursor.rowcount
         if not replay.total:
             transaction.set_rollback(True)
-            raise DomainError("nothing_chosen", "No delivery fits these filters. Choose others.")
+            raise DomainError("nothing_chosen", said("No delivery fits these filters. Choose others."))
         replay.save(update_fields=["total"])
         audit.record(
             tenant, actor=actor, action="choose_replay", target=replay, reason=reason, after={"deliveries": replay.total}
@@ -156,11 +157,14 @@ def _conditions(tenant: Tenant, filters: dict[str, Any]) -> tuple[dict[str, Any]
     unknown = sorted(set(filters) - set(FILTERS) - {"states", "all"})
     if unknown or not filters:
         raise DomainError(
-            "bad_value", f"Say which deliveries: {', '.join(['states', *FILTERS])}, or all.", path=(unknown or [""])[0]
+            "bad_value",
+            said("Say which deliveries: {filters}, or all.", filters=", ".join(["states", *FILTERS])),
+            path=(unknown or [""])[0],
         )
     states = [str(each) for each in filters.get("states") or STATES]
     if set(states) - {each.value for each in STATES}:
-        raise DomainError("bad_value", f"States that can be booked again: {', '.join(STATES)}.", path="states")
+        told = said("States that can be booked again: {states}.", states=", ".join(STATES))
+        raise DomainError("bad_value", told, path="states")
     values = {name: value for name, value in filters.items() if name in FILTERS and value not in (None, "", [])}
     if "store" in values:
         store = stores.find(tenant, str(values["store"]))
@@ -297,7 +301,8 @@ def _write(cursor: Any, locked: Replay, results: Sequence[Result]) -> None:
 
 def _failed(row: "_Row", problem: Exception) -> Result:
     log.error("replay row failed", delivery=row.delivery_id, error=type(problem).__name__)
-    return Result(row.delivery_id, "failed", message=f"Processing failed ({type(problem).__name__}). It stands as it was.")
+    told = said("Processing failed ({problem}). It stands as it was.", problem=type(problem).__name__)
+    return Result(row.delivery_id, "failed", message=told)
 
 
 def _in_parts[R](
@@ -354,11 +359,17 @@ def cancel(replay: Replay, *, actor: Actor, now: datetime) -> Replay:
     with transaction.atomic():
         locked: Replay = Replay.objects.select_for_update().get(tenant=replay.tenant, pk=replay.pk)
         if locked.state in (ReplayState.DONE, ReplayState.CANCELLED):
-            raise DomainError("replay_state", f"This replay is {locked.get_state_display()} already. Nothing was changed.")
+            told = said("This replay is {state} already. Nothing was changed.", state=locked.get_state_display())
+            raise DomainError("replay_state", told)
         locked.state, locked.finished_at = ReplayState.CANCELLED, now
         locked.save(update_fields=["state", "finished_at"])
         audit.record(
-            locked.tenant, actor=actor, action="cancel_replay", target=locked, reason="Cancelled", after={"done": locked.done}
+            locked.tenant,
+            actor=actor,
+            action="cancel_replay",
+            target=locked,
+            reason=said("Cancelled"),
+            after={"done": locked.done},
         )
     return locked
 
@@ -368,7 +379,8 @@ def _begin(replay: Replay, allowed: set[ReplayState], state: ReplayState) -> Non
         locked: Replay = Replay.objects.select_for_update().get(tenant=replay.tenant, pk=replay.pk)
         if locked.state not in {each.value for each in allowed}:
             raise DomainError(
-                "replay_state", f"This replay is {locked.get_state_display()}. Try it without effect first, then run it, once.",
+                "replay_state",
+                said("This replay is {state}. Try it without effect first, then run it, once.", state=locked.get_state_display()),
                 state=locked.state,
             )  # fmt: skip
         replay.state = state
@@ -414,15 +426,19 @@ def _book(replay: Replay, rows: Sequence[_Row], *, now: datetime, cursor: Any) -
     for delivery_id, body, decided, state, posted_at, bill_id in cursor.fetchall():
         before[delivery_id] = state
         if state not in {each.value for each in STATES}:
-            done.append(Result(delivery_id, state, message="It has changed since it was chosen."))
+            done.append(Result(delivery_id, state, message=said("It has changed since it was chosen.")))
         elif state == DeliveryState.APPLIED and posted_at and replay.created_at < posted_at:
             done.append(
-                Result(delivery_id, state, message="It was booked anew together with the bill it is about, or by somebody else.")
+                Result(
+                    delivery_id,
+                    state,
+                    message=said("It was booked anew together with the bill it is about, or by somebody else."),
+                )
             )
         else:
             taken.append(Taken(delivery_id, bytes(body), inbox.decided(decided) | _meanwhile(state), bill_id))
     # Bills in the order in which they came, whatever the order of the chunk's customers.
-    reason = f"Replay {replay.pk}: {replay.reason}"[:500]
+    reason = said("Replay {number}: {reason}", number=replay.pk, reason=replay.reason)[:500]
     batch = Batch(Shop(tenant, now=now, actor=_actor(replay), reason=reason))
     outcomes = batch.run(taken)
     asked = {each.id for each in taken}
@@ -445,7 +461,9 @@ def _stands(outcome: Outcome, before: str) -> bool:
 def _result(outcome: Outcome, before: str) -> Result:
     if outcome.state is DeliveryState.RECEIVED:
         return Result(
-            outcome.id, before, message="Another delivery of the same bill was booked just before. Replay this one after it."
+            outcome.id,
+            before,
+            message=said("Another delivery of the same bill was booked just before. Replay this one after it."),
         )
     state = "kept" if _stands(outcome, before) else outcome.state.value
     return Result(outcome.id, state, outcome.check, outcome.message)

@@ -11,6 +11,7 @@ from fractions import Fraction
 
 from integrations.documents import CheckFailed, Line
 from integrations.models import ReturnType
+from tenants.saying import said
 
 NOTHING, WHOLE = Fraction(0), Fraction(1)
 QUANTITY = Decimal("0.0001")
@@ -154,12 +155,17 @@ def understand(sold: Sold, lines: Sequence[Line], *, return_type: str, amount: D
     if return_type == ReturnType.FULL:
         return _everything(sold, amount=amount)
     if (return_type == ReturnType.AMOUNT) in {not kind for kind in kinds}:
-        earlier, now = ("lines", "an amount") if return_type == ReturnType.AMOUNT else ("an amount", "lines")
-        raise CheckFailed(
-            "return_kinds_mixed",
-            f"Bill {sold.bill_no} had {earlier} returned before, now {now}: nobody can say what is left. Correct one of the two.",
-            path="return_type",
-        )
+        if return_type == ReturnType.AMOUNT:
+            told = said(
+                "Bill {bill_no} had lines returned before, now an amount: nobody can say what is left. Correct one of the two.",
+                bill_no=sold.bill_no,
+            )
+        else:
+            told = said(
+                "Bill {bill_no} had an amount returned before, now lines: nobody can say what is left. Correct one of the two.",
+                bill_no=sold.bill_no,
+            )
+        raise CheckFailed("return_kinds_mixed", told, path="return_type")
     if return_type == ReturnType.AMOUNT:
         return _amount(sold, amount=amount)
     return _lines(sold, lines)
@@ -172,7 +178,10 @@ def _everything(sold: Sold, *, amount: Decimal) -> list[Part]:
     if amount < left - sold.tolerance:
         raise CheckFailed(
             "sum_of_amounts",
-            f"A full return of bill {sold.bill_no} is {left}, this one says {amount}. Send it as LINE_ITEM, or correct its amount.",
+            said(
+                "A full return of bill {bill_no} is {left}, this one says {amount}. Send it as LINE_ITEM, or correct its amount.",
+                bill_no=sold.bill_no, left=left, amount=amount,
+            ),
             path="net_amount", expected=str(left), found=str(amount),
         )  # fmt: skip
     if sold.by_amount:
@@ -198,8 +207,11 @@ def _lines(sold: Sold, lines: Sequence[Line]) -> list[Part]:
         if qty + pieces > qty_left or amount + line.amount > amount_left + sold.unit:
             raise CheckFailed(
                 "over_return",
-                f"Of line {original.line_no} of bill {sold.bill_no} {max(qty_left - qty, Decimal(0))} pieces worth"
-                f" {max(amount_left - amount, Decimal(0))} are left; this return takes {pieces} worth {line.amount}.",
+                said(
+                    "Of line {line_no} of bill {bill_no} {pieces} pieces worth {left} are left; this return takes {taken} worth {amount}.",
+                    line_no=original.line_no, bill_no=sold.bill_no, pieces=max(qty_left - qty, Decimal(0)),
+                    left=max(amount_left - amount, Decimal(0)), taken=pieces, amount=line.amount,
+                ),
                 path=f"items.{index}", expected=str(max(amount_left - amount, Decimal(0))), found=str(line.amount),
             )  # fmt: skip
         taken[original.line_no] = (qty + pieces, amount + line.amount)
@@ -228,18 +240,24 @@ def _match(sold: Sold, line: Line, taken: dict[int, tuple[Decimal, Decimal]], *,
 
         found = sorted(same, key=lambda each: not enough(each))
     if not found:
-        what = f"line {line.original_line_no}" if line.original_line_no is not None else f"item {line.item_code or '(no code)'}"
-        raise CheckFailed(
-            "over_return", f"Bill {sold.bill_no} has no {what}. Correct the return at the till's system and send it again.",
-            path=f"items.{index}", expected="0", found=str(line.qty),
-        )  # fmt: skip
+        if line.original_line_no is not None:
+            told = said(
+                "Bill {bill_no} has no line {line_no}. Correct the return at the till's system and send it again.",
+                bill_no=sold.bill_no, line_no=line.original_line_no,
+            )  # fmt: skip
+        else:
+            told = said(
+                "Bill {bill_no} has no item {item}. Correct the return at the till's system and send it again.",
+                bill_no=sold.bill_no, item=line.item_code or said("(no code)"),
+            )  # fmt: skip
+        raise CheckFailed("over_return", told, path=f"items.{index}", expected="0", found=str(line.qty))
     return found[0]
 
 
 def _too_much(sold: Sold, *, path: str, left: Decimal, asked: Decimal) -> CheckFailed:
     return CheckFailed(
         "over_return",
-        f"Of bill {sold.bill_no} {left} is left; this return takes {asked}.",
+        said("Of bill {bill_no} {left} is left; this return takes {asked}.", bill_no=sold.bill_no, left=left, asked=asked),
         path=path,
         expected=str(left),
         found=str(asked),

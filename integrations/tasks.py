@@ -12,6 +12,7 @@ from integrations import bell, clickhouse, feed, files, gathering, inbox, messag
 from integrations.models import FileImport, FileState, Replay
 from tenants.models import Tenant
 from tenants.runs import recorded
+from tenants.saying import said
 
 log = structlog.get_logger("pointdesk.tasks")
 #: So many batches of one tenant at a time.
@@ -117,4 +118,4 @@ def feed_analytics() -> None:
             try:
                 tally.done = feed.run(now=timezone.now())
             except clickhouse.Away as problem:
-                tally.failed, tally.note = 1, f"ClickHouse away: {type(problem).__name__}"
+                tally.failed, tally.note = 1, said("ClickHouse away: {problem}", problem=type(problem).__name__)

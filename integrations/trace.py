@@ -6,6 +6,7 @@ from datetime import datetime
 from integrations import feed
 from integrations.models import Bill, CrmBalance, Delivery
 from loyalty.models import Entry
+from tenants.saying import said
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +33,11 @@ def trace(bill: Bill) -> list[Stop]:
         else None
     )
     moments = [
-        ("pos", "At the till", bill.billed_at, ""),
-        ("received", "Received", received, "" if received else "not by a delivery"),
-        ("booked", "Booked", bill.posted_at, ""),
-        ("analytics", "In analytics", in_analytics, note),
-        ("crm", "In the CRM", crm.as_of if crm else None, "" if crm else "the CRM has not said anything since"),
+        ("pos", said("At the till"), bill.billed_at, ""),
+        ("received", said("Received"), received, "" if received else said("not by a delivery")),
+        ("booked", said("Booked"), bill.posted_at, ""),
+        ("analytics", said("In analytics"), in_analytics, note),
+        ("crm", said("In the CRM"), crm.as_of if crm else None, "" if crm else said("the CRM has not said anything since")),
     ]
     stops: list[Stop] = []
     before: datetime | None = None
@@ -56,11 +57,13 @@ def _in_analytics(bill: Bill) -> tuple[datetime | None, str]:
     """When the feed had sent its entries at the latest."""
     last = Entry.objects.filter(tenant=bill.tenant_id, bill_id=bill.pk).order_by("-id").values_list("id", flat=True).first()
     if last is None:
-        return None, "the bill moved no points, so there is nothing to send"
+        return None, said("the bill moved no points, so there is nothing to send")
     epoch = feed.present_epoch()
     if epoch is None:
-        return None, "the feed has not run yet"
+        return None, said("the feed has not run yet")
     if not feed.has_sent(epoch, last):
-        return None, f"the feed has come to {epoch.moved_at:%d %b %H:%M}" if epoch.moved_at else "the feed has sent nothing yet"
+        if epoch.moved_at is None:
+            return None, said("the feed has sent nothing yet")
+        return None, said("the feed has come to {at:%d %b %H:%M}", at=epoch.moved_at)
     moved = [moment for moment in (epoch.moved_at, epoch.checked_at) if moment and moment >= bill.posted_at]
     return min(moved, default=bill.posted_at), ""

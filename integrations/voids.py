@@ -18,6 +18,7 @@ from tenants import audit
 from tenants.actors import Actor
 from tenants.errors import DomainError
 from tenants.models import Store, Tenant
+from tenants.saying import said
 
 ROWS_MAX = 1000
 
@@ -92,15 +93,15 @@ def find(tenant: Tenant, *, since: date, until: date, store: Store | None = None
     with connection.cursor() as cursor:
         cursor.execute(VOIDED, bounds)
         for row in cursor.fetchall():
-            found.setdefault(row[0], _void(row, f"The ERP has it as {row[6]}, voided"))
+            found.setdefault(row[0], _void(row, said("The ERP has it as {order_no}, voided", order_no=row[6])))
         cursor.execute(SURPLUS, bounds)
         for row in cursor.fetchall():
             more, by_amount, by_number, by_erp = row[6:]
             traces = [
-                f"The day-end counts {more} less",
-                *(["without this one the day adds up"] if by_amount else []),
-                *(["its number is none of the day's"] if by_number else []),
-                *(["the ERP does not know it"] if by_erp else []),
+                said("The day-end counts {bills} less", bills=more),
+                *([said("without this one the day adds up")] if by_amount else []),
+                *([said("its number is none of the day's")] if by_number else []),
+                *([said("the ERP does not know it")] if by_erp else []),
             ]
             found.setdefault(row[0], _void(row, ", ".join(traces)))
     return list(found.values())
@@ -135,12 +136,12 @@ def reverse(tenant: Tenant, bill_id: int, *, reason: str, actor: Actor, now: dat
         row: Delivery = Delivery.objects.select_for_update().get(tenant=tenant, receipt=kept.receipt)
         row.decided = {"original": bill.pk, "any_date": True}
         row.save(update_fields=["decided"])
-        outcomes = Batch(Shop(tenant, now=now, actor=actor, reason=f"Deleted at the POS: {reason}"[:500])).run(
-            [Taken(row.pk, body, row.decided)]
-        )
+        why = said("Deleted at the POS: {reason}", reason=reason)[:500]
+        outcomes = Batch(Shop(tenant, now=now, actor=actor, reason=why)).run([Taken(row.pk, body, row.decided)])
         mine = next(each for each in outcomes if each.id == row.pk)
         if mine.state is not DeliveryState.APPLIED:
-            raise DomainError("reversal_refused", f"The bill cannot be reversed: {mine.message}", check=mine.check)
+            told = said("The bill cannot be reversed: {why}", why=mine.message)
+            raise DomainError("reversal_refused", told, check=mine.check)
         inbox.settle(cursor, tenant, outcomes, now=now)
         audit.record(
             tenant, actor=actor, action="reverse_bill", target=bill, reason=reason, after={"delivery": row.receipt, "net": str(bill.net_amount)}
@@ -154,7 +155,8 @@ def _standing(tenant: Tenant, bill_id: int) -> Bill:
         tenant=tenant, pk=bill_id, superseded_at=None, bill_class=BillClass.SALE
     ).first()  # fmt: skip
     if bill is None:
-        raise DomainError("bill_unknown", "There is no such booked sale. Look it up by its number.")
+        raise DomainError("bill_unknown", said("There is no such booked sale. Look it up by its number."))
     if bill.cancelled_by_id is not None:
-        raise DomainError("bill_cancelled", f"Bill {bill.bill_no} is cancelled already. Nothing was changed.")
+        told = said("Bill {bill_no} is cancelled already. Nothing was changed.", bill_no=bill.bill_no)
+        raise DomainError("bill_cancelled", told)
     return bill

@@ -9,13 +9,14 @@ from pydantic import BeforeValidator
 from integrations.api.forms import Body, Mobile, SignedPoints
 from integrations.documents import Amount, Code, Moment, Points, ShortCode, Text
 from integrations.witnesses import DayTotals, Order, Shown
+from tenants.saying import said
 
 
 def _date(value: Any) -> date:
     try:
         return date.fromisoformat(value)
     except (TypeError, ValueError):
-        raise ValueError("is not a date such as 2025-03-31") from None
+        raise ValueError(said("is not a date such as 2025-03-31")) from None
 
 
 class DayEndRow(Body):

@@ -15,6 +15,7 @@ from loyalty import customers
 from tenants import stores
 from tenants.errors import DomainError
 from tenants.models import Store, Tenant
+from tenants.saying import said
 from tenants.setwise import insert
 
 UPSERT_DAY_END = """
@@ -88,7 +89,7 @@ def settle_day(tenant: Tenant, totals: DayTotals, *, now: datetime) -> DayEnd:
     if totals.business_date > now.astimezone(store.timezone_or(tenant)).date():
         raise DomainError(
             "date_window",
-            f"{totals.business_date} has not ended yet at {store}. Send it when the day is closed.",
+            said("{day} has not ended yet at {store}. Send it when the day is closed.", day=totals.business_date, store=store),
             path="business_date",
         )
     with connection.cursor() as cursor:
@@ -144,6 +145,9 @@ def _store(tenant: Tenant, code: str) -> Store:
     store = stores.find(tenant, code)
     if store is None:
         raise DomainError(
-            "store_unknown", f"No store has the code {code!r}. Add the store or an alias.", path="store_code", found=code
+            "store_unknown",
+            said("No store has the code {code!r}. Add the store or an alias.", code=code),
+            path="store_code",
+            found=code,
         )
     return store

@@ -7,6 +7,7 @@ from django.db import transaction
 from django.db.models import Sum
 from django.http import Http404
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -24,6 +25,7 @@ from tenants import signing, stores
 from tenants.counters import count
 from tenants.errors import DomainError
 from tenants.models import Tenant
+from tenants.saying import said
 
 BILL_BYTES_MAX = 1 << 20
 BATCH_BYTES_MAX = 16 << 20
@@ -32,7 +34,7 @@ BATCH_BILLS_MAX = 100
 
 def _raw_body(request: Request, *, bytes_max: int, what: str) -> bytes:
     """The body as it was sent; too large is said before it is read."""
-    check_length(request, bytes_max=bytes_max, what=f"A {what}")
+    check_length(request, bytes_max=bytes_max, what=what)
     return request._request.body
 
 
@@ -48,7 +50,7 @@ class Bills(View):
 
     def post(self, request: Request) -> Response:
         tenant = self.access.tenant
-        body = _raw_body(request, bytes_max=BILL_BYTES_MAX, what="bill")
+        body = _raw_body(request, bytes_max=BILL_BYTES_MAX, what=gettext_noop("A bill"))
         check_signature(request, tenant, body)
         try:
             received = inbox.receive(tenant, body, source=Source.API, sender=self.access.actor, now=timezone.now())
@@ -66,7 +68,7 @@ class BillsBatch(View):
 
     def post(self, request: Request) -> Response:
         tenant = self.access.tenant
-        body = _raw_body(request, bytes_max=BATCH_BYTES_MAX, what="batch")
+        body = _raw_body(request, bytes_max=BATCH_BYTES_MAX, what=gettext_noop("A batch"))
         check_signature(request, tenant, body)
         try:
             envelope, bills = read_batch(body)
@@ -77,10 +79,12 @@ class BillsBatch(View):
             )
         repush = envelope.get("repush") or ""
         if envelope.get("bills") is not True or not isinstance(repush, str) or UNWRITABLE.search(repush):
-            raise DomainError("bad_value", 'Send {"repush": "label or null", "bills": [ ... ]}.', path="bills")
+            raise DomainError("bad_value", said('Send {"repush": "label or null", "bills": [ ... ]}.'), path="bills")
         if len(bills) > BATCH_BILLS_MAX:
             raise DomainError(
-                "too_large", f"A batch may hold at most {BATCH_BILLS_MAX} bills. Send more batches.", bills=len(bills)
+                "too_large",
+                said("A batch may hold at most {limit} bills. Send more batches.", limit=BATCH_BILLS_MAX),
+                bills=len(bills),
             )
         results = [self._one(request, index, body, bill, repush=repush) for index, (body, bill) in enumerate(bills)]
         transaction.on_commit(lambda: bell.ring(tenant.pk))
@@ -89,9 +93,9 @@ class BillsBatch(View):
     def _one(self, request: Request, index: int, body: bytes, bill: Any, *, repush: str) -> dict[str, Any]:
         try:
             if not isinstance(bill, dict):
-                raise MalformedJSON("malformed_json", "A bill must be one JSON object: { ... }.")
+                raise MalformedJSON("malformed_json", said("A bill must be one JSON object: { ... }."))
             if len(body) > BILL_BYTES_MAX:
-                raise DomainError("too_large", "A bill may have at most 1 MiB.", bytes_max=BILL_BYTES_MAX)
+                raise DomainError("too_large", said("A bill may have at most 1 MiB."), bytes_max=BILL_BYTES_MAX)
             received = inbox.receive(
                 self.access.tenant,
                 body,
@@ -174,7 +178,7 @@ def _day(text: str) -> date:
     try:
         return datetime.fromisoformat(text).date()
     except ValueError:
-        raise DomainError("bad_value", "bill_date is not a date such as 2025-03-31.", path="bill_date") from None
+        raise DomainError("bad_value", said("bill_date is not a date such as 2025-03-31."), path="bill_date") from None
 
 
 def _shown(delivery: Delivery) -> dict[str, Any]:

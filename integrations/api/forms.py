@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from tenants import staff, stores
 from tenants.errors import DomainError
 from tenants.models import Store, Tenant
+from tenants.saying import said
 
 KEY_LENGTH_MAX = 255
 
@@ -16,7 +17,7 @@ KEY_LENGTH_MAX = 255
 def _signed_points(value: Any) -> int:
     text = str(value)
     if isinstance(value, bool) or not isinstance(value, (int, str)) or not re.fullmatch(r"-?[0-9]{1,13}", text):
-        raise ValueError("is not a whole number of points")
+        raise ValueError(said("is not a whole number of points"))
     return int(text)
 
 
@@ -44,9 +45,9 @@ def read_body[B: Body](form: type[B], data: Any) -> B:
         first = problem.errors(include_url=False, include_context=False, include_input=False)[0]
         path = ".".join(str(step) for step in first["loc"])
         if first["type"] == "missing":
-            raise DomainError("required_field", f"The field {path} is missing. Send it.", path=path) from None
+            raise DomainError("required_field", said("The field {path} is missing. Send it.", path=path), path=path) from None
         message = first["msg"].removeprefix("Value error, ")
-        raise DomainError("bad_value", f"{path} {message}.", path=path) from None
+        raise DomainError("bad_value", said("{path} {problem}.", path=path, problem=message), path=path) from None
 
 
 def store_of(tenant: Tenant, code: str) -> Store:
@@ -56,7 +57,9 @@ def store_of(tenant: Tenant, code: str) -> Store:
         store = staff.find_or_create_store(tenant, code=code)
     if store is None:
         raise DomainError(
-            "store_unknown", f"No store has the code {code!r}. Ask the tenant's admin to add it.", path="store_code"
+            "store_unknown",
+            said("No store has the code {code!r}. Ask the tenant's admin to add it.", code=code),
+            path="store_code",
         )
     return store
 
@@ -65,10 +68,12 @@ def key_of(headers: Any) -> str:
     """The call's Idempotency-Key. Raises: DomainError `key_required`, `bad_value`."""
     key = str(headers.get("Idempotency-Key") or "").strip()
     if not key:
-        raise DomainError("key_required", "Send an Idempotency-Key header: the same key for every retry of this request.")
+        raise DomainError("key_required", said("Send an Idempotency-Key header: the same key for every retry of this request."))
     if len(key) > KEY_LENGTH_MAX or not key.isprintable():
         raise DomainError(
-            "bad_value", f"The Idempotency-Key may have at most {KEY_LENGTH_MAX} printable characters.", path="Idempotency-Key"
+            "bad_value",
+            said("The Idempotency-Key may have at most {limit} printable characters.", limit=KEY_LENGTH_MAX),
+            path="Idempotency-Key",
         )
     return key
 

@@ -11,6 +11,7 @@ from django.core.exceptions import RequestDataTooBig
 from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 from django.views.decorators.csrf import csrf_exempt
 from redis.exceptions import RedisError
 from rest_framework import exceptions
@@ -25,6 +26,7 @@ from integrations.documents import read_json
 from tenants.access import Access
 from tenants.counters import count, redis_breaker
 from tenants.errors import DomainError
+from tenants.saying import said
 
 log = structlog.get_logger("pointdesk.api")
 
@@ -104,18 +106,19 @@ class ExactJSONParser(JSONParser):
         self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
         context = parser_context or {}
-        check_length(context["request"], bytes_max=context["view"].body_bytes_max, what="The body")
+        check_length(context["request"], bytes_max=context["view"].body_bytes_max, what=gettext_noop("The body"))
         return read_json(stream.read())
 
 
 def check_length(request: Request, *, bytes_max: int, what: str) -> None:
     """Before the body is read; the server never gives more of it than it says. Raises: DomainError `length_required`, `too_large`."""
     if request.META.get("HTTP_TRANSFER_ENCODING"):
-        raise DomainError("length_required", "Send the body with a Content-Length, not in chunks.")
+        raise DomainError("length_required", said("Send the body with a Content-Length, not in chunks."))
     length = str(request.META.get("CONTENT_LENGTH") or "0")
     if not length.isdigit() or int(length) > bytes_max:
         size = f"{bytes_max >> 20} MiB" if bytes_max >> 20 else f"{bytes_max >> 10} KiB"
-        raise DomainError("too_large", f"{what} may have at most {size}. Send it in smaller parts.", bytes_max=bytes_max)
+        told = said("{what} may have at most {size}. Send it in smaller parts.", what=said(what), size=size)
+        raise DomainError("too_large", told, bytes_max=bytes_max)
 
 
 def error(
@@ -147,7 +150,7 @@ def answer_error(problem: Exception, context: Mapping[str, Any]) -> Response | N
     told = _of_database(problem) or _of_request(problem)
     if told is None:
         log.exception("unforeseen error", error=type(problem).__name__)
-        told = Told("internal", "Something went wrong on our side; nothing was changed. Tell us the request id.", 500)
+        told = Told("internal", said("Something went wrong on our side; nothing was changed. Tell us the request id."), 500)
     request_id = getattr(context["request"]._request, "request_id", "")
     response = error(told.code, told.message, status_code=told.status, request_id=request_id, details=told.details)
     if told.retry:
@@ -161,12 +164,18 @@ def _of_database(problem: Exception) -> Told | None:
     """What has nothing to do with the request: it may be sent again."""
     if isinstance(problem, OperationalError) and getattr(problem.__cause__, "sqlstate", None) in IN_PROGRESS:
         return Told(
-            "in_progress", "Another request is working on the same customer. Send this one again in a second.", 409, retry="1"
+            "in_progress",
+            said("Another request is working on the same customer. Send this one again in a second."),
+            409,
+            retry="1",
         )
     if isinstance(problem, OperationalError | InterfaceError):
         log.error("database unavailable", error=type(problem).__name__)
         return Told(
-            "unavailable", "Our database did not answer in time. Nothing was changed. Send the request again.", 503, retry="5"
+            "unavailable",
+            said("Our database did not answer in time. Nothing was changed. Send the request again."),
+            503,
+            retry="5",
         )
     return None
 
@@ -177,33 +186,33 @@ def _of_request(problem: Exception) -> Told | None:
         case DomainError():
             return Told(problem.code, problem.sentence, status_of(problem), problem.details)
         case exceptions.AuthenticationFailed() | exceptions.NotAuthenticated():
-            return Told("unauthorised", "The API key is missing or not valid. Send it as Authorization: Bearer <key>.", 401)
+            return Told("unauthorised", said("The API key is missing or not valid. Send it as Authorization: Bearer <key>."), 401)
         case exceptions.Throttled():
             seconds = str(max(int(getattr(problem, "wait", None) or 1), 1))
-            go_on = f"Too many calls with this key. Go on in {seconds} seconds, or send bills in batches."
+            go_on = said("Too many calls with this key. Go on in {seconds} seconds, or send bills in batches.", seconds=seconds)
             return Told("throttled", go_on, 429, retry=seconds)
         case exceptions.PermissionDenied():
-            lacks = "This API key lacks the scope for this call. Ask the tenant's admin for a key that has it."
+            lacks = said("This API key lacks the scope for this call. Ask the tenant's admin for a key that has it.")
             return Told("forbidden", lacks, 403)
         case Http404() | exceptions.NotFound():
-            return Told("not_found", "There is nothing of yours at this address. Check the reference.", 404)
+            return Told("not_found", said("There is nothing of yours at this address. Check the reference."), 404)
         case exceptions.MethodNotAllowed():
-            return Told("method_not_allowed", "This address does not answer this method. See the API's documentation.", 405)
+            return Told("method_not_allowed", said("This address does not answer this method. See the API's documentation."), 405)
         case exceptions.UnsupportedMediaType() | exceptions.NotAcceptable():
-            return Told("unsupported_media_type", "Send and accept application/json.", problem.status_code)
+            return Told("unsupported_media_type", said("Send and accept application/json."), problem.status_code)
         case RequestDataTooBig():
-            return Told("too_large", "The body is larger than 16 MiB. Send smaller batches.", 413)
+            return Told("too_large", said("The body is larger than 16 MiB. Send smaller batches."), 413)
         case exceptions.ValidationError():
-            return Told("invalid_filter", "One of the filters is not valid. See details.", 400, {"fields": problem.detail})
+            return Told("invalid_filter", said("One of the filters is not valid. See details."), 400, {"fields": problem.detail})
         case exceptions.APIException():
-            return Told("bad_request", "The request could not be read. Check its body.", problem.status_code)
+            return Told("bad_request", said("The request could not be read. Check its body."), problem.status_code)
     return None
 
 
 @csrf_exempt
 def nothing_here(request: HttpRequest) -> HttpResponse:
     """An address of the API that leads nowhere, in the API's own words."""
-    message = "There is nothing at this address. See the API's documentation for what there is."
+    message = said("There is nothing at this address. See the API's documentation for what there is.")
     body: dict[str, Any] = {
         "code": "not_found",
         "message": message,

@@ -14,6 +14,7 @@ from loyalty import customers, operations
 from loyalty.operations import Posted
 from tenants.errors import DomainError
 from tenants.models import Store
+from tenants.saying import said
 
 DEBT_SCOPE = "support:debt"
 
@@ -42,10 +43,11 @@ class Adjustments(View):
         key = key_of(request.headers)
         body = read_body(AdjustmentRequest, request.data)
         if (body.points is None) is not body.reset:
-            raise DomainError("bad_value", "Send either points or reset, one of the two.", path="points")
+            raise DomainError("bad_value", said("Send either points or reset, one of the two."), path="points")
         if body.clear_debt and DEBT_SCOPE not in self.access.scopes:
             raise DomainError(
-                "debt_permission", f"Clearing what is owed needs a key with the scope {DEBT_SCOPE}. Leave clear_debt out."
+                "debt_permission",
+                said("Clearing what is owed needs a key with the scope {scope}. Leave clear_debt out.", scope=DEBT_SCOPE),
             )
         customer_id = customers.the_one(tenant, body.mobile)
         if body.points is None:
@@ -93,7 +95,9 @@ class Issues(View):
             return None
         if body.store_code is None:
             raise DomainError(
-                "required_field", "The field store_code is missing: bill_no is a number of a store. Send it.", path="store_code"
+                "required_field",
+                said("The field store_code is missing: bill_no is a number of a store. Send it."),
+                path="store_code",
             )
         return store_of(self.access.tenant, body.store_code)
 

@@ -13,6 +13,7 @@ from integrations.api.view import View
 from integrations.witness_rows import DayEndRow, OrderRow, ShownRow
 from integrations.witnesses import Refused
 from tenants.errors import DomainError
+from tenants.saying import said
 
 ROWS_MAX = 500
 #: So many rows, each of so many bytes.
@@ -26,15 +27,15 @@ def _rows(data: Any, name: str, form: type[OrderRow] | type[ShownRow]) -> tuple[
     """
     given = data.get(name)
     if not isinstance(given, list):
-        raise DomainError("bad_value", f'Send {{"{name}": [ ... ]}}.', path=name)
+        raise DomainError("bad_value", said('Send {{"{name}": [ ... ]}}.', name=name), path=name)
     if len(given) > ROWS_MAX:
-        raise DomainError("too_large", f"At most {ROWS_MAX} at a time. Send more calls.", rows=len(given))
+        raise DomainError("too_large", said("At most {limit} at a time. Send more calls.", limit=ROWS_MAX), rows=len(given))
     read: list[tuple[int, Any]] = []
     refused: list[Refused] = []
     for index, each in enumerate(given):
         try:
             if not isinstance(each, dict):
-                raise DomainError("bad_value", "Each row is an object: { ... }.")
+                raise DomainError("bad_value", said("Each row is an object: { ... }."))
             read.append((index, read_body(form, each).value()))
         except DomainError as refusal:
             refused.append(Refused(index, refusal))
