@@ -14,6 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy
 from import_export.fields import Field
 from import_export.widgets import ForeignKeyWidget
 from unfold.decorators import display
@@ -36,6 +37,7 @@ from integrations.models import (
     ParityRun,
     PosChange,
     Replay,
+    ReplayState,
     RepushRequest,
     ReturnedPart,
 )
@@ -49,9 +51,12 @@ from tenants.actors import Actor
 from tenants.admin_base import HouseAdmin, ReadOnlyAdmin, ReadOnlyInline, TenantAdmin, TenantResource, access_of, may
 from tenants.import_form import LONG_FILES, FileAdmin
 from tenants.models import Store, Tenant
+from tenants.saying import said
 
+REPLAY_LABELS = {"done": "success", "running": "info", "tried": "info", "cancelled": "warning", "chosen": "", "trying": ""}
 STATE_LABELS = {
     "applied": "success", "received": "info", "duplicate": "info", "conflict": "danger", "quarantined": "warning", "waiting": "warning",
+    "discarded": "", "reversed": "", "rejected": "",
 }  # fmt: skip
 
 
@@ -64,15 +69,17 @@ class DeliveryAdmin(ReadOnlyAdmin):
     list_filter = ("state", "source", "check_name")
     extra_lookups = ("store_code",)
     search_fields = ("receipt__exact", "bill_no__exact")
-    search_help_text = "Receipt or bill number, whole"
+    search_help_text = gettext_lazy("Receipt or bill number, whole")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Delivery]:
         rows: QuerySet[Delivery] = super().get_queryset(request)
         return rows.defer("body", "details")  # a list of 50 must not read 50 MiB
 
-    @display(description="State", label=STATE_LABELS)
-    def labelled_state(self, row: Delivery) -> str:
-        return "waiting" if row.state == DeliveryState.WAITING_PARENT else row.state
+    @display(description=gettext_lazy("State"), label=STATE_LABELS)
+    def labelled_state(self, row: Delivery) -> tuple[str, str]:
+        if row.state == DeliveryState.WAITING_PARENT:
+            return "waiting", said("waiting")
+        return row.state, row.get_state_display()
 
     def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         return _page_of(self, request, object_id, "admin:delivery")
@@ -82,14 +89,14 @@ def _page_of(admin_page: TenantAdmin, request: HttpRequest, object_id: str, name
     """A row that has a page of its own. Raises: Http404."""
     row = admin_page.get_object(request, object_id)
     if row is None:
-        raise Http404("No such row.")
+        raise Http404(said("No such row."))
     return redirect(name, row.pk)
 
 
-def in_money(name: str) -> Any:
+def in_money(name: str, title: Any) -> Any:
     """A column for an amount, as the tenant's currency is written; rows keep four decimals."""
 
-    @admin.display(description=name.replace("_", " ").capitalize(), ordering=name)
+    @admin.display(description=title, ordering=name)
     def shown(page: Any, row: Any) -> str:
         return written(getattr(row, name), currency=row.tenant.currency)
 
@@ -103,14 +110,17 @@ class LineInline(ReadOnlyInline):
         "line_no", "item_code", "department", "shown_qty", "shown_value", "shown_discount", "shown_amount", "shown_tax",
         "shown_loyalty_discount", "loyalty_points",
     )  # fmt: skip
-    shown_value, shown_discount, shown_amount = in_money("value"), in_money("discount"), in_money("amount")
-    shown_tax, shown_loyalty_discount = in_money("tax_amount"), in_money("loyalty_discount")
+    shown_value = in_money("value", gettext_lazy("Value"))
+    shown_discount = in_money("discount", gettext_lazy("Discount"))
+    shown_amount = in_money("amount", gettext_lazy("Amount"))
+    shown_tax = in_money("tax_amount", gettext_lazy("Tax amount"))
+    shown_loyalty_discount = in_money("loyalty_discount", gettext_lazy("Loyalty discount"))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[BillLine]:
         rows: QuerySet[BillLine] = super().get_queryset(request)
         return rows.select_related("tenant")
 
-    @admin.display(description="Qty")
+    @admin.display(description=gettext_lazy("Qty"))
     def shown_qty(self, row: BillLine) -> str:
         return f"{row.qty.normalize():f}"
 
@@ -120,7 +130,7 @@ class PartInline(ReadOnlyInline):
     fk_name = "original"
     view_act = Act.VIEW_INBOX
     fields = readonly_fields = ("bill", "line_no", "qty", "amount")
-    verbose_name_plural = "came back"
+    verbose_name_plural = gettext_lazy("came back")
 
 
 @admin.register(Bill)
@@ -140,16 +150,19 @@ class BillAdmin(ReadOnlyAdmin):
     list_select_related = ("store", "customer", "tenant")
     list_filter = ("bill_class", "store", "mode")
     search_fields = ("bill_no__exact",)
-    search_help_text = "Bill number, whole"
+    search_help_text = gettext_lazy("Bill number, whole")
     date_hierarchy = "business_date"
     exclude = ("fingerprint", "period", "till")
     readonly_fields = (
         "standing", "where", "shown_gross", "shown_off", "shown_net", "shown_tax", "shown_payable", "shown_redeemed", "shown_flags",
     )  # fmt: skip
     inlines = (LineInline, PartInline)
-    shown_gross, shown_off, shown_net = in_money("gross_amount"), in_money("discount_amount"), in_money("net_amount")
-    shown_tax, shown_payable = in_money("tax_amount"), in_money("payable_amount")
-    shown_redeemed = in_money("redeemed_amount")
+    shown_gross = in_money("gross_amount", gettext_lazy("Gross amount"))
+    shown_off = in_money("discount_amount", gettext_lazy("Discount amount"))
+    shown_net = in_money("net_amount", gettext_lazy("Net amount"))
+    shown_tax = in_money("tax_amount", gettext_lazy("Tax amount"))
+    shown_payable = in_money("payable_amount", gettext_lazy("Payable amount"))
+    shown_redeemed = in_money("redeemed_amount", gettext_lazy("Redeemed amount"))
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         """How it stands and what can be done come first; what is shown in another shape is shown once."""
@@ -157,11 +170,11 @@ class BillAdmin(ReadOnlyAdmin):
         rest = [name for name in raw if not name.endswith("_amount") and name != "flags"]
         return [*self.readonly_fields[:2], *rest, *self.readonly_fields[2:]]
 
-    @display(description="Stands", label={"yes": "success", "cancelled": "warning", "replaced": "info"})
-    def standing(self, row: Bill) -> str:
+    @display(description=gettext_lazy("Stands"), label={"yes": "success", "cancelled": "warning", "replaced": "info"})
+    def standing(self, row: Bill) -> tuple[str, str]:
         if row.superseded_at is not None:
-            return "replaced"
-        return "cancelled" if row.cancelled_by_id is not None else "yes"
+            return "replaced", said("replaced")
+        return ("cancelled", said("cancelled")) if row.cancelled_by_id is not None else ("yes", said("yes"))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Bill]:
         """Bills as they stand; a row that was replaced is reached from its delivery."""
@@ -169,20 +182,20 @@ class BillAdmin(ReadOnlyAdmin):
         listed = request.resolver_match is not None and str(request.resolver_match.url_name).endswith("_changelist")
         return rows.filter(superseded_at=None) if listed else rows
 
-    @admin.display(description="Where it came from, what can be done")
+    @admin.display(description=gettext_lazy("Where it came from, what can be done"))
     def where(self, row: Bill) -> SafeString:
         links = [
-            (reverse("admin:delivery", args=[pk]), f"delivery {receipt} ({state})")
+            (reverse("admin:delivery", args=[pk]), said("delivery {receipt} ({state})", receipt=receipt, state=said(state)))
             for pk, receipt, state in row.deliveries.order_by("id").values_list("pk", "receipt", "state")
         ]
         stands = row.superseded_at is None and row.cancelled_by_id is None
         if stands and row.customer_id is None and row.bill_type == "SALE":
-            links.append((reverse("admin:claim_bill", args=[row.pk]), "a customer claims it"))
+            links.append((reverse("admin:claim_bill", args=[row.pk]), said("a customer claims it")))
         if stands and row.bill_class == BillClass.SALE:
-            links.append((reverse("admin:reverse_bill", args=[row.pk]), "its POS has deleted it: reverse"))
+            links.append((reverse("admin:reverse_bill", args=[row.pk]), said("its POS has deleted it: reverse")))
         return format_html_join(" · ", '<a class="pd-link" href="{}">{}</a>', links)
 
-    @admin.display(description="Flags")
+    @admin.display(description=gettext_lazy("Flags"))
     def shown_flags(self, row: Bill) -> str:
         return ", ".join(flag.replace("_", " ") for flag in row.flags) or "–"
 
@@ -216,9 +229,9 @@ class ReplayAdmin(ReadOnlyAdmin):
     list_display = ("id", "reason", "labelled_state", "total", "done", "actor_name", "created_at", "finished_at")
     list_filter = ("state",)
 
-    @display(description="State", label={"done": "success", "running": "info", "tried": "info", "cancelled": "warning"})
-    def labelled_state(self, row: Replay) -> str:
-        return row.state
+    @display(description=gettext_lazy("State"), label=REPLAY_LABELS)
+    def labelled_state(self, row: Replay) -> tuple[str, str]:
+        return row.state, said("trying") if row.state == ReplayState.TRYING else row.get_state_display()
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return may(request, Act.REPLAY_BILLS)
@@ -240,14 +253,14 @@ class BillClaimAdmin(ReadOnlyAdmin):
     list_filter = ("approved",)
     fields = readonly_fields = ("bill", "masked", "reason", "asked_by", "asked_at", "verdict", "decided_by", "decided_at")
 
-    @admin.display(description="Mobile")
+    @admin.display(description=gettext_lazy("Mobile"))
     def masked(self, row: BillClaim) -> str:
         return mask_mobile(row.mobile)
 
-    @admin.display(description="Decision")
+    @admin.display(description=gettext_lazy("Decision"))
     def verdict(self, row: BillClaim) -> str:
         if row.decided_at is not None:
-            return "approved" if row.approved else "refused"
+            return said("approved") if row.approved else said("refused")
         return render_to_string("support/settle_claim.html", {"claim": row})
 
 
@@ -272,7 +285,7 @@ class StoreCode(ForeignKeyWidget):
     def clean(self, value: Any, row: Any = None, **kwargs: Any) -> Any:
         store = stores.find(self.tenant, str(value).strip())
         if store is None:
-            raise ValueError(f"No store has the code {value!r}. Add the store or an alias, then import again.")
+            raise ValueError(said("No store has the code {code!r}. Add the store or an alias, then import again.", code=value))
         return store
 
 
@@ -437,7 +450,7 @@ class ParityRunAdmin(HouseAdmin):
             row.reader = access_of(request).tenant.slug
         return row
 
-    @admin.display(description="Differences of this brand")
+    @admin.display(description=gettext_lazy("Differences of this brand"))
     def own_differences(self, row: Any) -> SafeString:
         own = [difference for difference in row.differences if difference["tenant"] == getattr(row, "reader", "")]
-        return format_html('<pre class="pd-raw">{}</pre>', json.dumps(own, indent=2) if own else "none listed here")
+        return format_html('<pre class="pd-raw">{}</pre>', json.dumps(own, indent=2) if own else said("none listed here"))

@@ -5,44 +5,46 @@ from typing import Any, ClassVar
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy
 from django_scopes import ScopedManager
 
 from loyalty.models import Customer, Hold
 from tenants.fields import TenantForeignKey
 from tenants.models import RedemptionMode, Store, Tenant
+from tenants.saying import said
 
 
 class DeliveryState(models.TextChoices):
-    RECEIVED = "received", "received"
-    APPLIED = "applied", "applied"
-    DUPLICATE = "duplicate", "duplicate"
-    CONFLICT = "conflict", "conflict"
-    WAITING_PARENT = "waiting_parent", "waiting for its sale"
-    QUARANTINED = "quarantined", "quarantined"
-    DISCARDED = "discarded", "discarded"
-    REVERSED = "reversed", "reversed"
-    REJECTED = "rejected", "rejected"
+    RECEIVED = "received", gettext_lazy("received")
+    APPLIED = "applied", gettext_lazy("applied")
+    DUPLICATE = "duplicate", gettext_lazy("duplicate")
+    CONFLICT = "conflict", gettext_lazy("conflict")
+    WAITING_PARENT = "waiting_parent", gettext_lazy("waiting for its sale")
+    QUARANTINED = "quarantined", gettext_lazy("quarantined")
+    DISCARDED = "discarded", gettext_lazy("discarded")
+    REVERSED = "reversed", gettext_lazy("reversed")
+    REJECTED = "rejected", gettext_lazy("rejected")
 
 
 class Source(models.TextChoices):
-    API = "api", "sent one by one"
-    BATCH = "batch", "sent in a batch"
-    FILE = "file", "from a file"
-    DESK = "desk", "written at the desk"
+    API = "api", gettext_lazy("sent one by one")
+    BATCH = "batch", gettext_lazy("sent in a batch")
+    FILE = "file", gettext_lazy("from a file")
+    DESK = "desk", gettext_lazy("written at the desk")
 
 
 class BillClass(models.TextChoices):
     """Documents of different classes may share a number."""
 
-    SALE = "sale", "sale"
-    RETURN = "return", "return"
-    CANCEL = "cancel", "cancellation"
+    SALE = "sale", gettext_lazy("sale")
+    RETURN = "return", gettext_lazy("return")
+    CANCEL = "cancel", gettext_lazy("cancellation")
 
 
 class ReturnType(models.TextChoices):
-    FULL = "FULL", "everything that is left"
-    LINE_ITEM = "LINE_ITEM", "some lines"
-    AMOUNT = "AMOUNT", "an amount"
+    FULL = "FULL", gettext_lazy("everything that is left")
+    LINE_ITEM = "LINE_ITEM", gettext_lazy("some lines")
+    AMOUNT = "AMOUNT", gettext_lazy("an amount")
 
 
 class Bill(models.Model):
@@ -58,8 +60,10 @@ class Bill(models.Model):
     bill_class = models.CharField(max_length=6, choices=BillClass.choices)
     bill_type = models.CharField(max_length=8)
     bill_no = models.CharField(max_length=120, db_collation="C")
-    till = models.CharField(max_length=64, blank=True, help_text="Only where numbers are unique at a till and not in a store.")
-    period = models.CharField(max_length=9, help_text="The year in which the number is unique, such as 2026-27.")
+    till = models.CharField(
+        max_length=64, blank=True, help_text=gettext_lazy("Only where numbers are unique at a till and not in a store.")
+    )
+    period = models.CharField(max_length=9, help_text=gettext_lazy("The year in which the number is unique, such as 2026-27."))
     version = models.PositiveIntegerField(default=1)
     bill_uid = models.CharField(max_length=120, blank=True)
     till_code = models.CharField(max_length=64, blank=True)
@@ -72,7 +76,10 @@ class Bill(models.Model):
     tax_amount = models.DecimalField(max_digits=18, decimal_places=4)
     payable_amount = models.DecimalField(max_digits=18, decimal_places=4)
     mode = models.CharField(
-        max_length=8, choices=RedemptionMode.choices, blank=True, help_text="Read off the bill; empty without points."
+        max_length=8,
+        choices=RedemptionMode.choices,
+        blank=True,
+        help_text=gettext_lazy("Read off the bill; empty without points."),
     )
     redeemed_points = models.BigIntegerField(default=0)
     redeemed_amount = models.DecimalField(max_digits=18, decimal_places=4, default=0)
@@ -80,11 +87,13 @@ class Bill(models.Model):
     hold = TenantForeignKey(Hold, null=True, related_name="bills")
     flags = ArrayField(models.CharField(max_length=40), default=list)
     fingerprint = models.BigIntegerField(
-        help_text="Of the content: the same bill again is told from another bill under its number."
+        help_text=gettext_lazy("Of the content: the same bill again is told from another bill under its number.")
     )
     return_type = models.CharField(max_length=9, choices=ReturnType.choices, blank=True)
     cancelled_by = TenantForeignKey("self", null=True, related_name="cancels", db_index=False)
-    superseded_at = models.DateTimeField(null=True, help_text="It was corrected or booked anew; another row is the bill now.")
+    superseded_at = models.DateTimeField(
+        null=True, help_text=gettext_lazy("It was corrected or booked anew; another row is the bill now.")
+    )
     posted_at = models.DateTimeField(db_default=Now(), editable=False)
 
     objects: ClassVar[Any] = ScopedManager(tenant="tenant")
@@ -124,7 +133,7 @@ class BillLine(models.Model):
     tax_amount = models.DecimalField(max_digits=18, decimal_places=4)
     loyalty_discount = models.DecimalField(max_digits=18, decimal_places=4, default=0)
     loyalty_points = models.BigIntegerField(default=0)
-    earns = models.BooleanField(default=True, help_text="Whether the rule of its day let it earn.")
+    earns = models.BooleanField(default=True, help_text=gettext_lazy("Whether the rule of its day let it earn."))
 
     objects: ClassVar[Any] = ScopedManager(tenant="tenant")
 
@@ -142,7 +151,9 @@ class ReturnedPart(models.Model):
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False)
     bill = TenantForeignKey(Bill, related_name="returned_parts")
     original = TenantForeignKey(Bill, related_name="parts_returned", db_index=False)
-    line_no = models.PositiveIntegerField(null=True, help_text="Of the original; empty: an amount of the whole bill.")
+    line_no = models.PositiveIntegerField(
+        null=True, help_text=gettext_lazy("Of the original; empty: an amount of the whole bill.")
+    )
     qty = models.DecimalField(max_digits=18, decimal_places=4, default=0)
     amount = models.DecimalField(max_digits=18, decimal_places=4)
 
@@ -154,7 +165,9 @@ class ReturnedPart(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.amount} of line {self.line_no}" if self.line_no is not None else f"{self.amount} of the bill"
+        if self.line_no is None:
+            return said("{amount} of the bill", amount=self.amount)
+        return said("{amount} of line {line_no}", amount=self.amount, line_no=self.line_no)
 
 
 class Delivery(models.Model):
@@ -164,12 +177,12 @@ class Delivery(models.Model):
     receipt = models.CharField(max_length=32, unique=True)
     source = models.CharField(max_length=8, choices=Source.choices)
     repush = models.CharField(max_length=120, blank=True)
-    key_id = models.BigIntegerField(null=True, help_text="The API key that sent it.")
+    key_id = models.BigIntegerField(null=True, help_text=gettext_lazy("The API key that sent it."))
     sender = models.CharField(max_length=254, blank=True)
     body = models.BinaryField()
     body_hash = models.BinaryField(max_length=32)
     state = models.CharField(max_length=16, choices=DeliveryState.choices, default=DeliveryState.RECEIVED)
-    check_name = models.CharField(max_length=40, blank=True, help_text="The failed check.")
+    check_name = models.CharField(max_length=40, blank=True, help_text=gettext_lazy("The failed check."))
     message = models.CharField(max_length=500, blank=True)
     details = models.JSONField(default=dict)
     attempts = models.PositiveIntegerField(default=0)
@@ -180,8 +193,12 @@ class Delivery(models.Model):
     bill_no = models.CharField(max_length=120, blank=True, db_collation="C")
     store_code = models.CharField(max_length=64, blank=True)
     mobile = models.CharField(max_length=16, blank=True, db_collation="C")
-    waits_for = models.CharField(max_length=120, blank=True, db_collation="C", help_text="The number of the bill it is about.")
-    decided = models.JSONField(default=dict, help_text="What a person decided about it, which its next try follows.")
+    waits_for = models.CharField(
+        max_length=120, blank=True, db_collation="C", help_text=gettext_lazy("The number of the bill it is about.")
+    )
+    decided = models.JSONField(
+        default=dict, help_text=gettext_lazy("What a person decided about it, which its next try follows.")
+    )
     bill = TenantForeignKey(Bill, null=True, related_name="deliveries")
     first = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="repeats", db_index=False)
 
@@ -189,7 +206,7 @@ class Delivery(models.Model):
 
     class Meta:
         ordering: ClassVar = ["-id"]
-        verbose_name_plural = "inbox"
+        verbose_name_plural = gettext_lazy("inbox")
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["tenant", "body_hash"], name="delivery_body_once"),
             models.CheckConstraint(condition=models.Q(state__in=DeliveryState.values), name="delivery_state_known"),
@@ -238,7 +255,7 @@ class BillIssue(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.points} for {self.bill_no}"
+        return said("{points} for {bill_no}", points=self.points, bill_no=self.bill_no)
 
 
 class BillClaim(models.Model):
@@ -249,7 +266,7 @@ class BillClaim(models.Model):
     mobile = models.CharField(max_length=16, db_collation="C")
     reason = models.CharField(max_length=500)
     asked_by = models.CharField(max_length=254)
-    asked_by_ident = models.CharField(max_length=32, blank=True, help_text="Names may be shared; this one is not.")
+    asked_by_ident = models.CharField(max_length=32, blank=True, help_text=gettext_lazy("Names may be shared; this one is not."))
     asked_at = models.DateTimeField(db_default=Now(), editable=False)
     decided_by = models.CharField(max_length=254, blank=True)
     decided_by_ident = models.CharField(max_length=32, blank=True)
@@ -270,7 +287,7 @@ class BillClaim(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"claim of {self.bill}"
+        return said("claim of {bill}", bill=self.bill)
 
 
 class DayEnd(models.Model):
@@ -279,13 +296,13 @@ class DayEnd(models.Model):
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False)
     store = TenantForeignKey(Store, related_name="day_ends")
     business_date = models.DateField()
-    bills = models.PositiveIntegerField(help_text="Sales and exchanges.")
+    bills = models.PositiveIntegerField(help_text=gettext_lazy("Sales and exchanges."))
     returns = models.PositiveIntegerField(default=0)
-    net_amount = models.DecimalField(max_digits=18, decimal_places=4, help_text="Of the sales and exchanges.")
-    loyalty_amount = models.DecimalField(max_digits=18, decimal_places=4, default=0, help_text="Paid with points.")
+    net_amount = models.DecimalField(max_digits=18, decimal_places=4, help_text=gettext_lazy("Of the sales and exchanges."))
+    loyalty_amount = models.DecimalField(max_digits=18, decimal_places=4, default=0, help_text=gettext_lazy("Paid with points."))
     first_bill_no = models.CharField(max_length=120, blank=True, db_collation="C")
     last_bill_no = models.CharField(max_length=120, blank=True, db_collation="C")
-    settled_at = models.DateTimeField(help_text="When it was last sent; a later one replaces it.")
+    settled_at = models.DateTimeField(help_text=gettext_lazy("When it was last sent; a later one replaces it."))
 
     objects: ClassVar[Any] = ScopedManager(tenant="tenant")
 
@@ -294,15 +311,15 @@ class DayEnd(models.Model):
         constraints: ClassVar = [models.UniqueConstraint(fields=["tenant", "store", "business_date"], name="day_end_once")]
 
     def __str__(self) -> str:
-        return f"{self.store} on {self.business_date}"
+        return said("{store} on {day}", store=self.store, day=self.business_date)
 
 
 class ErpOrder(models.Model):
     """A sale as the ERP has it."""
 
     class State(models.TextChoices):
-        CONFIRMED = "confirmed", "confirmed"
-        VOIDED = "voided", "voided"
+        CONFIRMED = "confirmed", gettext_lazy("confirmed")
+        VOIDED = "voided", gettext_lazy("voided")
 
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False)
     order_no = models.CharField(max_length=120, db_collation="C")
@@ -312,13 +329,13 @@ class ErpOrder(models.Model):
     amount = models.DecimalField(max_digits=18, decimal_places=4)
     state = models.CharField(max_length=9, choices=State.choices)
     at = models.DateTimeField()
-    seen_at = models.DateTimeField(help_text="When the ERP last sent it.")
+    seen_at = models.DateTimeField(help_text=gettext_lazy("When the ERP last sent it."))
 
     objects: ClassVar[Any] = ScopedManager(tenant="tenant")
 
     class Meta:
         ordering: ClassVar = ["-at"]
-        verbose_name = "ERP order"
+        verbose_name = gettext_lazy("ERP order")
         constraints: ClassVar = [models.UniqueConstraint(fields=["tenant", "order_no"], name="erp_order_once")]
         indexes: ClassVar = [
             models.Index(fields=["tenant", "store", "bill_no"], name="erp_order_by_bill"),
@@ -345,21 +362,21 @@ class CrmBalance(models.Model):
 
     class Meta:
         ordering: ClassVar = ["-as_of"]
-        verbose_name = "CRM balance"
+        verbose_name = gettext_lazy("CRM balance")
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["tenant", "mobile", "as_of", "written_by"], name="crm_balance_once"),
         ]
         indexes: ClassVar = [models.Index(fields=["tenant", "customer", "-as_of"], name="crm_balance_of_customer")]
 
     def __str__(self) -> str:
-        return f"{self.points} as of {self.as_of:%Y-%m-%d %H:%M}"
+        return said("{points} as of {at:%Y-%m-%d %H:%M}", points=self.points, at=self.as_of)
 
 
 class MissingKind(models.TextChoices):
-    GAP = "gap", "a number is missing in the series"
-    HOLD = "hold", "points were blocked, and no bill came"
-    ERP = "erp", "the ERP has it"
-    BROKEN = "broken", "it came, and cannot be booked as it is"
+    GAP = "gap", gettext_lazy("a number is missing in the series")
+    HOLD = "hold", gettext_lazy("points were blocked, and no bill came")
+    ERP = "erp", gettext_lazy("the ERP has it")
+    BROKEN = "broken", gettext_lazy("it came, and cannot be booked as it is")
 
 
 class RepushRequest(models.Model):
@@ -382,7 +399,7 @@ class RepushRequest(models.Model):
         constraints: ClassVar = [models.UniqueConstraint(fields=["tenant", "id"], name="repush_wall")]
 
     def __str__(self) -> str:
-        return f"request {self.pk} to {self.store}"
+        return said("request {number} to {store}", number=self.pk, store=self.store)
 
 
 class RepushLine(models.Model):
@@ -392,10 +409,10 @@ class RepushLine(models.Model):
     request = TenantForeignKey(RepushRequest, related_name="lines")
     store = TenantForeignKey(Store, related_name="+")
     kind = models.CharField(max_length=8, choices=MissingKind.choices)
-    bill_no = models.CharField(max_length=120, blank=True, db_collation="C", help_text="Empty: not known.")
+    bill_no = models.CharField(max_length=120, blank=True, db_collation="C", help_text=gettext_lazy("Empty: not known."))
     business_date = models.DateField(null=True)
     amount = models.DecimalField(max_digits=18, decimal_places=4, null=True)
-    reference = models.CharField(max_length=64, blank=True, help_text="Of the redemption.")
+    reference = models.CharField(max_length=64, blank=True, help_text=gettext_lazy("Of the redemption."))
     why = models.CharField(max_length=300, blank=True)
     arrived_at = models.DateTimeField(null=True)
 
@@ -415,7 +432,9 @@ class PosChange(models.Model):
     """An update or deployment at a store's POS, as an integrator logged it: what changed that day."""
 
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False)
-    store = TenantForeignKey(Store, null=True, blank=True, related_name="pos_changes", help_text="Empty: all stores.")
+    store = TenantForeignKey(
+        Store, null=True, blank=True, related_name="pos_changes", help_text=gettext_lazy("Empty: all stores.")
+    )
     at = models.DateTimeField()
     what = models.CharField(max_length=500)
     logged_by = models.CharField(max_length=254)
@@ -425,19 +444,19 @@ class PosChange(models.Model):
 
     class Meta:
         ordering: ClassVar = ["-at"]
-        verbose_name = "POS change"
+        verbose_name = gettext_lazy("POS change")
 
     def __str__(self) -> str:
         return self.what
 
 
 class ReplayState(models.TextChoices):
-    CHOSEN = "chosen", "chosen"
-    TRYING = "trying", "dry run under way"
-    TRIED = "tried", "tried"
-    RUNNING = "running", "running"
-    CANCELLED = "cancelled", "cancelled"
-    DONE = "done", "done"
+    CHOSEN = "chosen", gettext_lazy("chosen")
+    TRYING = "trying", gettext_lazy("dry run under way")
+    TRIED = "tried", gettext_lazy("tried")
+    RUNNING = "running", gettext_lazy("running")
+    CANCELLED = "cancelled", gettext_lazy("cancelled")
+    DONE = "done", gettext_lazy("done")
 
 
 class Replay(models.Model):
@@ -453,7 +472,9 @@ class Replay(models.Model):
     actor_id = models.BigIntegerField(null=True)
     actor_name = models.CharField(max_length=254)
     state = models.CharField(max_length=10, choices=ReplayState.choices, default=ReplayState.CHOSEN)
-    per_second = models.PositiveIntegerField(default=500, help_text="Bills a second at most; 0: as fast as it goes.")
+    per_second = models.PositiveIntegerField(
+        default=500, help_text=gettext_lazy("Bills a second at most; 0: as fast as it goes.")
+    )
     total = models.PositiveIntegerField(default=0)
     done = models.PositiveIntegerField(default=0)
     effect = models.JSONField(default=dict)
@@ -470,7 +491,7 @@ class Replay(models.Model):
         constraints: ClassVar = [models.UniqueConstraint(fields=["tenant", "id"], name="replay_wall")]
 
     def __str__(self) -> str:
-        return f"replay {self.pk}"
+        return said("replay {number}", number=self.pk)
 
 
 class ReplayRow(models.Model):
@@ -482,7 +503,7 @@ class ReplayRow(models.Model):
     delivery = models.ForeignKey(Delivery, on_delete=models.PROTECT, db_index=False)
     group = models.CharField(max_length=40, db_collation="C")
     state_before = models.CharField(max_length=16, choices=DeliveryState.choices)
-    outcome = models.CharField(max_length=16, blank=True, help_text="Its state afterwards; empty: not done yet.")
+    outcome = models.CharField(max_length=16, blank=True, help_text=gettext_lazy("Its state afterwards; empty: not done yet."))
     check_name = models.CharField(max_length=40, blank=True)
     message = models.CharField(max_length=500, blank=True)
 
@@ -493,21 +514,21 @@ class ReplayRow(models.Model):
         constraints: ClassVar = [models.UniqueConstraint(fields=["tenant", "replay", "place"], name="replay_row_once")]
 
     def __str__(self) -> str:
-        return f"{self.place}: {self.outcome or 'to do'}"
+        return f"{self.place}: {self.outcome or said('to do')}"
 
 
 class FileKind(models.TextChoices):
-    DAY_ENDS = "day_ends", "day-ends"
-    ORDERS = "orders", "ERP orders"
-    BALANCES = "balances", "CRM balances"
-    PEOPLE = "people", "customers"
+    DAY_ENDS = "day_ends", gettext_lazy("day-ends")
+    ORDERS = "orders", gettext_lazy("ERP orders")
+    BALANCES = "balances", gettext_lazy("CRM balances")
+    PEOPLE = "people", gettext_lazy("customers")
 
 
 class FileState(models.TextChoices):
-    WAITING = "waiting", "waiting for the worker"
-    RUNNING = "running", "running"
-    DONE = "done", "done"
-    REFUSED = "refused", "refused"
+    WAITING = "waiting", gettext_lazy("waiting for the worker")
+    RUNNING = "running", gettext_lazy("running")
+    DONE = "done", gettext_lazy("done")
+    REFUSED = "refused", gettext_lazy("refused")
 
 
 class FileImport(models.Model):
@@ -521,8 +542,10 @@ class FileImport(models.Model):
     last_row = models.PositiveIntegerField(default=0)
     taken = models.PositiveIntegerField(default=0)
     refused = models.PositiveIntegerField(default=0)
-    refused_rows = models.JSONField(default=list, help_text="The first of them: row, code, message.")
-    failures = models.PositiveSmallIntegerField(default=0, help_text="How often in a row its next chunk could not be taken.")
+    refused_rows = models.JSONField(default=list, help_text=gettext_lazy("The first of them: row, code, message."))
+    failures = models.PositiveSmallIntegerField(
+        default=0, help_text=gettext_lazy("How often in a row its next chunk could not be taken.")
+    )
     message = models.CharField(max_length=500, blank=True)
     actor_kind = models.CharField(max_length=8)
     actor_id = models.BigIntegerField(null=True)
@@ -543,15 +566,15 @@ class FileImport(models.Model):
 
 
 class DiscrepancyKind(models.TextChoices):
-    MODE_DRIFT = "mode_drift", "points shown in another way than this store's setting"
-    LATE_COMPLETION = "late_completion", "the bill came after its blocked points had been freed"
-    NO_HOLD = "no_hold", "points spent without being blocked first"
-    MORE_THAN_HELD = "more_than_held", "more points spent than were blocked"
-    HOLD_TAKEN = "hold_taken", "another bill had completed this redemption"
-    DEBT = "debt", "points that were not there are owed"
-    SHORT = "short", "a return could not take all its points back"
-    ISSUED_MORE = "issued_more", "more points were issued for the bill than it earned"
-    NEAR_DUPLICATE = "near_duplicate", "the same sale seems to be booked under another number"
+    MODE_DRIFT = "mode_drift", gettext_lazy("points shown in another way than this store's setting")
+    LATE_COMPLETION = "late_completion", gettext_lazy("the bill came after its blocked points had been freed")
+    NO_HOLD = "no_hold", gettext_lazy("points spent without being blocked first")
+    MORE_THAN_HELD = "more_than_held", gettext_lazy("more points spent than were blocked")
+    HOLD_TAKEN = "hold_taken", gettext_lazy("another bill had completed this redemption")
+    DEBT = "debt", gettext_lazy("points that were not there are owed")
+    SHORT = "short", gettext_lazy("a return could not take all its points back")
+    ISSUED_MORE = "issued_more", gettext_lazy("more points were issued for the bill than it earned")
+    NEAR_DUPLICATE = "near_duplicate", gettext_lazy("the same sale seems to be booked under another number")
 
 
 class Discrepancy(models.Model):
@@ -572,7 +595,7 @@ class Discrepancy(models.Model):
 
     class Meta:
         ordering: ClassVar = ["-id"]
-        verbose_name_plural = "discrepancies"
+        verbose_name_plural = gettext_lazy("discrepancies")
         indexes: ClassVar = [
             models.Index(fields=["tenant", "kind", "-id"], name="discrepancy_by_kind"),
             models.Index(fields=["tenant", "bill"], condition=models.Q(bill__isnull=False), name="discrepancy_of_bill"),
@@ -586,9 +609,9 @@ class Discrepancy(models.Model):
 
 
 class IncidentKind(models.TextChoices):
-    MODE_DRIFT = "mode_drift", "points shown in another way than this store's setting"
-    NO_COMPLETION = "no_completion", "blocked points whose bills do not come"
-    REFUSED = "refused", "bills set aside by one check"
+    MODE_DRIFT = "mode_drift", gettext_lazy("points shown in another way than this store's setting")
+    NO_COMPLETION = "no_completion", gettext_lazy("blocked points whose bills do not come")
+    REFUSED = "refused", gettext_lazy("bills set aside by one check")
 
 
 class Incident(models.Model):
@@ -597,16 +620,18 @@ class Incident(models.Model):
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False)
     kind = models.CharField(max_length=20, choices=IncidentKind.choices)
     store = TenantForeignKey(Store, related_name="incidents")
-    cause = models.CharField(max_length=40, blank=True, db_default="", help_text="The failed check, where bills are set aside.")
+    cause = models.CharField(
+        max_length=40, blank=True, db_default="", help_text=gettext_lazy("The failed check, where bills are set aside.")
+    )
     first_bill = TenantForeignKey(Bill, null=True, related_name="+")
     bills = models.PositiveIntegerField(default=0)
-    customers = models.PositiveIntegerField(db_default=0, help_text="Where it is counted by people.")
+    customers = models.PositiveIntegerField(db_default=0, help_text=gettext_lazy("Where it is counted by people."))
     points = models.BigIntegerField(default=0)
     message = models.CharField(max_length=500)
     opened_at = models.DateTimeField(db_default=Now(), editable=False)
     last_at = models.DateTimeField(db_default=Now())
     closed_at = models.DateTimeField(null=True)
-    closed_by = models.CharField(max_length=500, blank=True, db_default="", help_text="Who, and why.")
+    closed_by = models.CharField(max_length=500, blank=True, db_default="", help_text=gettext_lazy("Who, and why."))
 
     objects: ClassVar[Any] = ScopedManager(tenant="tenant")
 
@@ -624,35 +649,45 @@ class Incident(models.Model):
 
 
 class Channel(models.TextChoices):
-    EMAIL = "email", "e-mail"
-    WEBHOOK = "webhook", "webhook"
+    EMAIL = "email", gettext_lazy("e-mail")
+    WEBHOOK = "webhook", gettext_lazy("webhook")
 
 
 class MessageSettings(models.Model):
     """At which moments a brand writes to its customers, and how. No row: never."""
 
     tenant = models.OneToOneField(Tenant, on_delete=models.PROTECT, related_name="message_settings")
-    email_when_issued = models.BooleanField("e-mail when points are issued", default=False)
-    webhook_when_issued = models.BooleanField("webhook when points are issued", default=False)
+    email_when_issued = models.BooleanField(gettext_lazy("e-mail when points are issued"), default=False)
+    webhook_when_issued = models.BooleanField(gettext_lazy("webhook when points are issued"), default=False)
     subject = models.CharField(
-        max_length=120, default="{points} points for you", help_text="May name {name}, {points}, {available}, {brand}."
+        max_length=120,
+        default=gettext_lazy("{points} points for you"),
+        help_text=gettext_lazy("May name {name}, {points}, {available}, {brand}."),
     )
     body = models.TextField(
-        max_length=2000, default="Hello {name},\n\n{brand} has added {points} points to your account. You have {available} points now.\n",
-        help_text="The same names.",
-    )  # fmt: skip
+        max_length=2000,
+        default=gettext_lazy(
+            "Hello {name},\n\n{brand} has added {points} points to your account. You have {available} points now.\n"
+        ),
+        help_text=gettext_lazy("The same names."),
+    )
     webhook_url = models.URLField(
-        "webhook address", max_length=400, blank=True, help_text="Yours, by HTTPS; every message is signed (Standard Webhooks)."
+        gettext_lazy("webhook address"),
+        max_length=400,
+        blank=True,
+        help_text=gettext_lazy("Yours, by HTTPS; every message is signed (Standard Webhooks)."),
     )
     webhook_secret = models.CharField(max_length=80, blank=True, editable=False)
-    quiet_from = models.TimeField(null=True, blank=True, help_text="No e-mail goes out from then on, in the brand's time,")
-    quiet_until = models.TimeField(null=True, blank=True, help_text="until then; it waits.")
+    quiet_from = models.TimeField(
+        null=True, blank=True, help_text=gettext_lazy("No e-mail goes out from then on, in the brand's time,")
+    )
+    quiet_until = models.TimeField(null=True, blank=True, help_text=gettext_lazy("until then; it waits."))
 
     objects: ClassVar[Any] = ScopedManager(tenant="tenant")
 
     class Meta:
-        verbose_name = "message settings"
-        verbose_name_plural = "message settings"
+        verbose_name = gettext_lazy("message settings")
+        verbose_name_plural = gettext_lazy("message settings")
         constraints: ClassVar = [
             models.CheckConstraint(
                 condition=models.Q(quiet_from=None, quiet_until=None)
@@ -662,14 +697,14 @@ class MessageSettings(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"messages of {self.tenant}"
+        return said("messages of {tenant}", tenant=self.tenant)
 
 
 class MessageState(models.TextChoices):
-    WAITING = "waiting", "waits to be sent"
-    SENDING = "sending", "is being sent"
-    SENT = "sent", "sent"
-    GIVEN_UP = "given_up", "given up"
+    WAITING = "waiting", gettext_lazy("waits to be sent")
+    SENDING = "sending", gettext_lazy("is being sent")
+    SENT = "sent", gettext_lazy("sent")
+    GIVEN_UP = "given_up", gettext_lazy("given up")
 
 
 class Message(models.Model):
@@ -683,7 +718,7 @@ class Message(models.Model):
     key = models.CharField(max_length=300, db_collation="C")
     subject = models.CharField(max_length=200)
     body = models.TextField(max_length=4000)
-    content = models.JSONField(default=dict, help_text="Of a webhook: its data.")
+    content = models.JSONField(default=dict, help_text=gettext_lazy("Of a webhook: its data."))
     state = models.CharField(max_length=8, choices=MessageState.choices, default=MessageState.WAITING)
     attempts = models.PositiveSmallIntegerField(default=0)
     due_at = models.DateTimeField(db_default=Now())
@@ -712,7 +747,7 @@ class FeedEpoch(models.Model):
     `resync_below_id`: entries up to this id are resynced by id, later ones are read by transaction.
     """
 
-    system = models.CharField(max_length=64, help_text="System identifier and timeline of the PostgreSQL server.")
+    system = models.CharField(max_length=64, help_text=gettext_lazy("System identifier and timeline of the PostgreSQL server."))
     stream = models.CharField(max_length=16)
     started_at = models.DateTimeField(db_default=Now(), editable=False)
     resync_below_id = models.BigIntegerField(default=0)
@@ -722,7 +757,7 @@ class FeedEpoch(models.Model):
     rows = models.BigIntegerField(default=0)
     moved_at = models.DateTimeField(null=True)
     checked_at = models.DateTimeField(
-        null=True, help_text="When the feed last found nothing more to send: the dashboards' 'as of'."
+        null=True, help_text=gettext_lazy("When the feed last found nothing more to send: the dashboards' 'as of'.")
     )
 
     class Meta:
@@ -730,14 +765,14 @@ class FeedEpoch(models.Model):
         constraints: ClassVar = [models.UniqueConstraint(fields=["system", "stream"], name="one_epoch_a_stream")]
 
     def __str__(self) -> str:
-        return f"{self.stream} up to {self.xid}"
+        return said("{stream} up to {xid}", stream=self.stream, xid=self.xid)
 
 
 class ParityRun(models.Model):
     """One comparison of ClickHouse with the ledger, kept with its verdict."""
 
     at = models.DateTimeField(db_default=Now(), editable=False)
-    tenant_slug = models.CharField(max_length=63, blank=True, help_text="Empty: all tenants.")
+    tenant_slug = models.CharField(max_length=63, blank=True, help_text=gettext_lazy("Empty: all tenants."))
     ok = models.BooleanField()
     rows = models.BigIntegerField()
     differences = models.JSONField(default=list)
@@ -746,4 +781,6 @@ class ParityRun(models.Model):
         ordering: ClassVar = ["-id"]
 
     def __str__(self) -> str:
-        return f"{'equal' if self.ok else 'different'} at {self.at:%Y-%m-%d %H:%M}"
+        if self.ok:
+            return said("equal at {at:%Y-%m-%d %H:%M}", at=self.at)
+        return said("different at {at:%Y-%m-%d %H:%M}", at=self.at)

@@ -108,7 +108,7 @@ def _states(tenant: Tenant) -> list[tuple[str, str, int]]:
     states = (DeliveryState.RECEIVED, DeliveryState.QUARANTINED, DeliveryState.CONFLICT, DeliveryState.WAITING_PARENT)
     counts = Delivery.objects.filter(tenant=tenant, state__in=states).order_by().values("state").annotate(count=Count("pk"))
     found = {row["state"]: row["count"] for row in counts}
-    return [(state.value, state.label, found.get(state.value, 0)) for state in states]
+    return [(state.value, str(state.label), found.get(state.value, 0)) for state in states]
 
 
 def _active(tenant: Tenant) -> Any:

@@ -22,6 +22,7 @@ from tenants import staff
 from tenants.actors import SYSTEM
 from tenants.models import RedemptionMode, Tenant, User
 from tests.client import ApiClient
+from tests.translations import wrapped as wrapped  # for everybody
 
 PASSWORD = "a-long-password"
 

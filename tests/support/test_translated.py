@@ -1,17 +1,14 @@
 """What the desk says goes through gettext: with a made-up translation each sentence comes back between « and »."""
 
-import re
 from collections.abc import Iterator
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.conf import settings
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.translation import trans_real
 
 from integrations.feed import Lag
 from loyalty import operations
@@ -38,17 +35,9 @@ from tenants.actors import Actor, ActorKind
 from tenants.models import Tenant
 from tests import builders
 from tests.support.test_diagnosis import NOW, a_bill, known
+from tests.translations import bare
 
 TOKEN = "t" * 24
-WRAPPED = re.compile(r"«[^«»]*»")
-
-
-@pytest.fixture
-def wrapped(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A language in which every message is itself between « and »."""
-    language = trans_real.translation(settings.LANGUAGE_CODE)
-    monkeypatch.setattr(language, "gettext", lambda message: f"«{message}»")
-    monkeypatch.setattr(language, "ngettext", lambda one, many, count: f"«{one if count == 1 else many}»")
 
 
 @pytest.fixture
@@ -57,14 +46,6 @@ def meera(kulfi: Tenant) -> Customer:
     found = builders.customer(kulfi, points=1412)
     builders.hold(kulfi, found, 1412, reference="SB-7f3a", bill_no="IB/26-27/004512", at=timezone.now() - timedelta(days=3))
     return found
-
-
-def bare(text: str) -> str:
-    """The words of a text that no message is the source of."""
-    rest, inner = text, ""
-    while rest != inner:
-        inner, rest = rest, WRAPPED.sub("", rest)
-    return " ".join(re.findall(r"[^\W\d_]+", rest))
 
 
 def bare_of(finding: Finding) -> list[str]:
