@@ -17,6 +17,7 @@ from psycopg.pq import TransactionStatus
 from tenants.actors import Actor
 from tenants.errors import DomainError
 from tenants.models import ApiKey, Membership, Role, Tenant, User
+from tenants.saying import said
 from tenants.walls import WEB_ROLE
 
 
@@ -102,7 +103,7 @@ class Access:
     def require(self, act: Act) -> None:
         """Raises: DomainError `forbidden`."""
         if act not in self.acts:
-            raise DomainError("forbidden", f"Your role does not allow this ({act.value}). Ask your tenant's admin.")
+            raise DomainError("forbidden", said("Your role does not allow this ({act}). Ask your tenant's admin.", act=act.value))
 
     def may_ask(self, act: Act) -> bool:
         """Whether they may do it, or ask a second person to."""
@@ -127,7 +128,7 @@ def of_person(user: User, *, wanted_tenant_id: int | None) -> Access | None:
         return None
     tenant = next((tenant for tenant in roles if tenant.pk == wanted_tenant_id), next(iter(roles)))
     role = roles[tenant]
-    title = "platform admin" if user.is_superuser else Role(role).label
+    title = said("platform admin") if user.is_superuser else str(Role(role).label)
     return Access(
         tenant,
         user.as_actor(),
@@ -201,4 +202,4 @@ def get[M: Model](model: type[M], pk: object, *, access: Access, without: tuple[
     try:
         return model.objects.defer(*without).get(pk=pk, tenant=access.tenant)  # type: ignore[attr-defined,no-any-return]
     except (model.DoesNotExist, ValueError, OverflowError) as missing:  # type: ignore[attr-defined]
-        raise Http404(f"No such {model._meta.verbose_name}.") from missing
+        raise Http404(said("No such {thing}.", thing=model._meta.verbose_name)) from missing

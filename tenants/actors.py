@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from tenants.errors import DomainError
+from tenants.saying import said
 
 
 class ActorKind(StrEnum):
@@ -32,7 +33,7 @@ class Actor:
         Raises: DomainError `own_request`.
         """
         if self.ident == ident or (not ident and self.name == asked_by):
-            raise DomainError("own_request", "You asked for this yourself. Somebody else has to decide.")
+            raise DomainError("own_request", said("You asked for this yourself. Somebody else has to decide."))
 
 
 SYSTEM = Actor(ActorKind.SYSTEM, None, "Pointdesk")

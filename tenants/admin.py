@@ -6,12 +6,14 @@ import phonenumbers
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy
 
 from tenants import staff
 from tenants.access import Act
 from tenants.admin_base import HouseAdmin, ReadOnlyAdmin, ReadOnlyInline, TenantAdmin, TenantResource, access_of, may
 from tenants.import_form import FileAdmin
 from tenants.models import ApiKey, AuditEvent, Membership, ScheduledRun, Store, StoreAlias, StoreMode
+from tenants.saying import said
 
 
 class StoreResource(TenantResource):
@@ -41,12 +43,12 @@ class AddedInline(ReadOnlyInline):
 
 class StoreModeInline(AddedInline):
     model = StoreMode
-    verbose_name_plural = "Redemption mode, from which date"
+    verbose_name_plural = gettext_lazy("Redemption mode, from which date")
 
 
 class StoreAliasInline(AddedInline):
     model = StoreAlias
-    verbose_name_plural = "Other codes that its POS sends"
+    verbose_name_plural = gettext_lazy("Other codes that its POS sends")
 
 
 @admin.register(Store)
@@ -56,7 +58,7 @@ class StoreAdmin(TenantAdmin, FileAdmin):
     resource_classes: Any = (StoreResource,)
     list_display = ("code", "name", "timezone", "is_active")
     search_fields = ("code", "name")
-    search_help_text = "Code or name"
+    search_help_text = gettext_lazy("Code or name")
     inlines = (StoreModeInline, StoreAliasInline)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
@@ -82,15 +84,15 @@ class MembershipForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def clean_mobile(self) -> str:
         """In E.164, as customers' numbers are kept."""
-        said: str = self.cleaned_data["mobile"].strip()
-        if not said:
+        typed: str = self.cleaned_data["mobile"].strip()
+        if not typed:
             return ""
         try:
-            number = phonenumbers.parse(said, self.instance.tenant.region)
+            number = phonenumbers.parse(typed, self.instance.tenant.region)
         except phonenumbers.NumberParseException as problem:
-            raise forms.ValidationError("This is no number. Write it as the person dials it.") from problem
+            raise forms.ValidationError(said("This is no number. Write it as the person dials it.")) from problem
         if not phonenumbers.is_possible_number(number):
-            raise forms.ValidationError("This number is too long or too short.")
+            raise forms.ValidationError(said("This number is too long or too short."))
         return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
@@ -112,11 +114,11 @@ class MembershipAdmin(TenantAdmin):
         """Not one's own row: whose number it is decides what one may not do alone."""
         return super().has_change_permission(request, obj) and (obj is None or obj.user_id != request.user.pk)
 
-    @admin.display(description="Own number")
+    @admin.display(description=gettext_lazy("Own number"))
     def number(self, row: Membership) -> str:
         return f"•••••{row.mobile[-3:]}" if row.mobile else "–"
 
-    @admin.display(description="E-mail", ordering="user__email")
+    @admin.display(description=gettext_lazy("E-mail"), ordering="user__email")
     def email(self, row: Membership) -> str:
         return row.user.email
 
@@ -135,7 +137,7 @@ class AuditEventAdmin(ReadOnlyAdmin):
     list_filter = ("action",)
     extra_lookups = ("object_type", "object_id")
     search_fields = ("actor_name", "reason", "object_id")
-    search_help_text = "Who, why, or the id of what"
+    search_help_text = gettext_lazy("Who, why, or the id of what")
 
 
 @admin.register(ScheduledRun)
@@ -148,13 +150,13 @@ class ScheduledRunAdmin(HouseAdmin):
 
     fields = readonly_fields = ("job", "started_at", "finished_at", "done", "failed", "idle_runs", "trouble", "process")
 
-    @admin.display(description="Trouble")
+    @admin.display(description=gettext_lazy("Trouble"))
     def trouble(self, run: ScheduledRun) -> str:
         """The error's kind; its text may name another brand's things and is in the log."""
         return run.error.partition(":")[0] if run.error else "–"
 
-    @admin.display(description="Took")
+    @admin.display(description=gettext_lazy("Took"))
     def took(self, run: ScheduledRun) -> str:
         if run.idle_runs:
-            return "nothing to do"
-        return f"{run.took_seconds:.1f} s" if run.took_seconds is not None else "running"
+            return said("nothing to do")
+        return said("{seconds:.1f} s", seconds=run.took_seconds) if run.took_seconds is not None else said("running")

@@ -17,6 +17,7 @@ from tenants.access import Access, Act
 from tenants.actors import Actor
 from tenants.masking import masked
 from tenants.models import Tenant
+from tenants.saying import said
 from tenants.uploads import canonical, check_columns
 
 
@@ -24,7 +25,7 @@ def access_of(request: HttpRequest) -> Access:
     """Raises: PermissionDenied, when the request is nobody's."""
     access: Access | None = getattr(request, "access", None)
     if access is None:
-        raise PermissionDenied("Sign in as somebody who works for a tenant.")
+        raise PermissionDenied(said("Sign in as somebody who works for a tenant."))
     return access
 
 
@@ -195,7 +196,7 @@ class TenantResource(ModelResource):
         """Columns by our names, whatever their case: as the worker reads them."""
         names = [canonical(str(name or "")) for name in dataset.headers or []]
         if len(set(names)) < len(names):
-            raise ValueError("The first row names a column twice. Nothing was taken.")
+            raise ValueError(said("The first row names a column twice. Nothing was taken."))
         dataset.headers = names
         super().before_import(dataset, **kwargs)
 

@@ -2,7 +2,7 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate
-from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext, gettext_lazy, ngettext
 
 from tenants import saying
 
@@ -15,7 +15,7 @@ def _grant(sender: AppConfig, using: str, **kwargs: Any) -> None:
 
 class TenantsConfig(AppConfig):
     name = "tenants"
-    verbose_name = "Staff and keys"
+    verbose_name = gettext_lazy("Staff and keys")
 
     def ready(self) -> None:
         post_migrate.connect(_grant, sender=self)

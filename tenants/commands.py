@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from tenants.errors import DomainError
 from tenants.models import Tenant
+from tenants.saying import said
 
 
 class JsonCommand(BaseCommand):
@@ -65,6 +66,11 @@ def tenant_of(slug: str) -> Tenant:
     tenant = Tenant.objects.filter(slug=slug).first()
     if tenant is None:
         raise DomainError(
-            "unknown_tenant", f"There is no tenant {slug!r}. Known: {', '.join(Tenant.objects.values_list('slug', flat=True))}"
+            "unknown_tenant",
+            said(
+                "There is no tenant {slug!r}. Known: {known}",
+                slug=slug,
+                known=", ".join(Tenant.objects.values_list("slug", flat=True)),
+            ),
         )
     return tenant

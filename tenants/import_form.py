@@ -15,6 +15,7 @@ from redis.exceptions import RedisError
 from unfold.contrib.import_export.forms import ExportForm, ImportForm
 
 from tenants.admin_base import access_of
+from tenants.saying import said
 from tenants.uploads import ROWS_AT_ONCE, FileRefused, is_long, kind_of
 
 log = structlog.get_logger("pointdesk.imports")
@@ -73,7 +74,7 @@ class FileAdmin(ImportExportModelAdmin):
         form = super().create_import_form(request)
         form.at_once = self.rows_at_once
         if form.is_bound and form.is_valid() and form.long and self.opts.label_lower not in LONG_FILES:
-            form.add_error("import_file", f"The file has more than {self.rows_at_once:,} rows. Split it.")
+            form.add_error("import_file", said("The file has more than {rows:,} rows. Split it.", rows=self.rows_at_once))
         return form
 
     def import_action(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
@@ -100,7 +101,9 @@ class FileAdmin(ImportExportModelAdmin):
                 name = form.cleaned_data["import_file_name"]
                 shown = self._as_shown(request, file_format=form.cleaned_data["format"])
                 if self.tmp_storage_class(name=name).read() is None or cache.get(_owner_key(name)) != shown:
-                    messages.error(request, "The file was kept for half an hour and is gone. Nothing was taken: upload it again.")
+                    messages.error(
+                        request, said("The file was kept for half an hour and is gone. Nothing was taken: upload it again.")
+                    )
                     return redirect(self._import_page)
             answer: HttpResponse = super().process_import(request, **kwargs)
         except (RedisError, OperationalError) as problem:
@@ -119,7 +122,7 @@ class FileAdmin(ImportExportModelAdmin):
     def _come_again(self, request: HttpRequest, problem: Exception) -> HttpResponse:
         """Files wait in Redis, and rows in the database; one of them is away, or others write the same rows."""
         log.warning("import given up", error=type(problem).__name__)
-        messages.error(request, "The file could not be taken just now. Nothing was changed: try it again in a minute.")
+        messages.error(request, said("The file could not be taken just now. Nothing was changed: try it again in a minute."))
         return redirect(self._import_page)
 
 

@@ -16,6 +16,7 @@ from django.utils import timezone
 from tenants import access as gate
 from tenants.access import Access
 from tenants.models import User
+from tenants.saying import said
 
 type Respond = Callable[[HttpRequest], HttpResponseBase]
 
@@ -103,10 +104,11 @@ def _access_of(request: HttpRequest) -> Access | None:
 
 
 def database_away(request: HttpRequest) -> HttpResponse:
-    sentence = "Our database did not answer in time. Nothing was changed. Send the same request again in a few seconds."
+    sentence = said("Our database did not answer in time. Nothing was changed. Send the same request again in a few seconds.")
     request_id = getattr(request, "request_id", "")
     if request.path.startswith("/api/"):
         body: dict[str, Any] = {"error": {"code": "unavailable", "message": sentence, "details": {}, "request_id": request_id}}
         return JsonResponse(body, status=503, headers={"Retry-After": "5"})
-    page = f"<!doctype html><title>One moment</title><h1>One moment</h1><p>{sentence}</p><p>Request {request_id}</p>"
+    title, last = said("One moment"), said("Request {request_id}", request_id=request_id)
+    page = f"<!doctype html><title>{title}</title><h1>{title}</h1><p>{sentence}</p><p>{last}</p>"
     return HttpResponse(page, status=503, headers={"Retry-After": "5"})

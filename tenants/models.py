@@ -13,39 +13,52 @@ from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
+from django.utils.translation import gettext_lazy
 from django_scopes import ScopedManager
 
 from tenants.actors import Actor, ActorKind
 from tenants.fields import TenantForeignKey
+from tenants.saying import said
 
-CODE = RegexValidator(r"\A[A-Za-z0-9._:-]{1,64}\Z", "Use 1 to 64 letters, digits, dots, colons, dashes or underscores.")
-SLUG = RegexValidator(r"\A[a-z0-9][a-z0-9-]{0,62}\Z", "Use lower-case letters, digits and dashes; begin with a letter or digit.")
+CODE = RegexValidator(
+    r"\A[A-Za-z0-9._:-]{1,64}\Z", gettext_lazy("Use 1 to 64 letters, digits, dots, colons, dashes or underscores.")
+)
+SLUG = RegexValidator(
+    r"\A[a-z0-9][a-z0-9-]{0,62}\Z", gettext_lazy("Use lower-case letters, digits and dashes; begin with a letter or digit.")
+)
+
+ACTOR_KINDS = [
+    (ActorKind.PERSON.value, gettext_lazy("person")),
+    (ActorKind.KEY.value, gettext_lazy("key")),
+    (ActorKind.JOB.value, gettext_lazy("job")),
+    (ActorKind.SYSTEM.value, gettext_lazy("system")),
+]
 
 
 def validate_timezone(name: str) -> None:
     if name not in zoneinfo.available_timezones():
-        raise ValidationError(f"{name!r} is not a time zone. Use a name such as Asia/Kolkata.")
+        raise ValidationError(said("{name!r} is not a time zone. Use a name such as Asia/Kolkata.", name=name))
 
 
 def validate_region(code: str) -> None:
     if code not in phonenumbers.SUPPORTED_REGIONS:
-        raise ValidationError(f"{code!r} is not a country of mobile numbers. Use a code such as IN or US.")
+        raise ValidationError(said("{code!r} is not a country of mobile numbers. Use a code such as IN or US.", code=code))
 
 
 class BillScope(models.TextChoices):
-    STORE = "store", "a bill number is unique in its store"
-    TILL = "till", "a bill number is unique at its till"
+    STORE = "store", gettext_lazy("a bill number is unique in its store")
+    TILL = "till", gettext_lazy("a bill number is unique at its till")
 
 
 class BillPeriod(models.TextChoices):
-    INDIAN_YEAR = "indian_year", "April to March"
-    CALENDAR_YEAR = "calendar_year", "January to December"
-    NONE = "none", "never reused"
+    INDIAN_YEAR = "indian_year", gettext_lazy("April to March")
+    CALENDAR_YEAR = "calendar_year", gettext_lazy("January to December")
+    NONE = "none", gettext_lazy("never reused")
 
 
 class RedemptionMode(models.TextChoices):
-    PAYMENT = "payment", "points pay like a tender"
-    DISCOUNT = "discount", "points are a discount on each item"
+    PAYMENT = "payment", gettext_lazy("points pay like a tender")
+    DISCOUNT = "discount", gettext_lazy("points are a discount on each item")
 
 
 class Tenant(models.Model):
@@ -57,25 +70,34 @@ class Tenant(models.Model):
     timezone = models.CharField(max_length=64, validators=[validate_timezone])
     currency = models.CharField(max_length=3)
     region = models.CharField(
-        max_length=2, validators=[validate_region], help_text="Country of mobile numbers written without a country code."
+        max_length=2,
+        validators=[validate_region],
+        help_text=gettext_lazy("Country of mobile numbers written without a country code."),
     )
     negative_allowed = models.BooleanField(default=False)
-    date_window_days = models.PositiveIntegerField(default=400, help_text="0 accepts bills of any age.")
+    date_window_days = models.PositiveIntegerField(default=400, help_text=gettext_lazy("0 accepts bills of any age."))
     bill_scope = models.CharField(max_length=8, choices=BillScope.choices, default=BillScope.STORE)
     bill_period = models.CharField(max_length=16, choices=BillPeriod.choices, default=BillPeriod.INDIAN_YEAR)
     default_mode = models.CharField(
-        max_length=8, choices=RedemptionMode.choices, default=RedemptionMode.PAYMENT, help_text="Of new stores."
+        max_length=8, choices=RedemptionMode.choices, default=RedemptionMode.PAYMENT, help_text=gettext_lazy("Of new stores.")
     )
     require_hold = models.BooleanField(default=False)
     auto_stores = models.BooleanField(default=False)
     lenient_numbers = models.BooleanField(
-        default=False, help_text="Read 1,23,456.50 and empty amounts on bills; each such reading is flagged on the bill."
+        default=False,
+        help_text=gettext_lazy("Read 1,23,456.50 and empty amounts on bills; each such reading is flagged on the bill."),
     )
-    signatures_required = models.BooleanField(default=False, help_text="Deliveries of bills must be signed (Standard Webhooks).")
-    claim_days = models.PositiveIntegerField(default=30, help_text="How long a walk-in bill can be claimed by a customer.")
+    signatures_required = models.BooleanField(
+        default=False, help_text=gettext_lazy("Deliveries of bills must be signed (Standard Webhooks).")
+    )
+    claim_days = models.PositiveIntegerField(
+        default=30, help_text=gettext_lazy("How long a walk-in bill can be claimed by a customer.")
+    )
     bonus_reevaluated = models.BooleanField(
         default=True,
-        help_text="After a return a bonus is judged again on what is kept: all of it stays, or none. Off: taken back in proportion.",
+        help_text=gettext_lazy(
+            "After a return a bonus is judged again on what is kept: all of it stays, or none. Off: taken back in proportion."
+        ),
     )
     is_active = models.BooleanField(default=True)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -95,7 +117,9 @@ class Store(models.Model):
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False)
     code = models.CharField(max_length=64, validators=[CODE])
     name = models.CharField(max_length=120, blank=True)
-    timezone = models.CharField(max_length=64, blank=True, validators=[validate_timezone], help_text="Empty: the tenant's.")
+    timezone = models.CharField(
+        max_length=64, blank=True, validators=[validate_timezone], help_text=gettext_lazy("Empty: the tenant's.")
+    )
     is_active = models.BooleanField(default=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -133,7 +157,7 @@ class StoreMode(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.mode} from {self.effective_from}"
+        return said("{mode} from {day}", mode=self.mode, day=self.effective_from)
 
 
 class StoreAlias(models.Model):
@@ -146,7 +170,7 @@ class StoreAlias(models.Model):
     objects: ClassVar[Any] = ScopedManager(tenant="tenant")
 
     class Meta:
-        verbose_name_plural = "store aliases"
+        verbose_name_plural = gettext_lazy("store aliases")
         constraints: ClassVar = [models.UniqueConstraint(fields=["tenant", "code"], name="alias_code_once")]
 
     def __str__(self) -> str:
@@ -197,11 +221,11 @@ class User(AbstractBaseUser, PermissionsMixin):
 
 
 class Role(models.TextChoices):
-    AGENT = "agent", "agent"
-    MERCHANT = "merchant", "merchant"
-    INTEGRATOR = "integrator", "integrator"
-    AUDITOR = "auditor", "auditor"
-    ADMIN = "admin", "tenant admin"
+    AGENT = "agent", gettext_lazy("agent")
+    MERCHANT = "merchant", gettext_lazy("merchant")
+    INTEGRATOR = "integrator", gettext_lazy("integrator")
+    AUDITOR = "auditor", gettext_lazy("auditor")
+    ADMIN = "admin", gettext_lazy("tenant admin")
 
 
 class Membership(models.Model):
@@ -212,7 +236,9 @@ class Membership(models.Model):
     role = models.CharField(max_length=12, choices=Role.choices)
     mobile = models.CharField(
         max_length=16, blank=True, db_default="", db_collation="C",
-        help_text="Their own number as a customer: nobody gives points to themselves, and to a colleague only with a second person.",
+        help_text=gettext_lazy(
+            "Their own number as a customer: nobody gives points to themselves, and to a colleague only with a second person."
+        ),
     )  # fmt: skip
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -224,12 +250,12 @@ class Membership(models.Model):
 
 
 class Scope(models.TextChoices):
-    POS = "pos", "send bills, place and release holds"
-    ERP = "erp", "send orders"
-    CRM = "crm", "send balances"
-    SUPPORT = "support", "issue and adjust points"
-    SUPPORT_DEBT = "support:debt", "clear debt"
-    READ = "read", "read balances, entries and deliveries"
+    POS = "pos", gettext_lazy("send bills, place and release holds")
+    ERP = "erp", gettext_lazy("send orders")
+    CRM = "crm", gettext_lazy("send balances")
+    SUPPORT = "support", gettext_lazy("issue and adjust points")
+    SUPPORT_DEBT = "support:debt", gettext_lazy("clear debt")
+    READ = "read", gettext_lazy("read balances, entries and deliveries")
 
 
 class ApiKey(models.Model):
@@ -241,13 +267,13 @@ class ApiKey(models.Model):
     secret_hash = models.CharField(max_length=64, editable=False)
     scopes = ArrayField(models.CharField(max_length=16, choices=Scope.choices))
     created_at = models.DateTimeField(auto_now_add=True)
-    calls_a_minute = models.PositiveIntegerField(default=6000, help_text="More are answered 429.")
+    calls_a_minute = models.PositiveIntegerField(default=6000, help_text=gettext_lazy("More are answered 429."))
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         ordering: ClassVar = ["-created_at"]
-        verbose_name = "API key"
+        verbose_name = gettext_lazy("API key")
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"
@@ -270,7 +296,7 @@ class SigningSecret(models.Model):
     objects: ClassVar[Any] = ScopedManager(tenant="tenant")
 
     def __str__(self) -> str:
-        return f"secret of {self.created_at:%Y-%m-%d %H:%M}"
+        return said("secret of {at}", at=f"{self.created_at:%Y-%m-%d %H:%M}")
 
 
 class AuditEvent(models.Model):
@@ -278,7 +304,7 @@ class AuditEvent(models.Model):
 
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False)
     at = models.DateTimeField(auto_now_add=True)
-    actor_kind = models.CharField(max_length=8, choices=[(kind.value, kind.value) for kind in ActorKind])
+    actor_kind = models.CharField(max_length=8, choices=ACTOR_KINDS)
     actor_id = models.BigIntegerField(null=True)
     actor_name = models.CharField(max_length=254)
     action = models.CharField(max_length=64)
@@ -320,7 +346,7 @@ class ScheduledRun(models.Model):
         indexes: ClassVar = [models.Index(fields=["job", "-id"], name="run_newest_of_job")]
 
     def __str__(self) -> str:
-        return f"{self.job} at {self.started_at:%Y-%m-%d %H:%M:%S}"
+        return said("{job} at {at}", job=self.job, at=f"{self.started_at:%Y-%m-%d %H:%M:%S}")
 
     @property
     def took_seconds(self) -> float | None:

@@ -14,12 +14,13 @@ from tenants.access import hash_secret
 from tenants.actors import SYSTEM, Actor
 from tenants.errors import DomainError
 from tenants.models import ApiKey, Membership, RedemptionMode, Role, Scope, Store, StoreMode, Tenant, User, new_key_parts
+from tenants.saying import said
 
 
 def create_tenant(*, actor: Actor, **fields: Any) -> Tenant:
     """Raises: DomainError `exists`, `bad_value`."""
     if Tenant.objects.filter(slug=fields["slug"]).exists():
-        raise DomainError("exists", f"There is a tenant {fields['slug']!r} already. Choose another slug.")
+        raise DomainError("exists", said("There is a tenant {slug!r} already. Choose another slug.", slug=fields["slug"]))
     tenant = Tenant(**fields)
     with transaction.atomic():
         _clean(tenant)
@@ -35,7 +36,7 @@ def create_store(
     """A store with its redemption mode from the beginning on. Raises: DomainError `exists`, `bad_value`."""
     with scope(tenant=tenant), transaction.atomic():
         if Store.objects.filter(tenant=tenant, code=code).exists():
-            raise DomainError("exists", f"There is a store {code!r} already. Choose another code.")
+            raise DomainError("exists", said("There is a store {code!r} already. Choose another code.", code=code))
         store = Store(tenant=tenant, code=code, name=name, timezone=timezone)
         _clean(store)
         store.save()
@@ -78,7 +79,12 @@ def create_api_key(
     unknown = sorted(set(scopes) - set(Scope.values))
     if unknown or not scopes:
         raise DomainError(
-            "bad_value", f"Scopes are: {', '.join(Scope.values)}. Not known: {', '.join(unknown) or '(none given)'}."
+            "bad_value",
+            said(
+                "Scopes are: {scopes}. Not known: {unknown}.",
+                scopes=", ".join(Scope.values),
+                unknown=", ".join(unknown) or said("(none given)"),
+            ),
         )
     prefix, secret = new_key_parts()
     with scope(tenant=tenant), transaction.atomic():
@@ -96,7 +102,7 @@ def create_staff(tenant: Tenant, *, email: str, role: str, actor: Actor, name: s
     Raises: DomainError `bad_value`, `exists`.
     """
     if role not in Role.values:
-        raise DomainError("bad_value", f"Roles are: {', '.join(Role.values)}.")
+        raise DomainError("bad_value", said("Roles are: {roles}.", roles=", ".join(Role.values)))
     with scope(tenant=tenant), transaction.atomic():
         user = User.objects.filter(email=email.lower()).first()
         if user is None:
@@ -104,12 +110,14 @@ def create_staff(tenant: Tenant, *, email: str, role: str, actor: Actor, name: s
             try:
                 user = User.objects.create_user(email, password, name=name)
             except ValidationError as problem:
-                raise DomainError("bad_value", f"{email!r} is no e-mail address: {'; '.join(problem.messages)}") from problem
+                told = said("{email!r} is no e-mail address: {why}", email=email, why="; ".join(problem.messages))
+                raise DomainError("bad_value", told) from problem
         else:
             password = ""
         membership, made = Membership.objects.get_or_create(tenant=tenant, user=user, defaults={"role": role})
         if not made and membership.role != role:
-            raise DomainError("exists", f"{email} is {membership.role} here already. Change the role in Staff.")
+            told = said("{email} is {role} here already. Change the role in Staff.", email=email, role=membership.role)
+            raise DomainError("exists", told)
         audit.record(
             tenant, actor=actor, action="create_staff", target=membership, reason="Set up", after={"email": email, "role": role}
         )

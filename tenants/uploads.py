@@ -13,6 +13,7 @@ from defusedxml import DefusedXmlException
 from openpyxl.utils.exceptions import InvalidFileException
 
 from tenants.errors import DomainError
+from tenants.saying import said
 
 BYTES_MAX = 20 << 20
 COLUMNS_MAX = 100
@@ -39,20 +40,21 @@ class FileRefused(DomainError):
 def kind_of(data: bytes) -> str:
     """`csv` or `xlsx`, after a look that costs nothing. Raises: FileRefused."""
     if len(data) > BYTES_MAX:
-        raise FileRefused(f"The file has more than {BYTES_MAX >> 20} MB. Split it.")
+        raise FileRefused(said("The file has more than {most} MB. Split it.", most=BYTES_MAX >> 20))
     if data[:4] == b"PK\x03\x04":
         _check_zip(data)
         return "xlsx"
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise FileRefused("The file is in UTF-16. Save it as CSV UTF-8.")
+        raise FileRefused(said("The file is in UTF-16. Save it as CSV UTF-8."))
     if b"\0" in data:
         row = data[: data.index(b"\0")].count(b"\n") + 1
-        raise FileRefused(f"Row {row} holds a NUL byte, so this is no CSV. Save it as CSV UTF-8 or as xlsx.", row=row)
+        told = said("Row {row} holds a NUL byte, so this is no CSV. Save it as CSV UTF-8 or as xlsx.", row=row)
+        raise FileRefused(told, row=row)
     try:
         data.decode("utf-8-sig")
     except UnicodeDecodeError as problem:
         row = data[: problem.start].count(b"\n") + 1
-        raise FileRefused(f"Row {row} is not UTF-8. Save the file as CSV UTF-8.", row=row) from None
+        raise FileRefused(said("Row {row} is not UTF-8. Save the file as CSV UTF-8.", row=row), row=row) from None
     return "csv"
 
 
@@ -60,15 +62,19 @@ def _check_zip(data: bytes) -> None:
     try:
         entries = zipfile.ZipFile(io.BytesIO(data)).infolist()
     except (zipfile.BadZipFile, ValueError, OSError) as problem:
-        raise FileRefused("The file begins like an xlsx and is broken. Save it again.") from problem
+        raise FileRefused(said("The file begins like an xlsx and is broken. Save it again.")) from problem
     unpacked = sum(entry.file_size for entry in entries)
     packed = max(sum(entry.compress_size for entry in entries), 1)
     if len(entries) > ENTRIES_MAX or unpacked > UNPACKED_MAX or unpacked / packed > RATIO_MAX:
         raise FileRefused(
-            f"The xlsx unpacks to {unpacked >> 20} MB in {len(entries)} files; that is more than a list needs. Save it as CSV UTF-8."
+            said(
+                "The xlsx unpacks to {size} MB in {files} files; that is more than a list needs. Save it as CSV UTF-8.",
+                size=unpacked >> 20,
+                files=len(entries),
+            )
         )
     if any(".." in entry.filename or entry.filename.startswith(("/", "\\")) or entry.flag_bits & 1 for entry in entries):
-        raise FileRefused("The xlsx holds files that lead out of it, or is locked with a password. Save it again.")
+        raise FileRefused(said("The xlsx holds files that lead out of it, or is locked with a password. Save it again."))
 
 
 def rows_of(data: bytes, *, kind: str) -> Iterator[tuple[int, dict[str, str]]]:
@@ -80,16 +86,18 @@ def rows_of(data: bytes, *, kind: str) -> Iterator[tuple[int, dict[str, str]]]:
     while names and not names[-1]:
         names.pop()
     if not names:
-        raise FileRefused("The file is empty. Its first row names the columns.")
+        raise FileRefused(said("The file is empty. Its first row names the columns."))
     if len(set(plain[: len(names)])) < len(names) or "" in names:
-        raise FileRefused("The first row names a column twice, or leaves one without a name.", row=1)
+        raise FileRefused(said("The first row names a column twice, or leaves one without a name."), row=1)
     empty = 0
     for number, cells in lines:
         empty = 0 if any(cells) else empty + 1
         if empty > EMPTY_MAX:
-            raise FileRefused(f"After row {number - empty} come more than {EMPTY_MAX:,} empty rows. Delete them.", row=number)
+            told = said("After row {row} come more than {most:,} empty rows. Delete them.", row=number - empty, most=EMPTY_MAX)
+            raise FileRefused(told, row=number)
         if any(cells[len(names) :]):
-            raise FileRefused(f"Row {number} has more cells than there are columns; perhaps a quote is missing.", row=number)
+            told = said("Row {row} has more cells than there are columns; perhaps a quote is missing.", row=number)
+            raise FileRefused(told, row=number)
         if any(cells):
             yield number, dict(zip(names, cells, strict=False))
 
@@ -107,7 +115,8 @@ def _csv_lines(data: bytes) -> Iterator[tuple[int, list[str]]]:
         except StopIteration:
             return
         except csv.Error as problem:
-            raise FileRefused(f"Row {reader.line_num} cannot be read: {problem}.", row=reader.line_num) from None
+            told = said("Row {row} cannot be read: {problem}.", row=reader.line_num, problem=problem)
+            raise FileRefused(told, row=reader.line_num) from None
         yield reader.line_num, _checked(cells, number=reader.line_num)
 
 
@@ -119,7 +128,8 @@ def _xlsx_lines(data: bytes) -> Iterator[tuple[int, list[str]]]:
         rows = sheet.iter_rows(max_row=ROWS_MAX + 1, max_col=COLUMNS_MAX + 1, values_only=True)
         for number, cells in enumerate(rows, start=1):
             if number > ROWS_MAX:
-                raise FileRefused(f"The file has rows beyond the {ROWS_MAX:,}th. Save the list by itself.", row=number)
+                told = said("The file has rows beyond the {most:,}th. Save the list by itself.", most=ROWS_MAX)
+                raise FileRefused(told, row=number)
             yield number, _checked([_text(cell) for cell in cells], number=number)
     except FileRefused:
         raise
@@ -133,17 +143,19 @@ def _xlsx_lines(data: bytes) -> Iterator[tuple[int, list[str]]]:
         IndexError,
         OSError,
     ) as problem:
-        raise FileRefused(f"The xlsx cannot be read ({type(problem).__name__}). Save it as CSV UTF-8.") from problem
+        told = said("The xlsx cannot be read ({problem}). Save it as CSV UTF-8.", problem=type(problem).__name__)
+        raise FileRefused(told) from problem
 
 
 def _checked(cells: list[str], *, number: int) -> list[str]:
     while cells and not cells[-1]:
         cells.pop()
     if len(cells) > COLUMNS_MAX:
-        raise FileRefused(f"Row {number} has more than {COLUMNS_MAX} columns.", row=number)
+        raise FileRefused(said("Row {row} has more than {most} columns.", row=number, most=COLUMNS_MAX), row=number)
     if any(len(cell) > CELL_MAX for cell in cells):
         raise FileRefused(
-            f"A cell of row {number} has more than {CELL_MAX:,} characters; perhaps a quote is missing.", row=number
+            said("A cell of row {row} has more than {most:,} characters; perhaps a quote is missing.", row=number, most=CELL_MAX),
+            row=number,
         )
     return cells
 
@@ -165,7 +177,8 @@ def check_columns(names: Iterable[Any]) -> None:
     forbidden = sorted(NEVER_COLUMNS & {canonical(str(name)) for name in names if name})
     if forbidden:
         raise DomainError(
-            "column_forbidden", f"The column {forbidden[0]} is not allowed: rows always belong to your own brand. Remove it."
+            "column_forbidden",
+            said("The column {name} is not allowed: rows always belong to your own brand. Remove it.", name=forbidden[0]),
         )
 
 
