@@ -26,6 +26,7 @@ from loyalty.state import (
     spending_order,
 )
 from tenants.errors import DomainError
+from tenants.saying import said
 
 
 @dataclass(slots=True, eq=False)
@@ -181,7 +182,10 @@ class Account(State):
         if -points > self.available and not (allow_debt and self.negative_allowed):
             raise InsufficientPoints(
                 "insufficient_points",
-                f"Only {self.available} points are available ({self.held} blocked, {self.pending} pending). Remove at most that.",
+                said(
+                    "Only {available} points are available ({held} blocked, {pending} pending). Remove at most that.",
+                    available=self.available, held=self.held, pending=self.pending,
+                ),
                 available=self.available, held=self.held, pending=self.pending,
             )  # fmt: skip
         return settle(self, today=today, takes=[Take(Kind.ADJUST, -points, lapsed_too=True)]).entries
@@ -209,10 +213,12 @@ class Account(State):
         check_day(until, path="until")
         for lot in lots:
             if not lot.pending + lot.available + lot.held:
-                raise DomainError("lot_spent", "Nothing remains of these points, so there is nothing to extend.", lot=lot.id)
+                raise DomainError(
+                    "lot_spent", said("Nothing remains of these points, so there is nothing to extend."), lot=lot.id
+                )
             if until <= today or lot.expires_on is None or lot.expires_on >= until:
                 raise DomainError(
-                    "expiry_not_later", "The new date must lie ahead, and later than the points' present one. Choose a later date.",
+                    "expiry_not_later", said("The new date must lie ahead, and later than the points' present one. Choose a later date."),
                     lot=lot.id, expires_on=lot.expires_on, until=until,
                 )  # fmt: skip
         snapshot = [
@@ -253,16 +259,20 @@ class Account(State):
         return entry
 
     def _insufficient(self, there: int) -> InsufficientPoints:
-        sentence = f"{there} points are available."
+        sentences = [said("{points} points are available.", points=there)]
         active = [hold for hold in self.holds if hold.state is HoldState.ACTIVE]
         since = min((hold.at for hold in active), default=None)
         if since is not None:
-            sentence += f" {self.held} points are held since {since:%d %b %Y %H:%M}; they come back when that sale is completed or released."
+            come_back = said(
+                "{points} points are held since {since}; they come back when that sale is completed or released.",
+                points=self.held, since=f"{since:%d %b %Y %H:%M}",
+            )  # fmt: skip
+            sentences.append(come_back)
         if self.owed:
-            sentence += f" The customer owes {self.owed} points; the next points earned pay that first."
+            sentences.append(said("The customer owes {points} points; the next points earned pay that first.", points=self.owed))
         return InsufficientPoints(
             "insufficient_points",
-            sentence + " Redeem at most what is available.",
+            " ".join([*sentences, said("Redeem at most what is available.")]),
             available=there, held=self.held, owed=self.owed, held_since=since.isoformat() if since else None,
         )  # fmt: skip
 
@@ -415,7 +425,7 @@ class Account(State):
         if any(lot.expires_on != after for lot, _, after in effect.expiry):
             raise DomainError(
                 "not_reversible",
-                "The date of these points was moved again since. Undo the later extension first.",
+                said("The date of these points was moved again since. Undo the later extension first."),
                 kind=Kind.EXTEND.value,
             )
         moved = [{"lot": lot.id, "from": _iso(lot.expires_on), "to": _iso(before)} for lot, before, _ in effect.expiry]
@@ -533,7 +543,11 @@ def _split(
 def _check_standing(standing: int, points: int) -> None:
     if points > standing:
         raise DomainError(
-            "beyond_effect", f"Only {standing} points of this are left to undo, {points} were asked for. Undo at most that.",
+            "beyond_effect",
+            said(
+                "Only {standing} points of this are left to undo, {points} were asked for. Undo at most that.",
+                standing=standing, points=points,
+            ),
             standing=standing, points=points,
         )  # fmt: skip
 

@@ -7,6 +7,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import FieldTextFilter
 from unfold.decorators import display
 
@@ -17,6 +18,10 @@ from loyalty.state import HoldState
 from tenants.access import Act
 from tenants.admin_base import ReadOnlyAdmin, may
 from tenants.import_form import FileAdmin
+from tenants.saying import said
+
+#: Every state is here: what is not would be shown as it is called.
+STATE_LABELS = {"active": "warning", "captured": "success", "partly_captured": "success", "released": "", "expired": ""}
 
 
 @admin.register(Customer)
@@ -31,27 +36,27 @@ class CustomerAdmin(ReadOnlyAdmin, FileAdmin):
     list_filter = ("status", ("tier", FieldTextFilter))  # offering all tiers there are would read every row
     list_filter_submit = True
 
-    @admin.display(description="Customer", ordering="name")
+    @admin.display(description=gettext_lazy("Customer"), ordering="name")
     def who(self, row: Customer) -> str:
-        return row.name or "(no name)"
+        return row.name or said("(no name)")
 
-    @admin.display(description="Mobile")
+    @admin.display(description=gettext_lazy("Mobile"))
     def masked(self, row: Customer) -> str:
         return row.masked_mobile
 
-    @admin.display(description="Available", ordering="balance__available")
+    @admin.display(description=gettext_lazy("Available"), ordering="balance__available")
     def available(self, row: Customer) -> str:
         return f"{row.balance.available:,}"
 
-    @admin.display(description="Blocked", ordering="balance__held")
+    @admin.display(description=gettext_lazy("Blocked"), ordering="balance__held")
     def blocked(self, row: Customer) -> str:
         return f"{row.balance.held:,}"
 
-    @admin.display(description="Negative", ordering="balance__owed")
+    @admin.display(description=gettext_lazy("Negative"), ordering="balance__owed")
     def negative(self, row: Customer) -> str:
         return f"−{row.balance.owed:,}" if row.balance.owed else "0"
 
-    @admin.display(description="Closing")
+    @admin.display(description=gettext_lazy("Closing"))
     def closing(self, row: Customer) -> str:
         return f"{row.balance.closing:,}"
 
@@ -75,15 +80,16 @@ class HoldAdmin(ReadOnlyAdmin):
     list_select_related = ("customer", "store")
     list_filter = ("state",)
     search_fields = ("reference", "bill_no")
-    search_help_text = "Reference or bill number"
+    search_help_text = gettext_lazy("Reference or bill number")
 
-    @display(description="State", label={"blocked": "warning", "captured": "success", "partly captured": "success"})
-    def labelled_state(self, row: Hold) -> str:
-        return "blocked" if row.state == HoldState.ACTIVE else row.get_state_display()
+    @display(description=gettext_lazy("State"), label=STATE_LABELS)
+    def labelled_state(self, row: Hold) -> tuple[str, str]:
+        """The state, whose colour it has, and how it is said."""
+        return row.state, said("blocked") if row.state == HoldState.ACTIVE else row.get_state_display()
 
-    @admin.display(description="Blocked for")
+    @admin.display(description=gettext_lazy("Blocked for"))
     def age(self, row: Hold) -> str:
-        return f"{held_since(row, now=timezone.now())} days" if row.state == HoldState.ACTIVE else "–"
+        return said("{days} days", days=held_since(row, now=timezone.now())) if row.state == HoldState.ACTIVE else "–"
 
     def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         row = self.get_object(request, object_id)

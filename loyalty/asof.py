@@ -8,6 +8,7 @@ from django.db import connection
 from loyalty.operations import Buckets
 from tenants.errors import DomainError
 from tenants.models import Tenant
+from tenants.saying import said
 
 
 class Clock(StrEnum):
@@ -34,7 +35,9 @@ def balance_at(tenant: Tenant, customer_id: int, instant: datetime, *, clock: Cl
     Raises: DomainError `instant_naive`: an instant needs its offset.
     """
     if instant.tzinfo is None:
-        raise DomainError("instant_naive", "Say the instant with its offset from UTC, for example 2026-03-31T23:59:59+05:30.")
+        raise DomainError(
+            "instant_naive", said("Say the instant with its offset from UTC, for example 2026-03-31T23:59:59+05:30.")
+        )
     with connection.cursor() as cursor:
         cursor.execute(POSTED if clock is Clock.POSTED else OCCURRED, [tenant.pk, customer_id, instant])
         return Buckets(*cursor.fetchone())

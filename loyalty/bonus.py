@@ -10,6 +10,7 @@ from typing import Any
 from loyalty.earning import Purchase, SoFar, plain
 from loyalty.state import POINTS_MAX, check_day
 from tenants.errors import DomainError
+from tenants.saying import gettext_noop, said
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 #: A rule must end: nobody remembers a campaign of more than five years.
@@ -41,7 +42,13 @@ class Operator(StrEnum):
 
     @property
     def words(self) -> str:
-        return {"at_least": "is at least", "at_most": "is at most", "one_of": "is one of", "none_of": "is none of"}[self.value]
+        """In English: `said` says them in the reader's language."""
+        return {
+            "at_least": gettext_noop("is at least"),
+            "at_most": gettext_noop("is at most"),
+            "one_of": gettext_noop("is one of"),
+            "none_of": gettext_noop("is none of"),
+        }[self.value]
 
 
 NUMBERS = frozenset({Operator.AT_LEAST, Operator.AT_MOST})
@@ -50,7 +57,7 @@ WORDS = frozenset({Operator.ONE_OF, Operator.NONE_OF})
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """How a subject is said, and how it can be asked. `of`: it needs departments or items."""
+    """How a subject is said (in English, for `said`), and how it can be asked. `of`: it needs departments or items."""
 
     label: str
     operators: frozenset[Operator]
@@ -58,16 +65,16 @@ class About:
 
 
 SUBJECTS: dict[Subject, About] = {
-    Subject.NET: About("the bill's net amount", NUMBERS),
-    Subject.SPEND_ON: About("the spend on", NUMBERS, of=True),
-    Subject.QUANTITY_OF: About("the quantity of", NUMBERS, of=True),
-    Subject.EARNS: About("the points the bill earns", NUMBERS),
-    Subject.PAID_BY_POINTS: About("the amount paid with points", NUMBERS),
-    Subject.WEEKDAY: About("the weekday", WORDS),
-    Subject.HOUR: About("the hour at the store", NUMBERS),
-    Subject.TIER: About("the customer's tier", WORDS),
-    Subject.MEMBER_DAYS: About("the days since the customer joined", NUMBERS),
-    Subject.EARLIER_BILLS: About("the customer's earlier bills with points", NUMBERS),
+    Subject.NET: About(gettext_noop("the bill's net amount"), NUMBERS),
+    Subject.SPEND_ON: About(gettext_noop("the spend on"), NUMBERS, of=True),
+    Subject.QUANTITY_OF: About(gettext_noop("the quantity of"), NUMBERS, of=True),
+    Subject.EARNS: About(gettext_noop("the points the bill earns"), NUMBERS),
+    Subject.PAID_BY_POINTS: About(gettext_noop("the amount paid with points"), NUMBERS),
+    Subject.WEEKDAY: About(gettext_noop("the weekday"), WORDS),
+    Subject.HOUR: About(gettext_noop("the hour at the store"), NUMBERS),
+    Subject.TIER: About(gettext_noop("the customer's tier"), WORDS),
+    Subject.MEMBER_DAYS: About(gettext_noop("the days since the customer joined"), NUMBERS),
+    Subject.EARLIER_BILLS: About(gettext_noop("the customer's earlier bills with points"), NUMBERS),
 }
 
 
@@ -86,9 +93,12 @@ class Condition:
 
     @property
     def asked(self) -> str:
-        more = f" and {len(self.of) - NAMED_MAX:,} more" if len(self.of) > NAMED_MAX else ""
-        of = " " + ", ".join(self.of[:NAMED_MAX]) + more if self.of else ""
-        return f"{SUBJECTS[self.subject].label}{of} {self.operator.words} {self.wanted}"
+        subject, named = said(SUBJECTS[self.subject].label), ", ".join(self.of[:NAMED_MAX])
+        if len(self.of) > NAMED_MAX:
+            named = said("{named} and {more:,} more", named=named, more=len(self.of) - NAMED_MAX)
+        if named:
+            subject = said("{subject} {named}", subject=subject, named=named)
+        return said("{subject} {compared} {wanted}", subject=subject, compared=said(self.operator.words), wanted=self.wanted)
 
     @property
     def words(self) -> list[str]:
@@ -160,9 +170,8 @@ def judge(campaign: Campaign, purchase: Purchase, *, person: Person, so_far: SoF
     met = all(each.met for each in judged)
     points = min(campaign.points or int(campaign.factor * earns), POINTS_MAX)
     if met and not points:
-        judged.append(
-            Judged(f"the bill earns enough for {plain(campaign.factor)} times of it to be a point", f"{earns} points", met=False)
-        )
+        asked = said("the bill earns enough for {factor} times of it to be a point", factor=plain(campaign.factor))
+        judged.append(Judged(asked, said("{points} points", points=earns), met=False))
     return Judgement(campaign, tuple(judged), points if met else 0)
 
 
@@ -178,27 +187,30 @@ def deserved(campaign: Campaign, kept: Purchase, *, earns: int) -> int:
 
 
 def _of_the_rule(campaign: Campaign, purchase: Purchase, person: Person) -> Iterable[Judged]:
-    dates = f"bought from {campaign.starts_on:%d %b %Y} to {campaign.ends_on:%d %b %Y}"
+    first, last = (f"{day:%d %b %Y}" for day in (campaign.starts_on, campaign.ends_on))
+    dates = said("bought from {first} to {last}", first=first, last=last)
     yield Judged(dates, f"{purchase.on:%d %b %Y}", campaign.starts_on <= purchase.on <= campaign.ends_on)
     if campaign.stores:
         stores = ", ".join(sorted(campaign.stores))
-        yield Judged(f"bought at {stores}", purchase.store_code, purchase.store_code in campaign.stores)
+        yield Judged(said("bought at {stores}", stores=stores), purchase.store_code, purchase.store_code in campaign.stores)
     if campaign.cohort_id is not None:
         inside = campaign.cohort_id in person.cohorts
-        yield Judged(f"the customer is in the cohort {campaign.cohort}", "on the list" if inside else "not on the list", inside)
+        asked = said("the customer is in the cohort {cohort}", cohort=campaign.cohort)
+        yield Judged(asked, said("on the list") if inside else said("not on the list"), inside)
     if campaign.limit_per_customer is not None:
         had = (person.awards or {}).get(campaign.id, 0)
         limit = campaign.limit_per_customer
-        yield Judged(f"given to a customer at most {limit} times", f"{had} so far", had < limit)
+        asked = said("given to a customer at most {limit} times", limit=limit)
+        yield Judged(asked, said("{count} so far", count=had), had < limit)
 
 
 def _condition(condition: Condition, purchase: Purchase, person: Person, so_far: SoFar, earns: int) -> Judged:
     found = _found(condition, purchase, person, so_far, earns)
     if found is None:
-        return Judged(condition.asked, "not known", met=False)
+        return Judged(condition.asked, said("not known"), met=False)
     if isinstance(found, str):
         among = found.casefold() in condition.words
-        return Judged(condition.asked, found or "none", among is (condition.operator is Operator.ONE_OF))
+        return Judged(condition.asked, found or said("none"), among is (condition.operator is Operator.ONE_OF))
     wanted = Decimal(condition.wanted)
     return Judged(condition.asked, plain(found), found >= wanted if condition.operator is Operator.AT_LEAST else found <= wanted)
 
@@ -234,15 +246,16 @@ def check_campaign(campaign: Campaign) -> None:
     for path in ("starts_on", "ends_on"):
         check_day(getattr(campaign, path), path=path)
     if campaign.ends_on < campaign.starts_on:
-        raise DomainError(
-            "rule_ends_before_it_begins", "The last day lies before the first. Choose a later last day.", path="ends_on"
-        )
+        told = said("The last day lies before the first. Choose a later last day.")
+        raise DomainError("rule_ends_before_it_begins", told, path="ends_on")
     if (campaign.ends_on - campaign.starts_on).days > DAYS_MAX:
-        raise DomainError("rule_never_ends", "A bonus runs at most five years. Choose an earlier last day.", path="ends_on")
+        told = said("A bonus runs at most five years. Choose an earlier last day.")
+        raise DomainError("rule_never_ends", told, path="ends_on")
     if bool(campaign.points) == bool(campaign.factor):
-        raise DomainError("rule_gives_nothing", "Give either points or a factor, one of the two.", path="points")
+        raise DomainError("rule_gives_nothing", said("Give either points or a factor, one of the two."), path="points")
     if not 0 <= campaign.points <= POINTS_MAX:
-        raise DomainError("points_invalid", f"Points must be a whole number from 1 to {POINTS_MAX:,}.", path="points")
+        told = said("Points must be a whole number from 1 to {most:,}.", most=POINTS_MAX)
+        raise DomainError("points_invalid", told, path="points")
     for condition in campaign.conditions:
         check_condition(condition)
     _check_contradictions(campaign.conditions)
@@ -252,21 +265,24 @@ def check_condition(condition: Condition) -> None:
     """Raises: DomainError `bad_value`: an operator that does not fit, a wanted value that is none, departments left out."""
     about = SUBJECTS[condition.subject]
     if condition.operator not in about.operators:
-        fitting = " or ".join(sorted(each.words for each in about.operators))
-        raise DomainError("bad_value", f"{about.label.capitalize()} can be asked with: {fitting}.", path="operator")
+        one, other = sorted(each.words for each in about.operators)
+        fitting = said("{one} or {other}", one=said(one), other=said(other))
+        told = said("{subject} can be asked with: {fitting}.", subject=said(about.label).capitalize(), fitting=fitting)
+        raise DomainError("bad_value", told, path="operator")
     if about.of and not condition.of:
-        raise DomainError("bad_value", f"Name the departments or items for {about.label}.", path="of")
+        told = said("Name the departments or items for {subject}.", subject=said(about.label))
+        raise DomainError("bad_value", told, path="of")
     if condition.operator in NUMBERS:
         try:
             number = Decimal(condition.wanted)
         except InvalidOperation as problem:
-            raise DomainError("bad_value", f"{condition.wanted!r} is no number.", path="wanted") from problem
+            raise DomainError("bad_value", said("{wanted!r} is no number.", wanted=condition.wanted), path="wanted") from problem
         if not number.is_finite() or abs(number) > 10**15:
-            raise DomainError("bad_value", f"{condition.wanted} is out of range.", path="wanted")
+            raise DomainError("bad_value", said("{wanted} is out of range.", wanted=condition.wanted), path="wanted")
     elif not condition.words:
-        raise DomainError("bad_value", "Name at least one word, parted by commas.", path="wanted")
+        raise DomainError("bad_value", said("Name at least one word, parted by commas."), path="wanted")
     if condition.subject is Subject.WEEKDAY and not set(condition.words) <= set(WEEKDAYS):
-        raise DomainError("bad_value", f"Weekdays are written {', '.join(WEEKDAYS)}.", path="wanted")
+        raise DomainError("bad_value", said("Weekdays are written {weekdays}.", weekdays=", ".join(WEEKDAYS)), path="wanted")
 
 
 def _check_contradictions(conditions: Sequence[Condition]) -> None:
@@ -274,11 +290,8 @@ def _check_contradictions(conditions: Sequence[Condition]) -> None:
     for place, one in enumerate(conditions):
         for other in conditions[place + 1 :]:
             if (one.subject, one.of) == (other.subject, other.of) and _contradict(one, other):
-                raise DomainError(
-                    "rule_contradicts",
-                    f"No bill can meet both: {one.asked}, and {other.asked}. Change one of them.",
-                    path="conditions",
-                )
+                told = said("No bill can meet both: {one}, and {other}. Change one of them.", one=one.asked, other=other.asked)
+                raise DomainError("rule_contradicts", told, path="conditions")
 
 
 def _contradict(one: Condition, other: Condition) -> bool:

@@ -16,6 +16,7 @@ from tenants.admin_base import TenantResource
 from tenants.errors import DomainError
 from tenants.masking import hide_numbers, named
 from tenants.models import Tenant
+from tenants.saying import said
 from tenants.uploads import canonical
 
 #: Columns of other systems that speak of points and of what happened to a customer.
@@ -107,14 +108,16 @@ def person_of(cells: Mapping[str, str]) -> Person:
     """Raises: DomainError `required_field`, `bad_value`."""
     named = {canonical(str(name)): cell for name, cell in cells.items() if cell}
     if "mobile" not in named:
-        raise DomainError("required_field", "The cell mobile is empty. It says who the row is about.", path="mobile")
-    said = {name: named[name] for name in SAID if name in named}
+        raise DomainError("required_field", said("The cell mobile is empty. It says who the row is about."), path="mobile")
+    cells_said = {name: named[name] for name in SAID if name in named}
     try:
-        Customer(**said).clean_fields(exclude=[field.name for field in Customer._meta.fields if field.name not in said])
+        Customer(**cells_said).clean_fields(
+            exclude=[field.name for field in Customer._meta.fields if field.name not in cells_said]
+        )
     except ValidationError as problem:
         name, sentences = next(iter(problem.message_dict.items()))
-        raise DomainError("bad_value", f"{name}: {sentences[0]}", path=name) from None
-    return Person(named["mobile"], said, {name: hide_numbers(cell) for name, cell in named.items() if _is_owned(name)})
+        raise DomainError("bad_value", said("{name}: {problem}", name=name, problem=sentences[0]), path=name) from None
+    return Person(named["mobile"], cells_said, {name: hide_numbers(cell) for name, cell in named.items() if _is_owned(name)})
 
 
 def take(tenant: Tenant, people: Sequence[tuple[int, Person]], *, actor: Actor, now: datetime) -> list[tuple[int, DomainError]]:
@@ -134,11 +137,11 @@ def take(tenant: Tenant, people: Sequence[tuple[int, Person]], *, actor: Actor, 
     events, touched = [], {}
     for mobile, person in taken:
         row = rows[ids[mobile]]
-        changed = {name: said for name, said in person.said.items() if getattr(row, name) != said}
+        changed = {name: cell for name, cell in person.said.items() if getattr(row, name) != cell}
         if changed or mobile not in before:
             before.add(mobile)
-            for name, said in changed.items():
-                setattr(row, name, said)
+            for name, cell in changed.items():
+                setattr(row, name, cell)
             touched[row.pk] = row
             events.append(
                 audit.event(tenant, actor=actor, action="import_customer", target=row, reason=IMPORTED, after=named(changed))

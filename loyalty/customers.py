@@ -12,6 +12,7 @@ from django.db import connection, transaction
 from loyalty.models import Customer, CustomerAlias, CustomerStatus
 from tenants.errors import DomainError
 from tenants.models import Tenant
+from tenants.saying import said
 
 #: What people and machines put between digits.
 SEPARATORS = re.compile(r"[\s().\-\u00a0\u2010-\u2015]+")
@@ -68,15 +69,22 @@ def normalised_mobile(text: str, *, region: str) -> str:
     """
     cleaned = SEPARATORS.sub("", text)
     if len(cleaned) > LENGTH_MAX:
-        raise DomainError("mobile_invalid", f"This is too long for a mobile number. Send digits, for example {_example(region)}.")
+        raise DomainError(
+            "mobile_invalid",
+            said("This is too long for a mobile number. Send digits, for example {number}.", number=_example(region)),
+        )
     if EXPONENT.match(cleaned):
         raise DomainError(
             "mobile_invalid",
-            "The mobile is a number that a spreadsheet has shortened; its last digits are lost. Send the full number as text.",
+            said(
+                "The mobile is a number that a spreadsheet has shortened; its last digits are lost. Send the full number as text."
+            ),
         )
     plus, digits = cleaned.startswith("+"), cleaned.removeprefix("+")
     if not (digits.isascii() and digits.isdigit() and len(digits) <= 20):
-        raise DomainError("mobile_invalid", f"This is not a mobile number. Send digits, for example {_example(region)}.")
+        raise DomainError(
+            "mobile_invalid", said("This is not a mobile number. Send digits, for example {number}.", number=_example(region))
+        )
     if digits.startswith("00"):
         plus, digits = True, digits[2:]
     try:
@@ -88,7 +96,10 @@ def normalised_mobile(text: str, *, region: str) -> str:
     if number is None or not phonenumbers.is_possible_number_for_type(number, mobile) or not E164.match(result):
         raise DomainError(
             "mobile_invalid",
-            f"The mobile has the wrong number of digits for a mobile number here. Send it like {_example(region)}.",
+            said(
+                "The mobile has the wrong number of digits for a mobile number here. Send it like {number}.",
+                number=_example(region),
+            ),
         )
     return result
 
@@ -160,5 +171,7 @@ def the_one(tenant: Tenant, mobile: str) -> int:
     normalised = normalised_mobile(mobile, region=tenant.region)
     customer_id = find(tenant, [normalised]).get(normalised)
     if customer_id is None:
-        raise DomainError("unknown_customer", "No customer of this programme has this number. Check it, or send a bill first.")
+        raise DomainError(
+            "unknown_customer", said("No customer of this programme has this number. Check it, or send a bill first.")
+        )
     return customer_id

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from loyalty.state import DATE_MAX, Terms
+from tenants.saying import said
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +71,11 @@ class Rule:
     def left_out(self, line: "PurchaseLine") -> str:
         """Why a line earns nothing; empty: it earns."""
         if line.department in self.excluded_departments:
-            return f"department {line.department} is excluded"
+            return said("department {department} is excluded", department=line.department)
         if line.item_code in self.excluded_items:
-            return f"item {line.item_code} is excluded"
+            return said("item {item} is excluded", item=line.item_code)
         if (self.departments or self.items) and line.department not in self.departments and line.item_code not in self.items:
-            return f"department {line.department or '(none)'} is not among those that earn"
+            return said("department {department} is not among those that earn", department=line.department or said("(none)"))
         return ""
 
 

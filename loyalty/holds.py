@@ -12,6 +12,7 @@ from loyalty.state import Hold, HoldState
 from tenants.actors import Actor
 from tenants.errors import DomainError
 from tenants.models import Store, Tenant
+from tenants.saying import said
 
 DATE_AHEAD = timedelta(days=2)
 
@@ -78,8 +79,10 @@ def check_date_window(when: datetime, *, tenant: Tenant, now: datetime) -> None:
     if when > now + DATE_AHEAD or (oldest and when < oldest):
         raise DomainError(
             "date_window",
-            f"{when.isoformat()} is outside of what is accepted: at most 2 days ahead, at most {tenant.date_window_days} days back."
-            " Check the till's clock.",
+            said(
+                "{at} is outside of what is accepted: at most 2 days ahead, at most {days} days back. Check the till's clock.",
+                at=when.isoformat(), days=tenant.date_window_days,
+            ),
             at=when.isoformat(), days_back=tenant.date_window_days,
         )  # fmt: skip
 
@@ -93,7 +96,7 @@ def release_hold(tenant: Tenant, hold_id: int, *, reason: str, actor: Actor, now
     held = HoldRow.objects.select_related("store")
     row = held.filter(tenant=tenant, pk=hold_id).first()
     if row is None:
-        raise DomainError("hold_unknown", "There is no such redemption. Choose it from the customer's page.", hold=hold_id)
+        raise DomainError("hold_unknown", said("There is no such redemption. Choose it from the customer's page."), hold=hold_id)
     released = end(tenant, row, state=HoldState.RELEASED, reason=reason, actor=actor, now=now)
     return held.get(pk=hold_id), released
 

@@ -28,6 +28,7 @@ from tenants import audit
 from tenants.actors import Actor
 from tenants.errors import DomainError
 from tenants.models import Tenant
+from tenants.saying import said
 
 MOVE_LOTS = """
     UPDATE loyalty_lot SET customer_id = %s WHERE tenant_id = %s AND customer_id = %s
@@ -77,7 +78,7 @@ def merge(tenant: Tenant, source_id: int, into_id: int, *, reason: str, actor: A
     """
     reason = checked_reason(reason)
     if source_id == into_id:
-        raise DomainError("merge_with_itself", "These are the same customer. Choose two different ones.")
+        raise DomainError("merge_with_itself", said("These are the same customer. Choose two different ones."))
     with transaction.atomic():
         done = CustomerMerge.objects.filter(tenant=tenant, source=source_id, into=into_id, undone_at=None).first()
         if done:
@@ -97,7 +98,7 @@ def merge(tenant: Tenant, source_id: int, into_id: int, *, reason: str, actor: A
 def preview_merge(tenant: Tenant, source_id: int, into_id: int, *, now: datetime) -> Buckets:
     """What the survivor would have. Raises: DomainError `merge_with_itself`; CustomerMerged."""
     if source_id == into_id:
-        raise DomainError("merge_with_itself", "These are the same customer. Choose two different ones.")
+        raise DomainError("merge_with_itself", said("These are the same customer. Choose two different ones."))
     book = ledger.peek(tenant, [source_id, into_id], now=now)
     merge_accounts(book[source_id], book[into_id], today=now.astimezone(tenant.zone).date())
     return buckets_of(book[into_id])
@@ -106,7 +107,7 @@ def preview_merge(tenant: Tenant, source_id: int, into_id: int, *, now: datetime
 def _refuse_erased(tenant: Tenant, *customer_ids: int) -> None:
     """Under their locks. Raises: DomainError `customer_erased`."""
     if customers.is_erased(tenant, customer_ids):
-        raise DomainError("customer_erased", "One of the two was erased. Nobody is behind its points any more.")
+        raise DomainError("customer_erased", said("One of the two was erased. Nobody is behind its points any more."))
 
 
 def _merge_books(
@@ -170,12 +171,15 @@ def unmerge(tenant: Tenant, merge_id: int, *, reason: str, actor: Actor, now: da
     with transaction.atomic():
         row: CustomerMerge | None = CustomerMerge.objects.filter(tenant=tenant, pk=merge_id).first()
         if row is None:
-            raise DomainError("merge_unknown", "There is no such merge. Choose it from the customer's page.", merge=merge_id)
+            raise DomainError(
+                "merge_unknown", said("There is no such merge. Choose it from the customer's page."), merge=merge_id
+            )
         ids = sorted([row.source_id, row.into_id])
         list(Balance.objects.select_for_update(no_key=True).filter(tenant=tenant, customer__in=ids).order_by("customer_id"))
         row.refresh_from_db()
         if row.undone_at is not None:
-            raise DomainError("unmerge_done", f"This merge was taken back already by {row.undone_by}. Nothing was changed.")
+            told = said("This merge was taken back already by {name}. Nothing was changed.", name=row.undone_by)
+            raise DomainError("unmerge_done", told)
         _refuse_erased(tenant, *ids)
         debts = _check_unused(tenant, row)
         Balance.objects.filter(tenant=tenant, customer=row.source_id).update(moved_to=None)
@@ -216,8 +220,10 @@ def _check_unused(tenant: Tenant, row: CustomerMerge) -> set[int]:
     if entry is not None:
         raise DomainError(
             "unmerge_ambiguous",
-            "Points, blocked points or debts of the merged customer were used after the merge, so nobody can say whose they were."
-            " Correct the two balances by hand instead.",
+            said(
+                "Points, blocked points or debts of the merged customer were used after the merge, so nobody can say whose they were."
+                " Correct the two balances by hand instead."
+            ),
             entry=entry,
         )  # fmt: skip
     return debts
@@ -275,11 +281,13 @@ def change_mobile(tenant: Tenant, customer_id: int, mobile: str, *, reason: str,
         if owner not in (None, customer_id):
             raise DomainError(
                 "mobile_taken",
-                "Another customer has this number. Merge the two, or move the number to its new owner.",
+                said("Another customer has this number. Merge the two, or move the number to its new owner."),
                 owner=owner,
             )
         if Customer.objects.filter(tenant=tenant, mobile=new).exists():
-            raise DomainError("mobile_taken", "A merged customer keeps this number on file. Choose another one.", path="mobile")
+            raise DomainError(
+                "mobile_taken", said("A merged customer keeps this number on file. Choose another one."), path="mobile"
+            )
         before = row.mobile
         CustomerAlias.objects.filter(tenant=tenant, mobile=new, valid_until=None).update(valid_until=now)
         if row.has_number:
@@ -289,7 +297,9 @@ def change_mobile(tenant: Tenant, customer_id: int, mobile: str, *, reason: str,
             with transaction.atomic():
                 row.save(update_fields=["mobile"])
         except IntegrityError:
-            raise DomainError("mobile_taken", "Somebody has just been given this number. Look it up.", path="mobile") from None
+            raise DomainError(
+                "mobile_taken", said("Somebody has just been given this number. Look it up."), path="mobile"
+            ) from None
         audit.record(
             tenant,
             actor=actor,
@@ -323,9 +333,8 @@ def erase(tenant: Tenant, customer_id: int, *, reason: str, actor: Actor, now: d
         if row.status == CustomerStatus.ERASED:
             return []
         if held:
-            raise DomainError(
-                "erase_blocked", f"{held:,} points are blocked for a bill that may still come. Unblock them first.", held=held
-            )
+            told = said("{points:,} points are blocked for a bill that may still come. Unblock them first.", points=held)
+            raise DomainError("erase_blocked", told, held=held)
         aliases = CustomerAlias.objects.filter(tenant=tenant, customer__in=family)
         numbers = customers.numbers_of(tenant, ids)
         aliases.filter(valid_until=None).update(valid_until=now)
@@ -354,7 +363,7 @@ def ask_number_move(tenant: Tenant, mobile: str, *, reason: str, actor: Actor) -
     with transaction.atomic():
         Balance.objects.select_for_update(no_key=True).get(tenant=tenant, customer=owner)
         if NumberMove.objects.filter(tenant=tenant, mobile=number, decided_at=None).exists():
-            raise DomainError("move_asked", "This was asked already and waits for a decision. Decide that one.")
+            raise DomainError("move_asked", said("This was asked already and waits for a decision. Decide that one."))
         move: NumberMove = NumberMove.objects.create(
             tenant=tenant,
             mobile=number,
@@ -375,9 +384,9 @@ def decide_number_move(tenant: Tenant, move_id: int, *, approve: bool, actor: Ac
     with transaction.atomic():
         move: NumberMove | None = NumberMove.objects.select_for_update().filter(tenant=tenant, pk=move_id).first()
         if move is None:
-            raise DomainError("move_unknown", "There is no such request. Choose it from the list.", move=move_id)
+            raise DomainError("move_unknown", said("There is no such request. Choose it from the list."), move=move_id)
         if move.decided_at is not None:
-            raise DomainError("move_decided", f"{move.decided_by} has decided this already. Nothing was changed.")
+            raise DomainError("move_decided", said("{name} has decided this already. Nothing was changed.", name=move.decided_by))
         actor.refuse_own(move.asked_by, ident=move.asked_by_ident)
         if approve:
             move.new_owner_id = _give_number(tenant, move, now=now)

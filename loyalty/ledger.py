@@ -22,6 +22,7 @@ from tenants import crash
 from tenants.actors import Actor
 from tenants.errors import DomainError
 from tenants.models import Tenant
+from tenants.saying import said
 from tenants.setwise import columns_of, insert, insert_sql, take_ids
 
 REASON_MIN, REASON_MAX = 3, 500
@@ -135,7 +136,7 @@ class KeyReused(DomainError):
     def __init__(self, key: str) -> None:
         super().__init__(
             "key_reused",
-            "This key was used before for a different request. Send the new request with a new key.",
+            said("This key was used before for a different request. Send the new request with a new key."),
             key=key.removeprefix(BY_HAND),
         )
 
@@ -150,9 +151,10 @@ def checked_reason(reason: str) -> str:
     """The trimmed reason. Raises: DomainError `reason_length` (CASES 82)."""
     reason = reason.strip()
     if UNWRITABLE.search(reason):
-        raise DomainError("bad_value", "The reason holds control characters. Write it in plain text.", path="reason")
+        raise DomainError("bad_value", said("The reason holds control characters. Write it in plain text."), path="reason")
     if not REASON_MIN <= len(reason) <= REASON_MAX:
-        raise DomainError("reason_length", f"Give a reason of {REASON_MIN} to {REASON_MAX} characters.", length=len(reason))
+        told = said("Give a reason of {least} to {most} characters.", least=REASON_MIN, most=REASON_MAX)
+        raise DomainError("reason_length", told, length=len(reason))
     return reason
 
 
@@ -178,7 +180,7 @@ class CustomerMerged(DomainError):
 
     def __init__(self, customer_id: int, into: int) -> None:
         super().__init__(
-            "customer_merged", "This customer was merged into another one. Open that one; the points are there.",
+            "customer_merged", said("This customer was merged into another one. Open that one; the points are there."),
             customer=customer_id, into=into,
         )  # fmt: skip
         self.into = into
@@ -188,14 +190,14 @@ class UnknownCustomer(DomainError):
     """There is no customer with this id, or it is another tenant's."""
 
     def __init__(self) -> None:
-        super().__init__("unknown_customer", "There is no such customer in this programme. Check the number.")
+        super().__init__("unknown_customer", said("There is no such customer in this programme. Check the number."))
 
 
 class OwnerChanged(DomainError):
     """What was to be changed belongs to another customer than a moment ago: a merge, or the undoing of one."""
 
     def __init__(self) -> None:
-        super().__init__("owner_changed", "These points belong to another customer now. Reload and try again from there.")
+        super().__init__("owner_changed", said("These points belong to another customer now. Reload and try again from there."))
 
 
 def of_owner[T](find: Callable[[], int], attempt: Callable[[int], T]) -> T:

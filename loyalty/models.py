@@ -9,23 +9,30 @@ from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models.functions import Now, Reverse, Upper
+from django.utils.translation import gettext_lazy
 from django_scopes import ScopedManager
 
 from loyalty.bonus import SUBJECTS, Operator, Subject
 from loyalty.state import Bucket, HoldState, Kind
-from tenants.actors import ActorKind
 from tenants.fields import TenantForeignKey
-from tenants.models import Store, Tenant
+from tenants.models import ACTOR_KINDS, Store, Tenant
+from tenants.saying import said
 
 KINDS = [(kind.value, kind.value) for kind in Kind]
-HOLD_STATES = [(state.value, state.value.replace("_", " ")) for state in HoldState]
+HOLD_STATES = [
+    (HoldState.ACTIVE.value, gettext_lazy("active")),
+    (HoldState.CAPTURED.value, gettext_lazy("captured")),
+    (HoldState.PARTLY_CAPTURED.value, gettext_lazy("partly captured")),
+    (HoldState.RELEASED.value, gettext_lazy("released")),
+    (HoldState.EXPIRED.value, gettext_lazy("expired")),
+]
 
 
 class CustomerStatus(models.TextChoices):
-    ACTIVE = "active", "active"
-    BLOCKED = "blocked", "blocked"
-    MERGED = "merged", "merged into another customer"
-    ERASED = "erased", "erased"
+    ACTIVE = "active", gettext_lazy("active")
+    BLOCKED = "blocked", gettext_lazy("blocked")
+    MERGED = "merged", gettext_lazy("merged into another customer")
+    ERASED = "erased", gettext_lazy("erased")
 
 
 class Customer(models.Model):
@@ -43,7 +50,7 @@ class Customer(models.Model):
     status = models.CharField(max_length=8, choices=CustomerStatus.choices, default=CustomerStatus.ACTIVE)
     joined_on = models.DateField(null=True)
     merged_into = TenantForeignKey("self", null=True, related_name="merged")
-    takes_messages = models.BooleanField(db_default=True, help_text="Off: nothing is sent to them.")
+    takes_messages = models.BooleanField(db_default=True, help_text=gettext_lazy("Off: nothing is sent to them."))
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     objects: ClassVar[Any] = ScopedManager(tenant="tenant")
@@ -87,7 +94,7 @@ NO_NUMBER = "+999"
 def mask_mobile(mobile: str) -> str:
     """`+919840012345` -> `+91 98•••••345`: enough to recognise, not enough to call."""
     if mobile.startswith(NO_NUMBER):
-        return "no number"
+        return said("no number")
     return f"{mobile[:3]} {mobile[3:5]}•••••{mobile[-3:]}" if mobile.startswith("+") else f"•••••{mobile[-3:]}"
 
 
@@ -103,7 +110,7 @@ class CustomerAlias(models.Model):
     objects: ClassVar[Any] = ScopedManager(tenant="tenant")
 
     class Meta:
-        verbose_name_plural = "customer aliases"
+        verbose_name_plural = gettext_lazy("customer aliases")
         constraints: ClassVar = [
             models.UniqueConstraint(
                 fields=["tenant", "mobile"], condition=models.Q(valid_until=None), name="one_live_alias_a_mobile"
@@ -120,11 +127,13 @@ class CustomerMerge(models.Model):
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False)
     source = TenantForeignKey(Customer, related_name="merges_away")
     into = TenantForeignKey(Customer, related_name="merges_in")
-    operation = models.BigIntegerField(null=True, help_text="Its entries; none, when there was nothing to move.")
+    operation = models.BigIntegerField(null=True, help_text=gettext_lazy("Its entries; none, when there was nothing to move."))
     lots = ArrayField(models.BigIntegerField(), default=list)
     holds = ArrayField(models.BigIntegerField(), default=list)
     aliases = ArrayField(models.BigIntegerField(), default=list)
-    memberships = ArrayField(models.BigIntegerField(), default=list, help_text="Of cohorts, which the survivor got by it.")
+    memberships = ArrayField(
+        models.BigIntegerField(), default=list, help_text=gettext_lazy("Of cohorts, which the survivor got by it.")
+    )
     status_before = models.CharField(max_length=8, choices=CustomerStatus.choices, default=CustomerStatus.ACTIVE)
     reason = models.CharField(max_length=500)
     actor_name = models.CharField(max_length=254)
@@ -143,7 +152,7 @@ class CustomerMerge(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.source} into {self.into}"
+        return said("{source} into {into}", source=self.source, into=self.into)
 
 
 class NumberMove(models.Model):
@@ -155,7 +164,7 @@ class NumberMove(models.Model):
     new_owner = TenantForeignKey(Customer, null=True, related_name="+")
     reason = models.CharField(max_length=500)
     asked_by = models.CharField(max_length=254)
-    asked_by_ident = models.CharField(max_length=32, blank=True, help_text="Names may be shared; this one is not.")
+    asked_by_ident = models.CharField(max_length=32, blank=True, help_text=gettext_lazy("Names may be shared; this one is not."))
     asked_at = models.DateTimeField(db_default=Now(), editable=False)
     decided_by = models.CharField(max_length=254, blank=True)
     decided_by_ident = models.CharField(max_length=32, blank=True)
@@ -182,14 +191,14 @@ class NumberMove(models.Model):
 
 
 class ProgrammeKind(models.TextChoices):
-    PURCHASE_AMOUNT = "purchase_amount", "points for what is spent"
-    VISIT_COUNT = "visit_count", "one point a visit"
+    PURCHASE_AMOUNT = "purchase_amount", gettext_lazy("points for what is spent")
+    VISIT_COUNT = "visit_count", gettext_lazy("one point a visit")
 
 
 class Rounding(models.TextChoices):
-    DOWN = "down", "down to whole points"
-    NEAREST = "nearest", "to the nearest whole point"
-    UP = "up", "up to whole points"
+    DOWN = "down", gettext_lazy("down to whole points")
+    NEAREST = "nearest", gettext_lazy("to the nearest whole point")
+    UP = "up", gettext_lazy("up to whole points")
 
 
 class Programme(models.Model):
@@ -223,41 +232,57 @@ class ProgrammeVersion(models.Model):
     effective_from = models.DateField(default=date(2000, 1, 1))
     kind = models.CharField(max_length=16, choices=ProgrammeKind.choices, default=ProgrammeKind.PURCHASE_AMOUNT)
     earn_per = models.DecimalField(
-        max_digits=18, decimal_places=4, validators=[MinValueValidator(Decimal("0.0001"))], help_text="Spend for one point."
+        max_digits=18,
+        decimal_places=4,
+        validators=[MinValueValidator(Decimal("0.0001"))],
+        help_text=gettext_lazy("Spend for one point."),
     )
     point_value = models.DecimalField(
-        max_digits=18, decimal_places=4, validators=[MinValueValidator(Decimal("0.0001"))], help_text="Worth of one point."
+        max_digits=18,
+        decimal_places=4,
+        validators=[MinValueValidator(Decimal("0.0001"))],
+        help_text=gettext_lazy("Worth of one point."),
     )
     hold_days = models.PositiveIntegerField(default=100)
-    validity_days = models.PositiveIntegerField(default=365, help_text="0 days and 0 months: points never expire.")
-    validity_months = models.PositiveIntegerField(default=0, help_text="Whole months, added to the days.")
-    expires_at_month_end = models.BooleanField(default=False, help_text="Points stay valid to the end of their last month.")
+    validity_days = models.PositiveIntegerField(default=365, help_text=gettext_lazy("0 days and 0 months: points never expire."))
+    validity_months = models.PositiveIntegerField(default=0, help_text=gettext_lazy("Whole months, added to the days."))
+    expires_at_month_end = models.BooleanField(
+        default=False, help_text=gettext_lazy("Points stay valid to the end of their last month.")
+    )
     pending_days = models.PositiveIntegerField(default=0)
     rounding = models.CharField(max_length=8, choices=Rounding.choices, default=Rounding.DOWN)
-    departments = ArrayField(models.CharField(max_length=120), default=list, blank=True, help_text="Only these earn; empty: all.")
-    items = ArrayField(models.CharField(max_length=120), default=list, blank=True, help_text="Only these earn; empty: all.")
+    departments = ArrayField(
+        models.CharField(max_length=120), default=list, blank=True, help_text=gettext_lazy("Only these earn; empty: all.")
+    )
+    items = ArrayField(
+        models.CharField(max_length=120), default=list, blank=True, help_text=gettext_lazy("Only these earn; empty: all.")
+    )
     excluded_departments = ArrayField(models.CharField(max_length=120), default=list, blank=True)
     excluded_items = ArrayField(models.CharField(max_length=120), default=list, blank=True)
     minimum_spend = models.DecimalField(
         max_digits=18, decimal_places=4, default=Decimal(0), validators=[MinValueValidator(Decimal(0))],
-        help_text="A bill below this earns nothing.",
+        help_text=gettext_lazy("A bill below this earns nothing."),
     )  # fmt: skip
     cap_bill = models.BigIntegerField(
-        "points a bill",
+        gettext_lazy("points a bill"),
         null=True,
         blank=True,
         validators=[MinValueValidator(1)],
-        help_text="At most, for one bill; empty: no limit.",
+        help_text=gettext_lazy("At most, for one bill; empty: no limit."),
     )
     cap_day = models.BigIntegerField(
-        "points a day", null=True, blank=True, validators=[MinValueValidator(1)], help_text="At most, for one customer and day."
-    )
-    cap_month = models.BigIntegerField(
-        "points a month",
+        gettext_lazy("points a day"),
         null=True,
         blank=True,
         validators=[MinValueValidator(1)],
-        help_text="At most, for one customer and month.",
+        help_text=gettext_lazy("At most, for one customer and day."),
+    )
+    cap_month = models.BigIntegerField(
+        gettext_lazy("points a month"),
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text=gettext_lazy("At most, for one customer and month."),
     )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
@@ -283,7 +308,7 @@ class Multiplier(models.Model):
     name = models.CharField(max_length=120)
     factor = models.DecimalField(max_digits=8, decimal_places=4, validators=[MinValueValidator(Decimal("0.0001"))])
     starts_on = models.DateField()
-    ends_on = models.DateField(help_text="The last day.")
+    ends_on = models.DateField(help_text=gettext_lazy("The last day."))
     departments = ArrayField(models.CharField(max_length=120), default=list, blank=True)
     items = ArrayField(models.CharField(max_length=120), default=list, blank=True)
 
@@ -317,7 +342,7 @@ class StoreProgramme(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.store} follows {self.programme}"
+        return said("{store} follows {programme}", store=self.store, programme=self.programme)
 
 
 class Balance(models.Model):
@@ -329,9 +354,9 @@ class Balance(models.Model):
     available = models.BigIntegerField(default=0)
     held = models.BigIntegerField(default=0)
     owed = models.BigIntegerField(default=0)
-    entries = models.BigIntegerField(default=0, help_text="How many entries the sums are of.")
+    entries = models.BigIntegerField(default=0, help_text=gettext_lazy("How many entries the sums are of."))
     last_activity_at = models.DateTimeField(null=True)
-    moved_to = models.BigIntegerField(null=True, help_text="The customer that this one was merged into.")
+    moved_to = models.BigIntegerField(null=True, help_text=gettext_lazy("The customer that this one was merged into."))
 
     objects: ClassVar[Any] = ScopedManager(tenant="tenant")
 
@@ -361,7 +386,7 @@ class Hold(models.Model):
     reference = models.CharField(max_length=64)
     bill_no = models.CharField(max_length=120, blank=True)
     points = models.BigIntegerField()
-    rate = models.DecimalField(max_digits=18, decimal_places=4, help_text="What a point was worth at the till.")
+    rate = models.DecimalField(max_digits=18, decimal_places=4, help_text=gettext_lazy("What a point was worth at the till."))
     at = models.DateTimeField()
     expires_at = models.DateTimeField()
     state = models.CharField(max_length=16, choices=HOLD_STATES, default=HoldState.ACTIVE.value)
@@ -372,7 +397,7 @@ class Hold(models.Model):
     bill_id = models.BigIntegerField(null=True)
     late_bill_id = models.BigIntegerField(null=True)
     late_points = models.BigIntegerField(default=0)
-    fingerprint = models.BigIntegerField(help_text="Of the request, so that a retry is told from another request.")
+    fingerprint = models.BigIntegerField(help_text=gettext_lazy("Of the request, so that a retry is told from another request."))
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     objects: ClassVar[Any] = ScopedManager(tenant="tenant")
@@ -413,20 +438,20 @@ class Entry(models.Model):
 
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False)
     customer = TenantForeignKey(Customer, related_name="entries")
-    operation = models.BigIntegerField(help_text="One business act: the id of its first entry.")
-    seq = models.SmallIntegerField(help_text="Place within the operation, from 0.")
+    operation = models.BigIntegerField(help_text=gettext_lazy("One business act: the id of its first entry."))
+    seq = models.SmallIntegerField(help_text=gettext_lazy("Place within the operation, from 0."))
     kind = models.CharField(max_length=8, choices=KINDS)
     of_kind = models.CharField(max_length=8, choices=KINDS, null=True)  # noqa: DJ001 - null: not of another kind
     of_entry = models.ForeignKey(
         "self", on_delete=models.PROTECT, null=True, related_name="undone_by", db_index=False,
-        help_text="The entry that this one undoes, in whole or in part, or carries over to another customer.",
+        help_text=gettext_lazy("The entry that this one undoes, in whole or in part, or carries over to another customer."),
     )  # fmt: skip
     pending = models.BigIntegerField(default=0)
     available = models.BigIntegerField(default=0)
     held = models.BigIntegerField(default=0)
     owed = models.BigIntegerField(default=0)
     reason = models.CharField(max_length=500)
-    actor_kind = models.CharField(max_length=8, choices=[(kind.value, kind.value) for kind in ActorKind])
+    actor_kind = models.CharField(max_length=8, choices=ACTOR_KINDS)
     actor_id = models.BigIntegerField(null=True)
     actor_name = models.CharField(max_length=254)
     occurred_at = models.DateTimeField()
@@ -438,12 +463,14 @@ class Entry(models.Model):
     job_id = models.BigIntegerField(null=True)
     snapshot = models.JSONField(null=True)
     key = models.CharField(max_length=300, db_collation="C")
-    fingerprint = models.BigIntegerField(help_text="Of the request's content: the same key with other content is refused.")
+    fingerprint = models.BigIntegerField(
+        help_text=gettext_lazy("Of the request's content: the same key with other content is refused.")
+    )
 
     objects: ClassVar[Any] = ScopedManager(tenant="tenant")
 
     class Meta:
-        verbose_name_plural = "entries"
+        verbose_name_plural = gettext_lazy("entries")
         ordering: ClassVar = ["-id"]
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["tenant", "key", "seq"], name="entry_key_once"),
@@ -511,9 +538,9 @@ class Lot(models.Model):
     customer = TenantForeignKey(Customer, related_name="lots")
     granted_on = models.DateField()
     activates_on = models.DateField(null=True)
-    expires_on = models.DateField(null=True, help_text="The first day on which the points can no longer be spent.")
+    expires_on = models.DateField(null=True, help_text=gettext_lazy("The first day on which the points can no longer be spent."))
     granted_until = models.DateField(
-        null=True, help_text="The same day as it was granted; an extension moves only the other one."
+        null=True, help_text=gettext_lazy("The same day as it was granted; an extension moves only the other one.")
     )
     granted = models.BigIntegerField()
     pending = models.BigIntegerField(default=0)
@@ -544,7 +571,7 @@ class Lot(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.granted} points of {self.granted_on}"
+        return said("{points} points of {day}", points=self.granted, day=self.granted_on)
 
 
 class EntryLot(models.Model):
@@ -586,9 +613,11 @@ class Cohort(models.Model):
 
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False)
     name = models.CharField(max_length=120)
-    tiers = ArrayField(models.CharField(max_length=40), default=list, blank=True, help_text="Filter: in one of these tiers.")
-    joined_from = models.DateField(null=True, blank=True, help_text="Filter: joined on this day or later.")
-    joined_until = models.DateField(null=True, blank=True, help_text="Filter: joined on this day or earlier.")
+    tiers = ArrayField(
+        models.CharField(max_length=40), default=list, blank=True, help_text=gettext_lazy("Filter: in one of these tiers.")
+    )
+    joined_from = models.DateField(null=True, blank=True, help_text=gettext_lazy("Filter: joined on this day or later."))
+    joined_until = models.DateField(null=True, blank=True, help_text=gettext_lazy("Filter: joined on this day or earlier."))
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     objects: ClassVar[Any] = ScopedManager(tenant="tenant")
@@ -615,7 +644,7 @@ class CohortMember(models.Model):
     cohort = TenantForeignKey(Cohort, related_name="members")
     customer = TenantForeignKey(Customer, related_name="cohorts")
     valid_from = models.DateField(default=date(2000, 1, 1))
-    valid_until = models.DateField(null=True, help_text="The first day off the list.")
+    valid_until = models.DateField(null=True, help_text=gettext_lazy("The first day off the list."))
 
     objects: ClassVar[Any] = ScopedManager(tenant="tenant")
 
@@ -625,7 +654,7 @@ class CohortMember(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.customer} in {self.cohort}"
+        return said("{customer} in {cohort}", customer=self.customer, cohort=self.cohort)
 
 
 class Bonus(models.Model):
@@ -637,18 +666,21 @@ class Bonus(models.Model):
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False)
     name = models.CharField(max_length=120)
     starts_on = models.DateField()
-    ends_on = models.DateField(help_text="The last day.")
+    ends_on = models.DateField(help_text=gettext_lazy("The last day."))
     stores = ArrayField(
-        models.CharField(max_length=64), default=list, blank=True, help_text="Store codes, parted by commas; empty: all."
+        models.CharField(max_length=64),
+        default=list,
+        blank=True,
+        help_text=gettext_lazy("Store codes, parted by commas; empty: all."),
     )
     cohort = TenantForeignKey(Cohort, null=True, blank=True, related_name="bonuses")
-    points = models.BigIntegerField(default=0, validators=[MinValueValidator(0)], help_text="Points for the bill.")
+    points = models.BigIntegerField(default=0, validators=[MinValueValidator(0)], help_text=gettext_lazy("Points for the bill."))
     factor = models.DecimalField(
         max_digits=8, decimal_places=4, default=Decimal(0), validators=[MinValueValidator(Decimal(0))],
-        help_text="Or so many times what the bill earns, on top.",
+        help_text=gettext_lazy("Or so many times what the bill earns, on top."),
     )  # fmt: skip
     limit_per_customer = models.PositiveIntegerField(
-        null=True, blank=True, validators=[MinValueValidator(1)], help_text="How often one customer may get it."
+        null=True, blank=True, validators=[MinValueValidator(1)], help_text=gettext_lazy("How often one customer may get it.")
     )
     is_active = models.BooleanField(default=True)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
@@ -656,7 +688,7 @@ class Bonus(models.Model):
     objects: ClassVar[Any] = ScopedManager(tenant="tenant")
 
     class Meta:
-        verbose_name = "bonus rule"
+        verbose_name = gettext_lazy("bonus rule")
         ordering: ClassVar = ["-starts_on", "name"]
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["tenant", "name"], name="bonus_name_once"),
@@ -677,11 +709,14 @@ class BonusCondition(models.Model):
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False)
     bonus = TenantForeignKey(Bonus, related_name="conditions")
     place = models.PositiveSmallIntegerField(default=0)
-    subject = models.CharField(max_length=24, choices=[(each.value, SUBJECTS[each].label) for each in Subject])
+    subject = models.CharField(max_length=24, choices=[(each.value, gettext_lazy(SUBJECTS[each].label)) for each in Subject])
     of = ArrayField(
-        models.CharField(max_length=120), default=list, blank=True, help_text="Departments or items, parted by commas."
+        models.CharField(max_length=120),
+        default=list,
+        blank=True,
+        help_text=gettext_lazy("Departments or items, parted by commas."),
     )
-    operator = models.CharField(max_length=8, choices=[(each.value, each.words) for each in Operator])
+    operator = models.CharField(max_length=8, choices=[(each.value, gettext_lazy(each.words)) for each in Operator])
     wanted = models.CharField(max_length=400)
 
     objects: ClassVar[Any] = ScopedManager(tenant="tenant")
@@ -704,7 +739,7 @@ class BonusEvaluation(models.Model):
     business_date = models.DateField()
     awarded = models.BooleanField()
     points = models.BigIntegerField()
-    conditions = models.JSONField(help_text="In order: what was asked, what was found, met or not.")
+    conditions = models.JSONField(help_text=gettext_lazy("In order: what was asked, what was found, met or not."))
     evaluated_at = models.DateTimeField(db_default=Now(), editable=False)
 
     objects: ClassVar[Any] = ScopedManager(tenant="tenant")
@@ -720,7 +755,7 @@ class BonusEvaluation(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.bonus}: {'awarded' if self.awarded else 'not awarded'}"
+        return f"{self.bonus}: {said('awarded') if self.awarded else said('not awarded')}"
 
 
 class Seal(models.Model):
@@ -728,12 +763,12 @@ class Seal(models.Model):
 
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False)
     number = models.PositiveIntegerField()
-    content = models.PositiveSmallIntegerField(default=1, help_text="Which of `chain.HASHES` its hashes are of.")
-    after_id = models.BigIntegerField(help_text="Entries with a greater id,")
-    up_to_id = models.BigIntegerField(help_text="up to this one.")
+    content = models.PositiveSmallIntegerField(default=1, help_text=gettext_lazy("Which of `chain.HASHES` its hashes are of."))
+    after_id = models.BigIntegerField(help_text=gettext_lazy("Entries with a greater id,"))
+    up_to_id = models.BigIntegerField(help_text=gettext_lazy("up to this one."))
     entry_ids = ArrayField(models.BigIntegerField())
-    hashes = models.BinaryField(help_text="16 bytes an entry, in the order of entry_ids.")
-    digest = models.BinaryField(help_text="SHA-256 over the digest before, the ids and the hashes.")
+    hashes = models.BinaryField(help_text=gettext_lazy("16 bytes an entry, in the order of entry_ids."))
+    digest = models.BinaryField(help_text=gettext_lazy("SHA-256 over the digest before, the ids and the hashes."))
     sealed_at = models.DateTimeField(db_default=Now(), editable=False)
 
     objects: ClassVar[Any] = ScopedManager(tenant="tenant")
@@ -743,7 +778,7 @@ class Seal(models.Model):
         constraints: ClassVar = [models.UniqueConstraint(fields=["tenant", "number"], name="seal_number_once")]
 
     def __str__(self) -> str:
-        return f"block {self.number}"
+        return said("block {number}", number=self.number)
 
 
 class AuditStep(models.Model):
@@ -769,12 +804,14 @@ class SealBound(models.Model):
     """Entry ids up to here were taken when it was noted; once every transaction of that moment has ended, they can be sealed."""
 
     up_to_id = models.BigIntegerField()
-    system = models.CharField(max_length=40, help_text="The database cluster's identifier: after a restore another one.")
-    transaction = models.CharField(max_length=24, help_text="Transactions from this one on began later.")
+    system = models.CharField(
+        max_length=40, help_text=gettext_lazy("The database cluster's identifier: after a restore another one.")
+    )
+    transaction = models.CharField(max_length=24, help_text=gettext_lazy("Transactions from this one on began later."))
     noted_at = models.DateTimeField()
 
     def __str__(self) -> str:
-        return f"up to {self.up_to_id}"
+        return said("up to {entry}", entry=self.up_to_id)
 
 
 def held_since(hold: Hold, *, now: datetime) -> int:

@@ -25,6 +25,7 @@ from loyalty.state import (
     spending_order,
 )
 from tenants.errors import DomainError
+from tenants.saying import said
 
 
 class Missing(StrEnum):
@@ -333,8 +334,11 @@ class _Netting:
         if not self.state.negative_allowed:
             raise DomainError(
                 "late_shortfall",
-                f"The sale spent {spend.points} points, {spend.points - points} are available, and this tenant allows no negative"
-                " balance. Issue the missing points or allow negative balances, then retry.",
+                said(
+                    "The sale spent {spent} points, {available} are available, and this tenant allows no negative balance."
+                    " Issue the missing points or allow negative balances, then retry.",
+                    spent=spend.points, available=spend.points - points,
+                ),
                 needed=spend.points, available=spend.points - points, held=self.state.held, owed=self.state.owed,
             )  # fmt: skip
         return self._owe(points, of_kind=Kind.REDEEM, hold=spend.hold)

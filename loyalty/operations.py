@@ -17,6 +17,7 @@ from loyalty.state import Kind
 from tenants.actors import Actor
 from tenants.errors import DomainError
 from tenants.models import Store, Tenant
+from tenants.saying import gettext_noop, said
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +152,7 @@ def extend(
         chosen = [lot for lot in account.lots if lot.id in lots]
         if not chosen or len(chosen) < len(set(lots)):
             raise DomainError(
-                "lot_unknown", "Not all of these points are the customer's, or some are spent. Reload and choose again."
+                "lot_unknown", said("Not all of these points are the customer's, or some are spent. Reload and choose again.")
             )
         account.extend(chosen, until=until, today=today)
 
@@ -173,7 +174,9 @@ def reverse(
         Entry.objects.filter(tenant=tenant, pk=operation_id, operation=operation_id).select_related("customer", "store").first()
     )
     if first is None:
-        raise DomainError("operation_unknown", "There is no such operation. Choose it from the timeline.", operation=operation_id)
+        raise DomainError(
+            "operation_unknown", said("There is no such operation. Choose it from the timeline."), operation=operation_id
+        )
     today = today_at(tenant, first.store, now)
     content = content_hash("reverse", operation_id)
     operation = Operation(actor, reason, f"reverse:{operation_id}", content, now, today, first.store_id, first.bill_id)
@@ -199,14 +202,15 @@ def standing(whole: Whole) -> Sequence[Effect]:
     if effects:
         return effects
     others = {
-        Kind.HOLD: "It blocks points; release them instead.",
-        Kind.MERGE: "It merged two customers; undo the merge instead.",
-        Kind.REVERSAL: "It undid something itself; do that again instead.",
+        Kind.HOLD: gettext_noop("It blocks points; release them instead."),
+        Kind.MERGE: gettext_noop("It merged two customers; undo the merge instead."),
+        Kind.REVERSAL: gettext_noop("It undid something itself; do that again instead."),
     }
     for kind, instead in others.items():
         if kind in whole.kinds:
-            raise DomainError("not_reversible", f"This operation cannot be undone. {instead}", kind=kind.value)
-    raise DomainError("nothing_to_undo", "Nothing of this operation is left to undo. Nothing was changed.")
+            told = said("This operation cannot be undone. {instead}", instead=said(instead))
+            raise DomainError("not_reversible", told, kind=kind.value)
+    raise DomainError("nothing_to_undo", said("Nothing of this operation is left to undo. Nothing was changed."))
 
 
 def _first_result(tenant: Tenant, operation_id: int) -> Posted:

@@ -24,6 +24,7 @@ from loyalty.models import (
 from loyalty.state import check_day
 from tenants.errors import DomainError
 from tenants.models import Tenant
+from tenants.saying import gettext_noop, said
 
 #: Ten years of anything a programme counts in days is a slip of the keyboard.
 DAYS_MAX, MONTHS_MAX = 36_500, 1_200
@@ -67,7 +68,8 @@ class RuleBook:
         programme = latest(self._of_store.get(store_id or 0, []), on) or self._default
         rule = latest(self._versions.get(programme or 0, []), on)
         if rule is None:
-            raise DomainError("no_rule", f"No programme rules on {on:%d %b %Y}. Add a version that is effective by then.")
+            told = said("No programme rules on {day}. Add a version that is effective by then.", day=f"{on:%d %b %Y}")
+            raise DomainError("no_rule", told)
         return rule
 
 
@@ -176,21 +178,23 @@ def check_version(version: ProgrammeVersion) -> None:
         ("hold_days", DAYS_MAX), ("validity_days", DAYS_MAX), ("pending_days", DAYS_MAX), ("validity_months", MONTHS_MAX),
     ):  # fmt: skip
         if getattr(version, name) > most:
-            raise DomainError("bad_value", f"{name.replace('_', ' ')}: at most {most:,}. Choose less.", path=name)
+            told = said("{name}: at most {most:,}. Choose less.", name=name.replace("_", " "), most=most)
+            raise DomainError("bad_value", told, path=name)
     both = set(version.departments) & set(version.excluded_departments) | set(version.items) & set(version.excluded_items)
     if both:
-        raise DomainError(
-            "rule_contradicts", f"{', '.join(sorted(both))}: named as earning and as excluded. Take it out of one list.",
-            path="departments",
-        )  # fmt: skip
-    caps = [(name, getattr(version, f"cap_{name}")) for name in ("bill", "day", "month")]
+        told = said("{names}: named as earning and as excluded. Take it out of one list.", names=", ".join(sorted(both)))
+        raise DomainError("rule_contradicts", told, path="departments")
+    caps = [
+        (name, getattr(version, f"cap_{name}")) for name in (gettext_noop("bill"), gettext_noop("day"), gettext_noop("month"))
+    ]
     given = [(name, cap) for name, cap in caps if cap is not None]
     for (inner, less), (outer, more) in pairwise(given):
         if less > more:
-            raise DomainError(
-                "rule_contradicts", f"One {inner} may earn {less}, but one {outer} only {more}. Raise the cap of the {outer}.",
-                path=f"cap_{outer}",
+            told = said(
+                "One {inner} may earn {less}, but one {outer} only {more}. Raise the cap of the {outer}.",
+                inner=said(inner), less=less, outer=said(outer), more=more,
             )  # fmt: skip
+            raise DomainError("rule_contradicts", told, path=f"cap_{outer}")
 
 
 def check_multiplier(multiplier: Multiplier) -> None:
@@ -199,11 +203,11 @@ def check_multiplier(multiplier: Multiplier) -> None:
     for path in ("starts_on", "ends_on"):
         check_day(getattr(multiplier, path), path=path)
     if multiplier.ends_on < multiplier.starts_on:
-        raise DomainError(
-            "rule_ends_before_it_begins", "The last day lies before the first. Choose a later last day.", path="ends_on"
-        )
+        told = said("The last day lies before the first. Choose a later last day.")
+        raise DomainError("rule_ends_before_it_begins", told, path="ends_on")
     if (multiplier.ends_on - multiplier.starts_on).days > 5 * 366:
-        raise DomainError("rule_never_ends", "A multiplier runs at most five years. Choose an earlier last day.", path="ends_on")
+        told = said("A multiplier runs at most five years. Choose an earlier last day.")
+        raise DomainError("rule_never_ends", told, path="ends_on")
 
 
 def check_fields(row: models.Model) -> None:

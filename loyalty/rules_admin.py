@@ -14,6 +14,8 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy
 from unfold.admin import TabularInline
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextInputWidget
@@ -37,6 +39,7 @@ from loyalty.programmes import CARRIED, campaign_of, check_multiplier, check_ver
 from tenants.access import Act
 from tenants.admin_base import ReadOnlyAdmin, ReadOnlyInline, TenantAdmin, access_of, may
 from tenants.errors import DomainError
+from tenants.saying import gettext_noop, said
 
 NUMBERS_MAX = 20_000
 #: A form may claim any number of rows; so many are looked at.
@@ -146,20 +149,27 @@ class ProgrammeVersionAdmin(NeverEditedAdmin):
     list_filter = ("programme",)
     fieldsets = (
         (None, {"fields": ("programme", "effective_from", "kind", "earn_per", "rounding", "point_value", "hold_days")}),
-        ("What earns", {"fields": ("departments", "items", "excluded_departments", "excluded_items", "minimum_spend")}),
-        ("At most", {"fields": ("cap_bill", "cap_day", "cap_month")}),
-        ("When points count", {"fields": ("pending_days", "validity_days", "validity_months", "expires_at_month_end")}),
+        (
+            gettext_lazy("What earns"),
+            {"fields": ("departments", "items", "excluded_departments", "excluded_items", "minimum_spend")},
+        ),
+        (gettext_lazy("At most"), {"fields": ("cap_bill", "cap_day", "cap_month")}),
+        (
+            gettext_lazy("When points count"),
+            {"fields": ("pending_days", "validity_days", "validity_months", "expires_at_month_end")},
+        ),
     )
 
-    @admin.display(description="Version", ordering="version")
+    @admin.display(description=gettext_lazy("Version"), ordering="version")
     def name(self, row: ProgrammeVersion) -> str:
         return str(row)
 
-    @admin.display(description="Valid for")
+    @admin.display(description=gettext_lazy("Valid for"))
     def validity(self, row: ProgrammeVersion) -> str:
-        parts = [f"{row.validity_months} months"] if row.validity_months else []
-        parts += [f"{row.validity_days} days"] if row.validity_days or not parts else []
-        return " and ".join(parts) if row.validity_days or row.validity_months else "ever"
+        months, days = said("{months} months", months=row.validity_months), said("{days} days", days=row.validity_days)
+        if row.validity_months and row.validity_days:
+            return said("{months} and {days}", months=months, days=days)
+        return months if row.validity_months else days if row.validity_days else said("ever")
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         """The next version begins as the last one, tomorrow."""
@@ -198,10 +208,12 @@ class ProgrammeAdmin(ReadOnlyAdmin):
     fields = readonly_fields = ("name", "is_default", "next_version")
     inlines = (VersionInline,)
 
-    @admin.display(description="Change the rules")
+    @admin.display(description=gettext_lazy("Change the rules"))
     def next_version(self, row: Programme) -> str:
         where = reverse("admin:loyalty_programmeversion_add")
-        return format_html('<a class="pd-link" href="{}?programme={}">Add a version from a date on</a>', where, row.pk)
+        return format_html(
+            '<a class="pd-link" href="{}?programme={}">{}</a>', where, row.pk, said("Add a version from a date on")
+        )
 
 
 @admin.register(StoreProgramme)
@@ -255,7 +267,7 @@ class ConditionInline(_TenantInline):
     form = ConditionForm
     formset = ConditionFormSet
     extra = 1
-    verbose_name = "condition"
+    verbose_name = gettext_lazy("condition")
 
     def get_extra(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> int:
         return 0 if obj else 2
@@ -291,25 +303,32 @@ class BonusAdmin(RulesAdmin):
     search_fields = ("name",)
     fieldsets = (
         (None, {"fields": ("name", "starts_on", "ends_on", "is_active")}),
-        ("For whom and where", {"fields": ("cohort", "stores", "limit_per_customer")}),
-        ("What it gives", {"fields": ("points", "factor")}),
+        (gettext_lazy("For whom and where"), {"fields": ("cohort", "stores", "limit_per_customer")}),
+        (gettext_lazy("What it gives"), {"fields": ("points", "factor")}),
     )
 
-    @display(description="State", label={"running": "success", "to come": "info", "over": "", "off": "warning"})
-    def labelled_state(self, row: Bonus) -> str:
+    @display(description=gettext_lazy("State"), label={"running": "success", "to come": "info", "over": "", "off": "warning"})
+    def labelled_state(self, row: Bonus) -> tuple[str, str]:
+        """What gives it its colour, and how it is said."""
         today = timezone.now().date()
         if not row.is_active:
-            return "off"
-        return "to come" if row.starts_on > today else "over" if row.ends_on < today else "running"
+            state = gettext_noop("off")
+        elif row.starts_on > today:
+            state = gettext_noop("to come")
+        else:
+            state = gettext_noop("over") if row.ends_on < today else gettext_noop("running")
+        return state, said(state)
 
-    @admin.display(description="Gives")
+    @admin.display(description=gettext_lazy("Gives"))
     def gives(self, row: Bonus) -> str:
-        return f"{row.points:,} points" if row.points else f"{row.factor.normalize():f} × what the bill earns"
+        if row.points:
+            return said("{points:,} points", points=row.points)
+        return said("{factor} × what the bill earns", factor=f"{row.factor.normalize():f}")
 
-    @admin.display(description="Judged bills")
+    @admin.display(description=gettext_lazy("Judged bills"))
     def evaluated(self, row: Bonus) -> str:
         where = reverse("admin:loyalty_bonusevaluation_changelist")
-        return format_html('<a class="pd-link" href="{}?bonus__id__exact={}">look at them</a>', where, row.pk)
+        return format_html('<a class="pd-link" href="{}?bonus__id__exact={}">{}</a>', where, row.pk, said("look at them"))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return ("name", "starts_on", "cohort", "stores", "points", "factor", "limit_per_customer") if obj else ()
@@ -320,27 +339,34 @@ class BonusEvaluationAdmin(ReadOnlyAdmin):
     """The answer to "why did I not get my bonus"."""
 
     view_act = Act.VIEW_RULES
-    list_display = ("bonus", "customer", "verdict", "points", "business_date", "not_met")
+    list_display = ("bonus", "customer", "labelled_verdict", "points", "business_date", "not_met")
     list_select_related = ("bonus", "customer")
     list_filter = ("awarded", "bonus")
     fields = readonly_fields = ("bonus", "customer", "business_date", "verdict", "points", "table")
 
-    @display(description="Verdict", label={"awarded": "success", "not awarded": "warning"})
-    def verdict(self, row: BonusEvaluation) -> str:
-        return "awarded" if row.awarded else "not awarded"
+    @display(description=gettext_lazy("Verdict"), label={True: "success", False: "warning"})
+    def labelled_verdict(self, row: BonusEvaluation) -> tuple[bool, str]:
+        """What gives it its colour, and how it is said."""
+        return row.awarded, self.verdict(row)
 
-    @admin.display(description="Not met")
+    @admin.display(description=gettext_lazy("Verdict"))
+    def verdict(self, row: BonusEvaluation) -> str:
+        return said("awarded") if row.awarded else said("not awarded")
+
+    @admin.display(description=gettext_lazy("Not met"))
     def not_met(self, row: BonusEvaluation) -> str:
         return "; ".join(f"{each['asked']} ({each['found']})" for each in row.conditions if not each["met"])[:300]
 
-    @admin.display(description="Conditions")
+    @admin.display(description=gettext_lazy("Conditions"))
     def table(self, row: BonusEvaluation) -> str:
         lines = format_html_join(
             "", "<tr><td>{}</td><td>{}</td><td>{}</td></tr>",
-            ((each["asked"], each["found"], "met" if each["met"] else "NOT met") for each in row.conditions),
+            ((each["asked"], each["found"], said("met") if each["met"] else said("NOT met")) for each in row.conditions),
         )  # fmt: skip
         return format_html(
-            '<table class="pd-table"><thead><tr><th>Asked</th><th>Found</th><th></th></tr></thead><tbody>{}</tbody></table>',
+            '<table class="pd-table"><thead><tr><th>{}</th><th>{}</th><th></th></tr></thead><tbody>{}</tbody></table>',
+            said("Asked"),
+            said("Found"),
             lines,
         )
 
@@ -351,11 +377,17 @@ class BonusEvaluationAdmin(ReadOnlyAdmin):
 class CohortForm(forms.ModelForm):  # type: ignore[type-arg]
     numbers = forms.CharField(
         required=False,
-        label="Mobile numbers to add",
-        widget=forms.Textarea(attrs={"rows": 6, "placeholder": "One a line, in any spelling"}),
-        help_text=f"Up to {NUMBERS_MAX:,} at a time. Numbers that nobody has are listed and left out.",
+        label=gettext_lazy("Mobile numbers to add"),
+        widget=forms.Textarea(attrs={"rows": 6, "placeholder": gettext_lazy("One a line, in any spelling")}),
+        help_text=format_lazy(
+            gettext_lazy("Up to {most:,} at a time. Numbers that nobody has are listed and left out."), most=NUMBERS_MAX
+        ),
     )
-    file = forms.FileField(required=False, label="Or a CSV file", help_text="The first column holds the numbers; 1 MB at most.")
+    file = forms.FileField(
+        required=False,
+        label=gettext_lazy("Or a CSV file"),
+        help_text=gettext_lazy("The first column holds the numbers; 1 MB at most."),
+    )
 
     class Meta:
         model = Cohort
@@ -364,9 +396,9 @@ class CohortForm(forms.ModelForm):  # type: ignore[type-arg]
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
         if (cleaned.get("joined_from") and cleaned.get("joined_until")) and cleaned["joined_from"] > cleaned["joined_until"]:
-            raise ValidationError({"joined_until": "This day lies before the first one. Nobody would be in the cohort."})
+            raise ValidationError({"joined_until": said("This day lies before the first one. Nobody would be in the cohort.")})
         if (cleaned.get("numbers") or cleaned.get("file")) and cleaned.get("tiers"):
-            raise ValidationError("A cohort is either a list or a filter. Leave out the numbers or the filter.")
+            raise ValidationError(said("A cohort is either a list or a filter. Leave out the numbers or the filter."))
         cleaned["mobiles"] = self._mobiles(cleaned)
         return cleaned
 
@@ -374,26 +406,30 @@ class CohortForm(forms.ModelForm):  # type: ignore[type-arg]
         text = str(cleaned.get("numbers") or "")
         if upload := cleaned.get("file"):
             if upload.size > 1 << 20:
-                raise ValidationError({"file": "The file is larger than 1 MB. Split it."})
+                raise ValidationError({"file": said("The file is larger than 1 MB. Split it.")})
             try:
                 text = (text + "\n" + upload.read().decode("utf-8-sig")).lstrip()
             except UnicodeDecodeError as problem:
                 raise ValidationError(
-                    {"file": "The file is not a CSV in UTF-8. Save it as CSV (UTF-8) and try again."}
+                    {"file": said("The file is not a CSV in UTF-8. Save it as CSV (UTF-8) and try again.")}
                 ) from problem
         lines = [(row, line.split(",")[0].split(";")[0].strip(" \"'\t")) for row, line in enumerate(text.splitlines(), start=1)]
         named = [(row, line) for row, line in lines if line and not (row == 1 and not any(char.isdigit() for char in line))]
         if len(named) > NUMBERS_MAX:
-            raise ValidationError(f"{len(named):,} numbers are more than {NUMBERS_MAX:,}. Split the list.")
+            told = said("{numbers:,} numbers are more than {most:,}. Split the list.", numbers=len(named), most=NUMBERS_MAX)
+            raise ValidationError(told)
         found: set[str] = set()
         wrong: list[str] = []
         for row, line in named:
             try:
                 found.add(normalised_mobile(line, region=self.instance.tenant.region))
             except DomainError:
-                wrong.append(f"line {row}")
+                wrong.append(said("line {row}", row=row))
         if wrong:
-            raise ValidationError(f"Not a mobile number: {', '.join(wrong[:10])}. Nothing was saved; correct them and try again.")
+            told = said(
+                "Not a mobile number: {lines}. Nothing was saved; correct them and try again.", lines=", ".join(wrong[:10])
+            )
+            raise ValidationError(told)
         return found
 
 
@@ -402,7 +438,7 @@ class CohortMemberInline(ReadOnlyInline):
     view_act = Act.VIEW_RULES
     fields = readonly_fields = ("customer", "valid_from", "valid_until")
     max_num = 50
-    verbose_name_plural = "on the list (the newest 50)"
+    verbose_name_plural = gettext_lazy("on the list (the newest 50)")
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).select_related("customer").order_by("-id")
@@ -416,14 +452,14 @@ class CohortAdmin(RulesAdmin):
     search_fields = ("name",)
     fieldsets = (
         (None, {"fields": ("name",)}),
-        ("A list", {"fields": ("numbers", "file")}),
-        ("Or a filter", {"fields": ("tiers", "joined_from", "joined_until")}),
+        (gettext_lazy("A list"), {"fields": ("numbers", "file")}),
+        (gettext_lazy("Or a filter"), {"fields": ("tiers", "joined_from", "joined_until")}),
     )
     shown_max: ClassVar[int] = 5
 
-    @admin.display(description="Who")
+    @admin.display(description=gettext_lazy("Who"))
     def what(self, row: Cohort) -> str:
-        return "everybody a filter finds" if row.is_filter else "a list"
+        return said("everybody a filter finds") if row.is_filter else said("a list")
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
@@ -433,7 +469,10 @@ class CohortAdmin(RulesAdmin):
         tenant = access_of(request).tenant
         today = timezone.now().astimezone(tenant.zone).date()
         added, unknown = campaigns.put_on_list(tenant, obj.pk, mobiles, valid_from=today)
-        messages.info(request, f"{added:,} customers were added to the list.")
+        messages.info(request, said("{customers:,} customers were added to the list.", customers=added))
         if unknown:
             shown = ", ".join(f"…{number[-4:]}" for number in unknown[: self.shown_max])
-            messages.warning(request, f"{len(unknown):,} numbers belong to nobody here and were left out: {shown}.")
+            told = said(
+                "{numbers:,} numbers belong to nobody here and were left out: {shown}.", numbers=len(unknown), shown=shown
+            )
+            messages.warning(request, told)

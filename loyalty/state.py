@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from tenants.errors import DomainError
+from tenants.saying import said
 
 POINTS_MAX = 10**12
 #: Dates people mean: no rule begins before, nothing is valid beyond.
@@ -188,15 +189,18 @@ def spending_order(lot: Lot) -> tuple[date, date, int]:
 def check_points(points: int) -> None:
     """Raises: DomainError `points_invalid`: not a whole number from 1 to `POINTS_MAX`."""
     if isinstance(points, bool) or not isinstance(points, int) or not 0 < points <= POINTS_MAX:
-        raise DomainError("points_invalid", f"Points must be a whole number from 1 to {POINTS_MAX:,}.", points=str(points)[:40])
+        told = said("Points must be a whole number from 1 to {most:,}.", most=POINTS_MAX)
+        raise DomainError("points_invalid", told, points=str(points)[:40])
 
 
 def check_day(day: date, *, path: str) -> None:
     """Raises: DomainError `date_far`: a day that nobody means."""
     if not DATE_MIN <= day <= DATE_MAX:
-        raise DomainError(
-            "date_far", f"{day.isoformat()} is too far away. Choose a day between {DATE_MIN.year} and {DATE_MAX.year}.", path=path
-        )
+        told = said(
+            "{day} is too far away. Choose a day between {first} and {last}.",
+            day=day.isoformat(), first=DATE_MIN.year, last=DATE_MAX.year,
+        )  # fmt: skip
+        raise DomainError("date_far", told, path=path)
 
 
 class State:
@@ -346,9 +350,8 @@ class State:
     def check_active(hold: Hold) -> None:
         """Raises: DomainError `hold_ended`: a hold ends once (CASES 10)."""
         if hold.state is not HoldState.ACTIVE:
-            raise DomainError(
-                "hold_ended", f"This redemption is already {hold.state}. Nothing was changed.", state=hold.state.value
-            )
+            told = said("This redemption is already {state}. Nothing was changed.", state=said(hold.state.value))
+            raise DomainError("hold_ended", told, state=hold.state.value)
 
     # One operation of several steps is all or nothing
 

@@ -13,6 +13,7 @@ from tenants.actors import SYSTEM
 from tenants.commands import JsonCommand
 from tenants.errors import DomainError
 from tenants.models import BillScope, RedemptionMode
+from tenants.saying import said
 
 
 class Command(JsonCommand):
@@ -82,7 +83,7 @@ def _amount(text: str, option: str) -> Decimal:
     try:
         amount = Decimal(text)
     except InvalidOperation as problem:
-        raise DomainError("bad_value", f"{option}: {text!r} is no amount.") from problem
+        raise DomainError("bad_value", said("{option}: {text!r} is no amount.", option=option, text=text)) from problem
     if not (amount.is_finite() and amount > 0):
-        raise DomainError("bad_value", f"{option} must be greater than 0.")
+        raise DomainError("bad_value", said("{option} must be greater than 0.", option=option))
     return amount
