@@ -10,7 +10,8 @@ import secrets
 import time
 from base64 import b64encode
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import formataddr
 from smtplib import SMTPException, SMTPRecipientsRefused
@@ -61,21 +62,51 @@ def points_issued(tenant: Tenant, posted: Posted, *, actor: Actor, now: datetime
     wanted: MessageSettings | None = MessageSettings.objects.filter(tenant=tenant).first()
     if wanted is None or not (wanted.email_when_issued or wanted.webhook_when_issued):
         return
-    entry = Entry.objects.select_related("customer").get(tenant=tenant, pk=posted.operation)
-    points = entry.lot.granted
-    words = {"name": entry.customer.name, "points": f"{points:,}", "available": f"{posted.available:,}", "brand": tenant.name}
+    entry = Entry.objects.get(tenant=tenant, pk=posted.operation)
+    given = Given(entry.customer_id, posted.operation, entry.lot.granted, posted.available, posted.closing)
+    points_given(tenant, [given], actor=actor, now=now)
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Points that a customer was given by an operation, and their balance after it."""
+
+    customer_id: int
+    operation: int
+    points: int
+    available: int
+    closing: int
+
+
+def points_given(tenant: Tenant, given: Sequence[Given], *, actor: Actor, now: datetime) -> int:
+    """The moment "points were issued" for many customers, inside the transaction; -> how many messages were written (CASES 91)."""
+    wanted: MessageSettings | None = MessageSettings.objects.filter(tenant=tenant).first()
+    if wanted is None or not (wanted.email_when_issued or wanted.webhook_when_issued):
+        return 0
+    people = Customer.objects.in_bulk([each.customer_id for each in given])
+    rows: list[Message] = []
+    for each in given:
+        rows += _of_issue(tenant, people[each.customer_id], each, actor=actor, now=now, wanted=wanted)
+    Message.objects.bulk_create(rows, batch_size=1000)
+    if rows:
+        transaction.on_commit(lambda: bell.send(TASK))
+    return len(rows)
+
+
+def _of_issue(
+    tenant: Tenant, customer: Customer, given: Given, *, actor: Actor, now: datetime, wanted: MessageSettings
+) -> list[Message]:
+    words = {"name": customer.name, "points": f"{given.points:,}", "available": f"{given.available:,}", "brand": tenant.name}
     content = {
-        "type": "points.issued", "points": points, "available": posted.available, "closing": posted.closing, "operation": posted.operation,
-        "mobile": entry.customer.mobile, "name": entry.customer.name,
+        "type": "points.issued", "points": given.points, "available": given.available, "closing": given.closing, "operation": given.operation,
+        "mobile": customer.mobile, "name": customer.name,
     }  # fmt: skip
-    channels = []
-    if wanted.email_when_issued:
-        channels.append(Channel.EMAIL)
+    channels = [Channel.EMAIL] if wanted.email_when_issued else []
     if wanted.webhook_when_issued:
         channels.append(Channel.WEBHOOK)
-    _write(
-        tenant, entry.customer, channels, key=f"issued:{posted.operation}", subject=filled(wanted.subject, words),
-        body=filled(wanted.body, words), content=content, operation=posted.operation, actor=actor, now=now, wanted=wanted,
+    return _rows(
+        tenant, customer, channels, key=f"issued:{given.operation}", subject=filled(wanted.subject, words),
+        body=filled(wanted.body, words), content=content, operation=given.operation, actor=actor, now=now, wanted=wanted,
     )  # fmt: skip
 
 
@@ -154,8 +185,34 @@ def _write(
     now: datetime,
     wanted: MessageSettings | None,
 ) -> list[Message]:
+    made: list[Message] = Message.objects.bulk_create(
+        _rows(
+            tenant, customer, channels, key=key, subject=subject, body=body, content=content, operation=operation, actor=actor, now=now,
+            wanted=wanted,
+        )
+    )  # fmt: skip
+    if made:
+        transaction.on_commit(lambda: bell.send(TASK))
+    return made
+
+
+def _rows(
+    tenant: Tenant,
+    customer: Customer,
+    channels: Iterable[Channel],
+    *,
+    key: str,
+    subject: str,
+    body: str,
+    content: dict[str, Any],
+    operation: int | None,
+    actor: Actor,
+    now: datetime,
+    wanted: MessageSettings | None,
+) -> list[Message]:
+    """The messages of those ways that lead to the customer, not written yet."""
     ways = ways_to(customer, wanted)
-    rows = [
+    return [
         Message(
             tenant=tenant, customer=customer, channel=channel, operation=operation, key=key, subject=_BREAKS.sub(" ", subject)[:200],
             body=body[:4000], content=content if channel == Channel.WEBHOOK else {}, created_by=actor.name,
@@ -164,10 +221,6 @@ def _write(
         for channel in channels
         if channel in ways
     ]  # fmt: skip
-    made: list[Message] = Message.objects.bulk_create(rows)
-    if made:
-        transaction.on_commit(lambda: bell.send(TASK))
-    return made
 
 
 def quiet_until(wanted: MessageSettings | None, tenant: Tenant, *, now: datetime) -> datetime:

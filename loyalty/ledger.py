@@ -126,6 +126,8 @@ UPDATE_HOLDS = """
 """
 
 
+#: What a customer does at a till. Everything else happens to them, and is no activity of theirs.
+OWN_DOING = frozenset({Kind.EARN, Kind.HOLD, Kind.CAPTURE, Kind.REDEEM, Kind.ROLLBACK, Kind.RESTORE})
 #: Keys of requests by hand, whatever they ask for: one key, one request.
 BY_HAND = "by hand:"
 
@@ -224,12 +226,15 @@ class Book:
         *,
         now: datetime,
         operations: dict[int, Whole] | None = None,
+        gone: dict[int, DomainError] | None = None,
     ) -> None:
         self.tenant = tenant
         self.now = now
         self.holds = holds
         #: Those asked for with `undo`, by operation id.
         self.operations = operations or {}
+        #: Of those asked for, whom there is no account of here any more, and why; only where the book was opened for `those_here`.
+        self.gone = gone or {}
         self._accounts = accounts
         self._owners = owners
 
@@ -402,7 +407,7 @@ class Book:
     def _update_balances(self, cursor: Any) -> None:
         rows = [
             (account.customer_id, account.pending, account.available, account.held, account.owed, len(account.entries),
-             max(entry.operation.occurred_at for entry in account.entries))
+             max((entry.operation.occurred_at for entry in account.entries if entry.kind in OWN_DOING), default=None))
             for account in self._accounts.values()
             if account.entries
         ]  # fmt: skip
@@ -430,30 +435,43 @@ def open(
     spending: Collection[int] | None = None,
     undo: Collection[int] = (),
     ignoring: Collection[int] = (),
+    those_here: bool = False,
 ) -> Iterator[Book]:
     """Lock these customers (lowest id first), load their accounts, and write on exit, all in one transaction.
 
     `holds`: ids of ended holds that the caller needs beside the active ones. `spending`: whose lots are needed (default: all);
     the others can only be given points. `undo`: ids of operations that are to be undone, in whole or in part; they stand in
-    `book.operations`. `ignoring`: those of them that surely are, so that what they had undone stands again. An exception writes nothing.
+    `book.operations`. `ignoring`: those of them that surely are, so that what they had undone stands again. `those_here`:
+    customers who were merged away or are nobody's stand in `book.gone`, and the others are worked on. An exception writes nothing.
 
     Raises: DomainError `unknown_customer`, when one of the ids is not this tenant's; CustomerMerged.
     """
     ids = sorted(set(customer_ids))
     with transaction.atomic():
         book = _load(
-            tenant, ids, list(holds), now=now, statement=LOCK_BALANCES, spending=spending, undo=list(undo), ignoring=ignoring
-        )
+            tenant, ids, list(holds), now=now, statement=LOCK_BALANCES, spending=spending, undo=list(undo), ignoring=ignoring,
+            those_here=those_here,
+        )  # fmt: skip
         crash.point("ledger_after_lock")
         yield book
         book.flush()
 
 
 def peek(
-    tenant: Tenant, customer_ids: Iterable[int], *, now: datetime, holds: Collection[int] = (), undo: Collection[int] = ()
+    tenant: Tenant,
+    customer_ids: Iterable[int],
+    *,
+    now: datetime,
+    holds: Collection[int] = (),
+    spending: Collection[int] | None = None,
+    undo: Collection[int] = (),
+    those_here: bool = False,
 ) -> Book:
     """The same accounts without a lock, to try verbs on: a preview is the verb itself, never written."""
-    return _load(tenant, sorted(set(customer_ids)), list(holds), now=now, statement=PEEK_BALANCES, undo=list(undo))
+    return _load(
+        tenant, sorted(set(customer_ids)), list(holds), now=now, statement=PEEK_BALANCES, spending=spending, undo=list(undo),
+        those_here=those_here,
+    )  # fmt: skip
 
 
 def _load(
@@ -466,9 +484,12 @@ def _load(
     spending: Collection[int] | None = None,
     undo: list[int],
     ignoring: Collection[int] = (),
+    those_here: bool = False,
 ) -> Book:
     with connection.cursor() as cursor:
-        accounts = _load_accounts(cursor, tenant, ids, statement)
+        accounts, gone = _load_accounts(cursor, tenant, ids, statement)
+        if gone and not those_here:
+            raise next(iter(gone.values()))
         if spending is not None:
             for account in accounts.values():
                 account.lots_known = account.customer_id in spending
@@ -498,23 +519,28 @@ def _load(
                 if unpaid:
                     debts[entry_id] = Debt(entry_id, unpaid)
                     accounts[customer_id].debts.append(debts[entry_id])
-    return Book(tenant, accounts, holds, owners, now=now, operations=past.wholes(lots, holds, debts))
+    return Book(tenant, accounts, holds, owners, now=now, operations=past.wholes(lots, holds, debts), gone=gone)
 
 
-def _load_accounts(cursor: Any, tenant: Tenant, ids: list[int], statement: str) -> dict[int, Account]:
+def _load_accounts(
+    cursor: Any, tenant: Tenant, ids: list[int], statement: str
+) -> tuple[dict[int, Account], dict[int, DomainError]]:
+    """-> accounts by id, and whom there is none of, with why."""
     cursor.execute(statement, [tenant.pk, ids])
     balances = cursor.fetchall()
+    accounts: dict[int, Account] = {}
+    gone: dict[int, DomainError] = {}
     if len(balances) != len(ids):
-        raise UnknownCustomer
-    accounts = {}
+        gone = {customer_id: UnknownCustomer() for customer_id in set(ids) - {row[0] for row in balances}}
     for customer_id, pending, available, held, owed, version, moved_to in balances:
         if moved_to is not None:
-            raise CustomerMerged(customer_id, moved_to)
+            gone[customer_id] = CustomerMerged(customer_id, moved_to)
+            continue
         accounts[customer_id] = Account(
             customer_id, pending=pending, available=available, held=held, owed=owed, negative_allowed=tenant.negative_allowed,
             version=version,
         )  # fmt: skip
-    return accounts
+    return accounts, gone
 
 
 def _load_holds(cursor: Any, tenant: Tenant, holding: list[int], hold_ids: list[int]) -> tuple[dict[int, Hold], dict[int, int]]:

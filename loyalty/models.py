@@ -47,6 +47,9 @@ class Customer(models.Model):
     name = models.CharField(max_length=120, blank=True)
     email = models.EmailField(blank=True)
     tier = models.CharField(max_length=40, blank=True)
+    tier_changed_at = models.DateTimeField(
+        null=True, editable=False, help_text="The database writes it, whoever changes the tier."
+    )
     status = models.CharField(max_length=8, choices=CustomerStatus.choices, default=CustomerStatus.ACTIVE)
     joined_on = models.DateField(null=True)
     merged_into = TenantForeignKey("self", null=True, related_name="merged")
@@ -355,6 +358,7 @@ class Balance(models.Model):
     held = models.BigIntegerField(default=0)
     owed = models.BigIntegerField(default=0)
     entries = models.BigIntegerField(default=0, help_text=gettext_lazy("How many entries the sums are of."))
+    #: Of what the customer did: bills and redemptions, not what staff, jobs or the calendar did to the balance.
     last_activity_at = models.DateTimeField(null=True)
     moved_to = models.BigIntegerField(null=True, help_text=gettext_lazy("The customer that this one was merged into."))
 

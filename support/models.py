@@ -11,6 +11,10 @@ from django_scopes import ScopedManager
 
 from integrations.models import Incident
 from loyalty.models import Customer
+from support.bulk.models import BulkJob as BulkJob
+from support.bulk.models import BulkSettings as BulkSettings
+from support.bulk.models import JobBlock as JobBlock
+from support.bulk.models import JobRow as JobRow
 from support.diagnosis import OWNERS
 from tenants.fields import TenantForeignKey
 from tenants.models import Role, Tenant, User
@@ -261,10 +265,13 @@ class Erasure(models.Model):
 
 
 class SavedView(models.Model):
-    """A filter of the activity log under a name: for oneself, or for everybody of the brand."""
+    """A filter of the activity log, or of bulk jobs, under a name: for oneself, or for everybody of the brand."""
 
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False)
     owner = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+", db_index=False)
+    page = models.CharField(
+        max_length=16, default="activity", help_text="Whose filters they are: the activity log's, or bulk jobs'."
+    )
     name = models.CharField(max_length=60)
     query = models.CharField(max_length=1000)
     for_all = models.BooleanField(gettext_lazy("for everybody"), default=False)
@@ -274,7 +281,9 @@ class SavedView(models.Model):
 
     class Meta:
         ordering: ClassVar = ["name"]
-        constraints: ClassVar = [models.UniqueConstraint(fields=["tenant", "owner", "name"], name="saved_view_once")]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["tenant", "owner", "page", "name"], name="saved_view_once_a_page")
+        ]
 
     def __str__(self) -> str:
         return self.name

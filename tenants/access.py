@@ -36,6 +36,7 @@ class Act(StrEnum):
     APPROVE = "approve"
     WRITE_NOTES = "write_notes"
     SEND_MESSAGES = "send_messages"
+    RUN_JOBS = "run_jobs"
     EXPORT = "export"
     VIEW_INBOX = "view_inbox"
     SETTLE_BILLS = "settle_bills"
@@ -66,6 +67,7 @@ ROLE_MAY: dict[str, frozenset[Act]] = {
             Act.VIEW_MOBILES,
             Act.MANAGE_RULES,
             Act.SETTLE_BILLS,
+            Act.RUN_JOBS,
             Act.EXPORT,
         }
     ),
