@@ -11,6 +11,7 @@ from django_scopes import scope
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from config.bench.books import Audit, BookAdjust, ExpireLots, VerbTx
+from config.bench.bulk import BulkAdjust, BulkPreview, BulkRemove, BulkReset
 from config.bench.desk import Customer360
 from config.bench.harness import ROUNDS, Job, Result, measure
 from config.bench.holds import HoldApi
@@ -86,6 +87,10 @@ def _jobs(scale: dict[str, int]) -> dict[str, Callable[[Tenant, str], Job]]:
         "verb_tx": lambda tenant, url: VerbTx(tenant, verbs=scale["verbs"], clients=1),
         "verb_tx_4": lambda tenant, url: VerbTx(tenant, verbs=scale["verbs"], clients=4),
         BookAdjust.name: lambda tenant, url: BookAdjust(tenant, customers=scale["customers"]),
+        BulkPreview.name: lambda tenant, url: BulkPreview(tenant, customers=scale["customers"]),
+        BulkAdjust.name: lambda tenant, url: BulkAdjust(tenant, customers=scale["customers"]),
+        BulkRemove.name: lambda tenant, url: BulkRemove(tenant, customers=scale["lots"]),
+        BulkReset.name: lambda tenant, url: BulkReset(tenant, customers=scale["lots"]),
         ExpireLots.name: lambda tenant, url: ExpireLots(tenant, customers=scale["lots"]),
         Audit.name: lambda tenant, url: Audit(tenant, entries=scale["entries"]),
     }
