@@ -48,7 +48,7 @@ class Customer(models.Model):
     email = models.EmailField(blank=True)
     tier = models.CharField(max_length=40, blank=True)
     tier_changed_at = models.DateTimeField(
-        null=True, editable=False, help_text="The database writes it, whoever changes the tier."
+        null=True, editable=False, help_text=gettext_lazy("The database writes it, whoever changes the tier.")
     )
     status = models.CharField(max_length=8, choices=CustomerStatus.choices, default=CustomerStatus.ACTIVE)
     joined_on = models.DateField(null=True)

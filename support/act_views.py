@@ -76,7 +76,7 @@ def award(request: HttpRequest, pk: int) -> HttpResponse:
     try:
         due = acts.award_of(evaluation)
     except DomainError as refusal:
-        messages.info(request, f"{refusal.sentence}")
+        messages.info(request, refusal.sentence)
         return redirect(f"{reverse('admin:customer360', args=[customer.pk])}?tab=bonuses")
     form = AwardForm(request.POST or None, initial=_initial(), prefix_length=len(due.prefix))
 

@@ -5,6 +5,7 @@ from typing import Any
 from django.http import StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.exceptions import ValidationError
 from rest_framework.renderers import BaseRenderer, JSONRenderer
@@ -59,7 +60,7 @@ CALLS["Activity", "GET"] = Call(
 def reporter(text: str) -> Reporter:
     """Raises: DomainError `bad_value`."""
     if text not in set(Reporter):
-        raise DomainError("bad_value", f"reported_by is one of {', '.join(Reporter)}.", path="reported_by")
+        raise DomainError("bad_value", _("reported_by is one of {names}.").format(names=", ".join(Reporter)), path="reported_by")
     return Reporter(text)
 
 

@@ -79,7 +79,9 @@ class Case(models.Model):
     title = models.CharField(max_length=120)
     topic = models.CharField(max_length=12, blank=True, choices=TOPICS)
     incident = TenantForeignKey(Incident, null=True, blank=True, related_name="cases")
-    key = models.CharField(max_length=300, db_collation="C", help_text="Of the form that opened it: pressing twice opens one.")
+    key = models.CharField(
+        max_length=300, db_collation="C", help_text=gettext_lazy("Of the form that opened it: pressing twice opens one.")
+    )
     opened_by = models.CharField(max_length=254)
     opened_by_ident = models.CharField(max_length=32)
     opened_at = models.DateTimeField(db_default=Now(), editable=False)
@@ -252,7 +254,7 @@ class Erasure(models.Model):
     asked_by = models.CharField(max_length=254)
     asked_at = models.DateTimeField(db_default=Now(), editable=False)
     finished_at = models.DateTimeField(null=True)
-    masked = models.JSONField(default=dict, help_text="How many rows of which kind.")
+    masked = models.JSONField(default=dict, help_text=gettext_lazy("How many rows of which kind."))
 
     objects: ClassVar[Any] = ScopedManager(tenant="tenant")
 
@@ -270,7 +272,7 @@ class SavedView(models.Model):
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False)
     owner = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+", db_index=False)
     page = models.CharField(
-        max_length=16, default="activity", help_text="Whose filters they are: the activity log's, or bulk jobs'."
+        max_length=16, default="activity", help_text=gettext_lazy("Whose filters they are: the activity log's, or bulk jobs'.")
     )
     name = models.CharField(max_length=60)
     query = models.CharField(max_length=1000)

@@ -32,11 +32,11 @@ from tenants.errors import DomainError
 from tenants.models import Membership, Store, Tenant, User
 from tenants.uploads import kind_of
 from tests import builders
-from tests.support import test_translated as translated
+from tests.translations import bare
 
 ROOT = Path(__file__).resolve().parents[1]
 #: Whose texts are looked at.
-APPS = ("tenants", "loyalty")
+APPS = ("tenants", "loyalty", "integrations", "support")
 #: Where kinds of refusals may be defined.
 EVERY_APP = ("tenants", "loyalty", "integrations", "support", "config")
 
@@ -54,7 +54,7 @@ WORD = re.compile(r"[^\W\d_]")
 
 def modules(names: Iterable[str]) -> list[Path]:
     found = (path for name in names for path in sorted((ROOT / name).rglob("*.py")))
-    return [path for path in found if "migrations" not in path.parts]
+    return [path for path in found if not {"migrations", "commands"} & set(path.parts)]  # operators read English
 
 
 def classes(tree: ast.AST) -> Iterator[ast.ClassDef]:
@@ -88,7 +88,7 @@ def is_text(node: ast.AST, *, one_word: bool) -> bool:
     return bool(WORD.search(node.value)) and (one_word or " " in node.value)
 
 
-def bare(node: ast.AST | None, *, one_word: bool = False) -> Iterator[str]:
+def texts_in(node: ast.AST | None, *, one_word: bool = False) -> Iterator[str]:
     """The bare texts that are the value of an expression, or a part of it."""
     match node:
         case ast.Constant() if is_text(node, one_word=one_word):
@@ -96,13 +96,13 @@ def bare(node: ast.AST | None, *, one_word: bool = False) -> Iterator[str]:
         case ast.JoinedStr():
             yield ast.unparse(node)
         case ast.BinOp():
-            yield from (text for side in (node.left, node.right) for text in bare(side, one_word=one_word))
+            yield from (text for side in (node.left, node.right) for text in texts_in(side, one_word=one_word))
         case ast.IfExp():
-            yield from (text for side in (node.body, node.orelse) for text in bare(side, one_word=one_word))
+            yield from (text for side in (node.body, node.orelse) for text in texts_in(side, one_word=one_word))
         case ast.BoolOp() | ast.Dict():
-            yield from (text for value in node.values for text in bare(value, one_word=one_word))
+            yield from (text for value in node.values for text in texts_in(value, one_word=one_word))
         case ast.Call(func=ast.Attribute(value=filled, attr="format" | "join")):
-            yield from bare(filled, one_word=one_word)
+            yield from texts_in(filled, one_word=one_word)
 
 
 def told(call: ast.Call, refusals: set[str]) -> Iterator[ast.expr]:
@@ -129,26 +129,26 @@ def said_of_class(each: ast.ClassDef, refusals: set[str]) -> Iterator[str]:
         targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
         names, value = {name_of(target) for target in targets}, statement.value
         if names & READ:
-            yield from bare(value, one_word=True)
+            yield from texts_in(value, one_word=True)
         if "fieldsets" in names and isinstance(value, ast.Tuple | ast.List):
             firsts = (part.elts[0] for part in value.elts if isinstance(part, ast.Tuple) and part.elts)
-            yield from (text for first in firsts for text in bare(first, one_word=True))
+            yield from (text for first in firsts for text in texts_in(first, one_word=True))
         if choices and isinstance(value, ast.Tuple) and len(value.elts) > 1:
-            yield from bare(value.elts[1], one_word=True)
+            yield from texts_in(value.elts[1], one_word=True)
     if each.name in refusals:
         for call in (node for node in ast.walk(each) if isinstance(node, ast.Call)):
             if ast.unparse(call.func) == "super().__init__":
-                yield from (text for argument in call.args for text in bare(argument))
+                yield from (text for argument in call.args for text in texts_in(argument))
 
 
 def bare_texts(source: str, refusals: set[str]) -> list[str]:
     tree = ast.parse(source)
     found = [text for each in classes(tree) for text in said_of_class(each, refusals)]
     for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
-        found += [text for argument in told(call, refusals) for text in bare(argument)]
-        found += [text for value in read(call) for text in bare(value, one_word=True)]
+        found += [text for argument in told(call, refusals) for text in texts_in(argument)]
+        found += [text for value in read(call) for text in texts_in(value, one_word=True)]
         if name_of(call.func).endswith("Field") and call.args:  # a model's field by its name for people
-            found += bare(call.args[0])
+            found += texts_in(call.args[0])
     return found
 
 
@@ -223,7 +223,6 @@ def test_what_is_said_is_collected(tmp_path: Path) -> None:
 
 # What is said is translated, and then filled
 
-wrapped = translated.wrapped
 BRACES = "{points} {0.__class__} {"
 
 
@@ -235,7 +234,7 @@ def meera(kulfi: Tenant) -> Customer:
 def refused(act: Callable[[], object]) -> str:
     with pytest.raises(DomainError) as caught:
         act()
-    assert translated.bare(caught.value.sentence) == ""
+    assert bare(caught.value.sentence) == ""
     return caught.value.sentence
 
 
@@ -319,7 +318,7 @@ def test_every_choice_has_words_of_a_message(wrapped: None) -> None:
     fields = [field for app in APPS for model in apps.get_app_config(app).get_models() for field in model._meta.get_fields()]
     chosen = [each for each in fields if isinstance(each, models.CharField) and each.choices and each.name not in names]
     assert len(chosen) > 10
-    assert [str(words) for field in chosen for _, words in field.flatchoices if translated.bare(str(words))] == []
+    assert [str(words) for field in chosen for _, words in field.flatchoices if bare(str(words))] == []
 
 
 def test_what_a_bonus_rule_asks_and_finds_is_said_in_the_language(wrapped: None) -> None:
@@ -332,7 +331,7 @@ def test_what_a_bonus_rule_asks_and_finds_is_said_in_the_language(wrapped: None)
     )
     purchase = Purchase(timezone.now(), "K1", Decimal(500), Decimal(0), ())
     judged = judge(rule, purchase, person=Person(), so_far=SoFar(), earns=0).conditions
-    assert [each.asked for each in judged if translated.bare(each.asked)] == []
+    assert [each.asked for each in judged if bare(each.asked)] == []
     assert judged[-1].asked == "«««the quantity of» «A, B, C and 1 more»» «is at least» 2»"
     assert {"«not on the list»", "«0 so far»", "«none»", "«not known»"} <= {each.found for each in judged}
     wrong = Condition(Subject.NET, Operator.ONE_OF, "5")

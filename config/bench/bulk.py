@@ -16,6 +16,7 @@ from support.bulk.models import BulkJob, JobState
 from tenants import access as gate
 from tenants import staff
 from tenants.access import Access
+from tenants.actors import SYSTEM
 from tenants.models import Tenant
 
 LOTS = 3
@@ -23,8 +24,8 @@ LOTS = 3
 OUTCOMES = """
     INSERT INTO support_jobblock (tenant_id, job_id, number, customers, versions, available, owed, points, reasons, lines, undoes, size,
         settled, operations, moved, done, skipped, failed, changed, sum)
-    SELECT %(tenant)s, %(job)s, 1000000 + %(number)s * 100000 + n, array_agg(customer_id), '{}', '{}', '{}', '{}', '{}', '{}', '{}', count(*), count(*),
-        array_agg(id), array_agg(points), count(*), 0, 0, 0, sum(points)
+    SELECT %(tenant)s, %(job)s, 1000000 + %(number)s * 100000 + n, array_agg(customer_id), '{}', '{}', '{}', '{}', '{}', '{}', '{}', count(*),
+        count(*), array_agg(id), array_agg(points), count(*), 0, 0, 0, sum(points)
     FROM (SELECT customer_id, id, available AS points, row_number() OVER (ORDER BY customer_id) / 10000 AS n FROM loyalty_entry
         WHERE tenant_id = %(tenant)s AND id > %(after)s) made GROUP BY n
 """
@@ -68,7 +69,7 @@ class _Jobs(_ManyCustomers):
             cursor.execute(
                 "UPDATE loyalty_customer SET tier = 'mine' WHERE tenant_id = %s AND id = ANY(%s)", [tenant.pk, self._mine]
             )
-        user, _ = staff.create_staff(tenant, email="bench@example.com", role="admin", name="Bench", actor=staff.SYSTEM)
+        user, _ = staff.create_staff(tenant, email="bench@example.com", role="admin", name="Bench", actor=SYSTEM)
         access = gate.of_person(user, wanted_tenant_id=tenant.pk)
         assert access is not None
         self._access: Access = access
