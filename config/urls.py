@@ -7,6 +7,7 @@ from django.views.generic import RedirectView
 
 from integrations import health
 from support.api import Activity, CustomerDiagnosis
+from support.bulk.api import BulkJobRows, BulkJobs, BulkJobStep, OneBulkJob
 
 urlpatterns = [
     path("", RedirectView.as_view(url="/admin/"), name="home"),
@@ -16,6 +17,10 @@ urlpatterns = [
     path("status", health.status, name="status"),
     path("api/v1/activity", Activity.as_view(), name="activity"),
     path("api/v1/customers/<str:mobile>/diagnosis", CustomerDiagnosis.as_view(), name="diagnosis"),
+    path("api/v1/bulk-jobs", BulkJobs.as_view(), name="bulk-jobs"),
+    path("api/v1/bulk-jobs/<int:pk>", OneBulkJob.as_view(), name="bulk-job"),
+    path("api/v1/bulk-jobs/<int:pk>/rows", BulkJobRows.as_view(), name="bulk-job-rows"),
+    path("api/v1/bulk-jobs/<int:pk>/<slug:step>", BulkJobStep.as_view(), name="bulk-job-step"),
     path("api/v1/", include("integrations.api.urls")),
     path("admin/", admin.site.urls),
 ]

@@ -15,7 +15,7 @@ from django_scopes import scope, scopes_disabled
 
 from integrations import bell
 from loyalty import customers
-from loyalty.ledger import KeyReused, checked_reason, content_hash
+from loyalty.ledger import UNWRITABLE, KeyReused, checked_reason, content_hash
 from loyalty.models import Bonus
 from loyalty.state import check_day, check_points
 from support import limits
@@ -404,7 +404,7 @@ def approve(job_id: int, *, access: Access, note: str = "", now: datetime) -> Bu
             actor=access.actor,
             action="approve_job",
             target=job,
-            reason=note.strip()[:500],
+            reason=UNWRITABLE.sub("", note).strip()[:500],
             after={"customers": job.count},
         )
     return job

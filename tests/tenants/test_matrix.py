@@ -100,7 +100,7 @@ OURS = {
 SUFFIXES = {"admin:decide_delivery": ["retry"], "admin:act_on_replay": ["try"]}
 API = {
     "api:bills", "api:bills-batch", "api:delivery", "api:holds", "api:hold", "api:hold-release", "api:balance", "api:entries",
-    "diagnosis", "activity",
+    "diagnosis", "activity", "bulk-jobs", "bulk-job", "bulk-job-rows", "bulk-job-step",
     "api:adjustments", "api:issues", "api:bill", "api:day-ends", "api:erp-orders", "api:crm-balances",
 }  # fmt: skip
 MODELS = {
