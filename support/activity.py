@@ -37,7 +37,7 @@ XLSX_ROWS_MAX = 10_000
 CUT = gettext_lazy("Only the newest rows stand here. Take the CSV for all of them, or narrow the filter.")
 COLUMNS = (
     "time", "action", "customer", "mobile", "points", "amount", "currency", "store", "bill", "staff", "source", "reason", "pending", "available",
-    "blocked", "owed", "entry", "operation",
+    "blocked", "owed", "entry", "operation", "job",
 )  # fmt: skip
 #: In English, as the API says them.
 SOURCES = {
@@ -68,6 +68,7 @@ class ActivityFilter(django_filters.FilterSet):
         choices=[(kind.value, gettext_lazy(words)) for kind, words in SOURCES.items()],
         empty_label=gettext_lazy("any"),
     )
+    job = django_filters.NumberFilter(field_name="job_id", label=gettext_lazy("Bulk job"))
     reason = django_filters.CharFilter(
         field_name="reason", lookup_expr="icontains", label=gettext_lazy("Reason contains"), max_length=200
     )
@@ -114,6 +115,7 @@ class Row:
     source: str
     api_source: str
     reason: str
+    job: int | None
     #: What it did to pending, available, blocked and owed points: these sum up to the balance.
     buckets: tuple[int, int, int, int]
 
@@ -122,7 +124,7 @@ class Row:
         at = self.at.astimezone(tenant.zone).isoformat(timespec="seconds")
         values = [
             at, self.action, self.customer, self.mobile, self.points, self.amount, tenant.currency if self.amount else "", self.store,
-            self.bill_no, self.staff, self.source, self.reason, *self.buckets, self.id, self.operation,
+            self.bill_no, self.staff, self.source, self.reason, *self.buckets, self.id, self.operation, self.job or "",
         ]  # fmt: skip
         return [safe(value) for value in values]
 
@@ -131,7 +133,7 @@ class Row:
             "id": self.id, "operation": self.operation, "at": self.at.isoformat(), "action": self.kind,
             "customer": {"id": self.customer_id, "name": self.customer, "mobile": self.mobile}, "points": self.points,
             "amount": self.amount or None, "store_code": self.store or None, "bill_no": self.bill_no or None, "staff": self.staff,
-            "source": self.api_source, "reason": self.reason,
+            "source": self.api_source, "reason": self.reason, "job": self.job,
             **dict(zip(("pending", "available", "held", "owed"), self.buckets, strict=True)),
         }  # fmt: skip
 
@@ -162,7 +164,7 @@ def _row(entry: Entry, bill: tuple[str, Decimal] | None, *, digits: int) -> Row:
         amount=amount, store=entry.store.code if entry.store else "", store_name=str(entry.store) if entry.store else "",
         at_store=entry.store,
         bill_no=bill[0] if bill else (entry.hold.bill_no if entry.hold else ""), staff=entry.actor_name,
-        source=_(source), api_source=source, reason=hide_numbers(entry.reason),
+        source=_(source), api_source=source, reason=hide_numbers(entry.reason), job=entry.job_id,
         buckets=(entry.pending, entry.available, entry.held, entry.owed),
     )  # fmt: skip
 

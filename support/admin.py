@@ -2,15 +2,22 @@
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
+from unfold.decorators import action, display
 
+from loyalty.admin import CustomerAdmin
+from loyalty.models import Customer
+from support.bulk.jobs import progress
+from support.bulk.models import BulkJob, BulkSettings, JobState
+from support.bulk.types import words_of
 from support.models import Case, PointsLimit, TopicContact
 from tenants.access import Act
-from tenants.admin_base import ReadOnlyAdmin, TenantAdmin
+from tenants.admin_base import ReadOnlyAdmin, TenantAdmin, may
 
 
 @admin.register(PointsLimit)
@@ -46,3 +53,91 @@ class CaseAdmin(ReadOnlyAdmin):
         if row is None:
             raise Http404
         return redirect("admin:case", row.pk)
+
+
+@admin.register(BulkSettings)
+class BulkSettingsAdmin(TenantAdmin):
+    """One row a brand; without one nothing needs a second person."""
+
+    view_act = change_act = Act.MANAGE_STAFF
+    list_display = ("what", "customers_alone", "points_alone", "rows_per_second")
+
+    @admin.display(description=gettext_lazy("Settings"))
+    def what(self, row: BulkSettings) -> str:
+        return _("One person alone")
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_add_permission(request, obj) and not self.get_queryset(request).exists()
+
+
+#: The colour of a state, for the list.
+JOB_LABELS = {
+    JobState.PREVIEW.value: "info", JobState.WAITING.value: "warning", JobState.RUNNING.value: "info", JobState.PAUSED.value: "warning",
+    JobState.DONE.value: "success", JobState.CANCELLED.value: "danger", JobState.REFUSED.value: "danger", JobState.READING.value: "info",
+}  # fmt: skip
+
+
+@admin.register(BulkJob)
+class BulkJobAdmin(ReadOnlyAdmin):
+    """The list; a job has pages of its own."""
+
+    view_act = Act.VIEW_CUSTOMERS
+    list_display = ("id", "what", "labelled_state", "customers", "points_moved", "asked_by", "created_at", "finished_at")
+    list_select_related = ("tenant", "bonus", "of_job")
+    list_filter = ("state", "type", "dry_run")
+    search_fields = ("reason", "asked_by", "file_name")
+    search_help_text = gettext_lazy("Reason, who asked, or name of the file")
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).defer("body", "preview")
+
+    @admin.display(description=gettext_lazy("What"))
+    def what(self, row: BulkJob) -> str:
+        return f"{words_of(row)} ({_('without effect')})" if row.dry_run else words_of(row)
+
+    @display(description=gettext_lazy("State"), label=JOB_LABELS)
+    def labelled_state(self, row: BulkJob) -> tuple[str, str]:
+        return row.state, row.get_state_display()
+
+    @admin.display(description=gettext_lazy("Customers"), ordering="count")
+    def customers(self, row: BulkJob) -> str:
+        return f"{row.count:,}"
+
+    @admin.display(description=gettext_lazy("Points"))
+    def points_moved(self, row: BulkJob) -> str:
+        return f"{progress(row).points if row.started_at else row.sum:+,}"
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return may(request, Act.RUN_JOBS)
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        return redirect("admin:new_job")
+
+    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        row = self.get_object(request, object_id)
+        if row is None:
+            raise Http404
+        return redirect("admin:job", row.pk)
+
+
+#: Customers that are chosen by hand; more are a filter's.
+BY_HAND_MAX = 500
+admin.site.unregister(Customer)
+
+
+@admin.register(Customer)
+class CustomersForJobs(CustomerAdmin):
+    """The list of customers, from which a job begins by hand."""
+
+    actions = ("start_job",)
+
+    def get_actions(self, request: HttpRequest) -> Any:
+        return super().get_actions(request) if may(request, Act.RUN_JOBS) else {}
+
+    @action(description=gettext_lazy("Bulk job for the chosen customers"))
+    def start_job(self, request: HttpRequest, queryset: Any) -> HttpResponse | None:
+        ids = list(queryset.values_list("pk", flat=True)[: BY_HAND_MAX + 1])
+        if len(ids) > BY_HAND_MAX:
+            messages.error(request, _("More than {most} by hand: choose them by a filter.").format(most=BY_HAND_MAX))
+            return None
+        return redirect(f"{reverse('admin:new_job')}?ids={','.join(map(str, ids))}")

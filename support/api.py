@@ -34,7 +34,8 @@ EXAMPLE = {
 ACTIVITY = {
     "id": 4711, "operation": 4711, "at": "2026-11-02T09:15:00+05:30", "action": "issue",
     "customer": {"id": 7, "name": "Meera S.", "mobile": "+91 98•••••345"}, "points": 50, "amount": None, "store_code": None,
-    "bill_no": None, "staff": "Bob Selvam", "source": "staff", "reason": "Apology for a delayed cake", "pending": 0, "available": 50, "held": 0,
+    "bill_no": None, "staff": "Bob Selvam", "source": "staff", "reason": "Apology for a delayed cake", "job": None,
+    "pending": 0, "available": 50, "held": 0,
     "owed": 0,
 }  # fmt: skip
 CALLS["CustomerDiagnosis", "GET"] = Call(
@@ -52,7 +53,7 @@ CALLS["Activity", "GET"] = Call(
     {200: {"results": [ACTIVITY], "next": None, "previous": None}},
     parameters=[
         *DAYS, OpenApiParameter("format", str, enum=["json", "csv"]),
-        *(OpenApiParameter(name, str) for name in ("customer", "action", "store", "staff", "source", "reason", "cursor")),
+        *(OpenApiParameter(name, str) for name in ("customer", "action", "store", "staff", "source", "reason", "job", "cursor")),
     ],
 )  # fmt: skip
 

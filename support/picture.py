@@ -249,6 +249,8 @@ def _why(entry: Entry, bill: Bill | None, tenant: Tenant) -> list[tuple[str, str
             continue
         rows.append((_("Lot of {day}").format(day=_day(move.lot.granted_on)), _why_lot(move, move.lot)))
     rows.append((_("By"), f"{entry.actor_name} ({entry.actor_kind}): {entry.reason}"))
+    if entry.job_id:
+        rows.append((_("Bulk job"), str(entry.job_id)))
     posted = _("{at} UTC, entry {entry}, operation {operation}")
     at = formatted(entry.posted_at, "d M Y H:i:s")
     rows.append((_("Posted"), posted.format(at=at, entry=entry.pk, operation=entry.operation)))

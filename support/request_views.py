@@ -16,6 +16,7 @@ from loyalty import customers, identity
 from loyalty.ledger import CustomerMerged
 from loyalty.models import Customer, NumberMove
 from support import approvals, limits
+from support.bulk.models import BulkJob, JobState
 from support.forms import DecideForm, ReasonForm
 from support.models import OPEN_REQUESTS, ApprovalRequest, RequestState
 from support.verbs import VERBS
@@ -39,6 +40,7 @@ def queue(request: HttpRequest) -> HttpResponse:
         decided=rows.exclude(state__in=OPEN_REQUESTS)[:20],
         moves=NumberMove.objects.filter(tenant=access.tenant, decided_at=None).select_related("old_owner").order_by("id")[:ROWS_SHOWN],
         claims=BillClaim.objects.filter(tenant=access.tenant, decided_at=None).select_related("bill").order_by("id")[:ROWS_SHOWN],
+        jobs=BulkJob.objects.filter(tenant=access.tenant, state=JobState.WAITING).defer("body", "preview").order_by("id")[:ROWS_SHOWN],
         ident=access.actor.ident, now=timezone.now(),
     )  # fmt: skip
 

@@ -20,9 +20,11 @@ from support import (
     missing_views,
     replay_views,
     request_views,
+    saved_views,
     settings_views,
     views,
 )
+from support.bulk import pages
 from tenants.access import Access
 from tenants.errors import DomainError
 
@@ -47,7 +49,7 @@ class DeskSite(UnfoldAdminSite):
         return self._page(views.start)(request)
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
-        pages: list[URLPattern | URLResolver] = [
+        own: list[URLPattern | URLResolver] = [
             path("find/", self._page(views.search), name="find"),
             path("find/suggest/", self._page(views.suggest), name="suggest"),
             path("customers/<int:pk>/", self._page(views.customer360), name="customer360"),
@@ -99,16 +101,21 @@ class DeskSite(UnfoldAdminSite):
             path("requests/<int:pk>/", self._page(missing_views.repush_request), name="repush_request"),
             path("requests/<int:pk>/csv/", self._page(missing_views.repush_csv), name="repush_csv"),
             path("activity/", self._page(activity_views.log), name="activity"),
-            path("activity/views/", self._page(activity_views.save_view), name="save_view"),
-            path("activity/views/<int:pk>/forget/", self._page(activity_views.forget_view), name="forget_view"),
+            path("activity/views/", self._page(saved_views.save_view), name="save_view"),
+            path("activity/views/<int:pk>/forget/", self._page(saved_views.forget_view), name="forget_view"),
             path("activity.csv", self._page(activity_views.export), {"kind": "csv"}, name="activity_csv"),
             path("activity.xlsx", self._page(activity_views.export), {"kind": "xlsx"}, name="activity_xlsx"),
+            path("jobs/new/", self._page(pages.new_job), name="new_job"),
+            path("jobs/template/<slug:type>.csv", self._page(pages.template), name="job_template"),
+            path("jobs/<int:pk>/", self._page(pages.show), name="job"),
+            path("jobs/<int:pk>/<slug:kind>.csv", self._page(pages.file), name="job_file"),
+            path("jobs/<int:pk>/<slug:act>/", self._page(pages.act_on), name="act_on_job"),
             path("messages/", self._page(settings_views.message_settings), name="message_settings"),
             path("simulator/", self._page(views.simulator), name="simulator"),
             path("tenant/", self._page(views.switch_tenant), name="switch_tenant"),
         ]
         stock: list[URLPattern | URLResolver] = super().get_urls()
-        return pages + stock
+        return own + stock
 
     def _page(self, view: Page) -> Page:
         def page(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:

@@ -18,6 +18,7 @@ from loyalty.models import Customer, mask_mobile
 from loyalty.state import POINTS_MAX
 from support.bulk.models import BulkJob, JobBlock, JobRow, JobState, JobType, Outcome
 from support.bulk.types import SKIPS, skip
+from tenants import access as gate
 from tenants.errors import DomainError
 from tenants.spreadsheets import safe
 from tenants.uploads import FileRefused, canonical, check_columns, is_long, kind_of, rows_of
@@ -221,8 +222,20 @@ def error_lines(job: BulkJob) -> Iterator[str]:
     column = COLUMN_OF.get(JobType(job.type))
     names = ["mobile", "customer_id", *([column] if column else []), "reason"]
     yield "\ufeff" + _csv_line([*names, "line", "error"])
-    for row in job.rows.filter(outcome=Outcome.REFUSED).iterator(chunk_size=2000):
+    for row in _refused_rows(job):
         yield _csv_line([*(_text(row.given.get(name, "")) for name in names), row.line or "", row.sentence])
+
+
+def _refused_rows(job: BulkJob) -> Iterator[JobRow]:
+    """Some at a time, each stretch behind the tenant's walls: while a file is sent, its request is over."""
+    last = 0
+    while True:
+        with transaction.atomic(), gate.walls_around([job.tenant]):
+            rows = list(job.rows.filter(outcome=Outcome.REFUSED, pk__gt=last).order_by("pk")[:LINES])
+        yield from rows
+        if len(rows) < LINES:
+            return
+        last = rows[-1].pk
 
 
 def _text(value: str) -> str:
@@ -239,15 +252,22 @@ def result_lines(job: BulkJob, *, only_told: bool = False) -> Iterator[str]:
     `only_told`: those that were skipped, failed, or of whom else something is to be told.
     """
     yield "\ufeff" + _csv_line(RESULT)
-    for number in list(job.blocks.filter(number__gte=0).order_by("number").values_list("number", flat=True)):
-        block: JobBlock = job.blocks.get(number=number)
-        told = {row.customer_id: row for row in job.rows.filter(customer__in=block.customers).exclude(outcome=Outcome.REFUSED)}
-        wanted = [place for place in range(block.size) if not only_told or block.customers[place] in told]
-        people = Customer.objects.in_bulk({block.customers[place] for place in wanted})
+    number = -1
+    while True:
+        with transaction.atomic(), gate.walls_around([job.tenant]):
+            block: JobBlock | None = job.blocks.filter(number__gt=number).order_by("number").first()
+            if block is None:
+                break
+            told = {
+                row.customer_id: row for row in job.rows.filter(customer__in=block.customers).exclude(outcome=Outcome.REFUSED)
+            }
+            wanted = [place for place in range(block.size) if not only_told or block.customers[place] in told]
+            people = Customer.objects.in_bulk({block.customers[place] for place in wanted})
+        number = block.number
         for place in wanted:
             yield _csv_line(_result(block, place, people.get(block.customers[place]), told.get(block.customers[place])))
     if only_told:
-        for row in job.rows.filter(outcome=Outcome.REFUSED).iterator(chunk_size=2000):
+        for row in _refused_rows(job):
             yield _csv_line(
                 [
                     "",

@@ -10,6 +10,8 @@ from django.utils.dateformat import format as date_format
 from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 
+from support.bulk.models import BulkJob
+from support.bulk.types import words_of
 from support.picture import money as money_text
 from tenants.models import Store, Tenant
 
@@ -52,3 +54,27 @@ def cut_underscores(name: str) -> str:
 @register.filter
 def money(amount: Decimal, tenant: Tenant) -> str:
     return money_text(amount, tenant)
+
+
+@register.filter
+def iso_day(moment: str) -> str:
+    """A kept moment, as its day."""
+    return date_format(timezone.localtime(datetime.fromisoformat(moment)), "j M Y")
+
+
+@register.filter
+def iso_ago(moment: str | None, now: datetime) -> str:
+    """A kept moment, as `3 minutes ago`."""
+    return ago(datetime.fromisoformat(moment), now) if moment else "–"
+
+
+@register.filter
+def last_digits(text: str) -> str:
+    """Of a number that somebody sent: enough to find it in their file."""
+    return f"•••{text[-4:]}" if sum(each.isdigit() for each in text) > 4 else text
+
+
+@register.filter
+def job_words(job: BulkJob) -> str:
+    """What a bulk job does."""
+    return words_of(job)

@@ -58,6 +58,7 @@ def confirmed(job: BulkJob, access: Access) -> BulkJob:
 
 def finished(job: BulkJob) -> BulkJob:
     """Worked on until nothing of it is left."""
+    job.refresh_from_db()
     while running.work_on(job):
         pass
     job.refresh_from_db()

@@ -35,7 +35,7 @@ from integrations.witnesses import DayTotals, settle_day
 from loyalty import identity
 from loyalty.models import BonusEvaluation, Cohort, Customer, Entry, Hold, NumberMove, Programme, ProgrammeVersion, StoreProgramme
 from loyalty.programmes import create_bonus
-from support.models import ApprovalRequest, Case, PointsLimit, SavedView, TopicContact
+from support.models import ApprovalRequest, BulkJob, BulkSettings, Case, PointsLimit, SavedView, TopicContact
 from tenants import staff
 from tenants.actors import SYSTEM
 from tenants.models import ApiKey, AuditEvent, Membership, ScheduledRun, Store, Tenant
@@ -50,7 +50,8 @@ DIGITS = "5005557731"
 WITHOUT_ROWS = {
     "home", "favicon", "live", "ready", "status", "api:nothing", "api:schema", "api:docs",
     "admin:login", "admin:logout", "admin:password_change", "admin:password_change_done",
-    "admin:jsi18n", "admin:search", "admin:autocomplete", "admin:view_on_site", "admin:app_list", "admin:auth_group_changelist",
+    "admin:job_template", "admin:jsi18n",
+    "admin:search", "admin:autocomplete", "admin:view_on_site", "admin:app_list", "admin:auth_group_changelist",
     "admin:auth_group_add", "admin:auth_group_history", "admin:auth_group_delete", "admin:auth_group_change",
 }  # fmt: skip
 #: Addresses without an id: their bytes must not hold a canary. The value: parameters.
@@ -72,6 +73,7 @@ PAGES: dict[str, dict[str, str]] = {
     "admin:integrations_fileimport_changelist": {}, "admin:new_replay": {}, "admin:queue": {}, "admin:activity": {}, "admin:activity_csv": {},
     "admin:activity_xlsx": {},
     "admin:missing_bills": {}, "admin:ask_missing": {}, "admin:requests": {}, "admin:message_settings": {}, "admin:save_view": {},
+    "admin:new_job": {}, "admin:support_bulkjob_changelist": {"q": CANARY}, "admin:support_bulksettings_changelist": {},
     "admin:support_pointslimit_changelist": {}, "admin:support_topiccontact_changelist": {}, "admin:support_case_changelist": {},
     **{
         f"admin:integrations_{model}_{page}": {}
@@ -94,10 +96,16 @@ OURS = {
     "admin:note_in_case": "case", "admin:close_case": "case", "admin:reopen_case": "case", "admin:unmerge": "customermerge",
     "admin:award_bonus": "bonusevaluation", "admin:request": "approvalrequest", "admin:number_move": "numbermove",
     "admin:unblock_incident": "incident", "admin:forget_view": "savedview",
+    "admin:job": "bulkjob", "admin:act_on_job": "bulkjob", "admin:job_file": "bulkjob",
     "admin:file_import": "fileimport", "admin:incident": "incident", "admin:set_mode": "incident", "admin:close_incident": "incident",
 }  # fmt: skip
 #: What stands behind the id.
-SUFFIXES = {"admin:decide_delivery": ["retry"], "admin:act_on_replay": ["try"]}
+SUFFIXES = {
+    "admin:act_on_job": ["confirm"],
+    "admin:job_file": ["results"],
+    "admin:decide_delivery": ["retry"],
+    "admin:act_on_replay": ["try"],
+}
 API = {
     "api:bills", "api:bills-batch", "api:delivery", "api:holds", "api:hold", "api:hold-release", "api:balance", "api:entries",
     "diagnosis", "activity", "bulk-jobs", "bulk-job", "bulk-job-rows", "bulk-job-step",
@@ -111,6 +119,7 @@ MODELS = {
     "loyalty_bonus": "bonus", "loyalty_bonusevaluation": "bonusevaluation", "loyalty_cohort": "cohort",
     "loyalty_storeprogramme": "storeprogramme", "integrations_replay": "replay", "integrations_billclaim": "billclaim",
     "integrations_repushrequest": "repushrequest", "integrations_dayend": "dayend", "integrations_erporder": "erporder",
+    "support_bulkjob": "bulkjob", "support_bulksettings": "bulksettings",
     "support_pointslimit": "pointslimit", "support_topiccontact": "topiccontact", "support_case": "case",
     "integrations_crmbalance": "crmbalance", "integrations_poschange": "poschange", "integrations_fileimport": "fileimport",
 }  # fmt: skip
@@ -227,6 +236,11 @@ def _of_the_desk(liberty: Tenant, customer: Customer) -> dict[str, Any]:
             key=CANARY, asked_by_user=user, **asked,
         ),
         "numbermove": NumberMove.objects.create(tenant=liberty, mobile=MOBILE, old_owner=customer, reason=CANARY, **asked),
+        "bulkjob": BulkJob.objects.create(
+            tenant=liberty, type="adjust", points=5, reason=CANARY, key=CANARY, fingerprint=1, asked_by=CANARY, asked_by_kind="system",
+            file_name=CANARY, message=CANARY, select={"file": CANARY},
+        ),
+        "bulksettings": BulkSettings.objects.create(tenant=liberty, customers_alone=7),
         "pointslimit": PointsLimit.objects.create(tenant=liberty, role="agent", an_act=5),
         "topiccontact": TopicContact.objects.create(tenant=liberty, topic="POS", name=CANARY),
         "savedview": SavedView.objects.create(tenant=liberty, owner=user, name=CANARY, query="store=X", for_all=True),
