@@ -89,7 +89,7 @@ TOTALS = "SELECT count(*), count(*) FILTER (WHERE code IS NULL), coalesce(sum(de
 BY_REASON = "SELECT code, count(*) FROM job_choice WHERE code IS NOT NULL GROUP BY code ORDER BY 2 DESC"
 GIVEN_AND_TAKEN = "SELECT coalesce(sum(abs(delta)), 0)::bigint FROM job_choice WHERE code IS NULL"
 _FIGURES = "customer_id, available, owed, delta, code FROM job_choice"
-LARGEST_ROWS = f"SELECT {_FIGURES} WHERE code IS NULL ORDER BY abs(delta) DESC, customer_id LIMIT %s"
+LARGEST_ROWS = f"SELECT {_FIGURES} WHERE code IS NULL ORDER BY abs(delta) DESC, available DESC, customer_id LIMIT %s"
 SAMPLE_ROWS = f"""
     SELECT {_FIGURES} WHERE code IS NULL AND place %% greatest(1, (SELECT count(*) FROM job_choice) / %s) = 0 ORDER BY place LIMIT %s
 """  # noqa: S608 - a constant

@@ -69,8 +69,9 @@ class JobForm(forms.Form):
         widget=forms.FileInput(attrs={"accept": ".csv,.xlsx"}),
     )  # fmt: skip
     tier = forms.CharField(
-        label=gettext_lazy("Tier"), required=False, max_length=400, help_text=gettext_lazy("Several parted by commas.")
-    )
+        label=gettext_lazy("Tier"), required=False, max_length=400,
+        widget=forms.TextInput(attrs={"placeholder": gettext_lazy("several parted by commas")}),
+    )  # fmt: skip
     store = forms.ModelChoiceField(
         Store.objects.none(), label=gettext_lazy("With a bill at"), required=False, to_field_name="code"
     )
