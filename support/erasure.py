@@ -24,6 +24,7 @@ from integrations.models import Bill, BillClaim, CrmBalance, Delivery, DeliveryS
 from loyalty import customers, identity
 from loyalty.models import Customer, CustomerAlias, CustomerMerge, NumberMove
 from support import limits
+from support.bulk.models import BulkJob, JobRow, JobState
 from support.models import OPEN_REQUESTS, ApprovalRequest, Case, Erasure, Note, RequestState, SavedView
 from tenants import audit
 from tenants.access import Access, Act
@@ -99,9 +100,15 @@ def finish_all(*, now: datetime) -> Counter[str]:
     return done
 
 
+class _StillRead(Exception):
+    """A list that was uploaded before is being read; what it says of them is masked afterwards."""
+
+
 def _finish(row: Erasure, *, now: datetime) -> None:
-    """All of it, as often as it takes. Raises: one of `clickhouse.Away`."""
+    """All of it, as often as it takes. Raises: one of `clickhouse.Away`, `_StillRead`."""
     tenant: Tenant = row.tenant
+    if BulkJob.objects.filter(tenant=tenant, state=JobState.READING, created_at__lte=row.asked_at).exists():
+        raise _StillRead
     family = sorted(customers.families(tenant, [row.customer_id]))
     sought, hide = row.sought.get("numbers", []), _Hider(row.sought.get("numbers", []), row.sought.get("words", []))
     somebody_s = customers.find(tenant, sought)  # a number that is a stranger's by now names the stranger
@@ -122,6 +129,7 @@ def _finish(row: Erasure, *, now: datetime) -> None:
         "cases": Case.objects.filter(tenant=tenant, customer__in=family).update(title=GONE),
         "requests": _requests(tenant, family, hide),
         "replays": _replays(tenant, family),
+        "jobs": _jobs(tenant, family, numbers, hide),
         "views": _views(tenant, hide),
     }
     with clickhouse.connected() as client:  # the masked row comes by the feed; what it was before must not stay below it
@@ -227,6 +235,18 @@ def _aliases(tenant: Tenant, numbers: list[str]) -> int:
     for row in rows:
         row.mobile = identity.stand_in(row.customer_id)
     CustomerAlias.objects.bulk_update(rows, ["mobile"])
+    return len(rows)
+
+
+def _jobs(tenant: Tenant, family: list[int], numbers: list[str], hide: _Hider) -> int:
+    """Lines of lists that were about them, also those that led to nobody. Blocks and previews know customers by id alone."""
+    of_them = Q(customer__in=family) | Q(mobile__in=numbers)
+    for digits in hide.digits:
+        of_them |= Q(given__mobile__contains=digits)
+    rows = list(JobRow.objects.filter(of_them, tenant=tenant))
+    for row in rows:
+        row.mobile, row.given, row.sentence = "", {}, hide.text(row.sentence)
+    JobRow.objects.bulk_update(rows, ["mobile", "given", "sentence"], batch_size=CHUNK)
     return len(rows)
 
 

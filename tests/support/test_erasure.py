@@ -16,7 +16,7 @@ from loyalty import customers, identity
 from loyalty.customer_import import CustomerResource
 from loyalty.models import Customer, Entry
 from support import approvals, erasure
-from support.models import ApprovalRequest, Case, Erasure, Note, SavedView
+from support.models import ApprovalRequest, BulkJob, Case, Erasure, JobRow, Note, SavedView
 from support.verbs import Wish
 from tenants import access as gate
 from tenants.actors import SYSTEM, Actor, ActorKind
@@ -68,12 +68,35 @@ def quill(kulfi: Tenant) -> Customer:
     SavedView.objects.create(
         tenant=kulfi, owner=_person(kulfi, "Vee", "agent"), name="one", query=f"customer={NAME.replace(' ', '+')}"
     )
+    JobRow.objects.create(
+        tenant=kulfi,
+        job=_job(kulfi),
+        outcome="refused",
+        code="points_invalid",
+        sentence="many",
+        mobile=OLD,
+        given={"mobile": OLD[-10:]},
+    )
     builders.deliver(kulfi, builders.bill("W1", mobile=None))
     decisions.ask_claim(kulfi, Bill.objects.get(bill_no="W1").pk, OLD, reason="says so on the phone", actor=SYSTEM, now=now)
     run = replay.choose(kulfi, filters={"all": True}, reason="once more", actor=SYSTEM)
     replay.ask(run, ReplayState.TRYING, actor=SYSTEM)
     replay.work_on(run, now=now)
     return found
+
+
+def _job(kulfi: Tenant) -> BulkJob:
+    made: BulkJob = BulkJob.objects.create(
+        tenant=kulfi,
+        type="adjust",
+        points=5,
+        select={"mobiles": 1},
+        key="job",
+        fingerprint=1,
+        asked_by="Alice",
+        asked_by_kind="system",
+    )
+    return made
 
 
 def erase(client: Client, customer: Customer, **fields: str) -> Any:
@@ -107,6 +130,14 @@ def test_nothing_names_them_any_more_and_the_ledger_is_as_it_was(as_alice: Clien
     assert (balance(quill), list(Entry.objects.values_list("pk", "available").order_by("pk"))) == (before, entries)
     assert Erasure.objects.get().sought == {}
     assert AuditEvent.objects.get(action="erase_customer").actor_name == "Alice"
+
+
+def test_a_list_that_is_still_read_is_waited_for(as_alice: Client, kulfi: Tenant, quill: Customer) -> None:
+    BulkJob.objects.update(state="reading")
+    erase(as_alice, quill)
+    assert erasure.finish_all(now=timezone.now())["waiting"] == 1
+    BulkJob.objects.update(state="preview")
+    assert erasure.finish_all(now=timezone.now())["done"] == 1
 
 
 def test_the_dashboards_forget_them_too(as_alice: Client, kulfi: Tenant, quill: Customer) -> None:
