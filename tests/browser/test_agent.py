@@ -15,6 +15,9 @@ from integrations import gathering
 from integrations.models import Incident
 from loyalty.models import Customer, Entry
 from support import approvals, cases
+from support.bulk import jobs, running
+from support.bulk.jobs import Select, Wanted
+from support.bulk.models import BulkJob, BulkSettings
 from support.models import ApprovalRequest
 from support.verbs import Wish
 from tenants import access as gate
@@ -85,6 +88,7 @@ def test_issuing_shows_before_and_after_while_typing(browser_page: Page, meera: 
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 
 
+@pytest.mark.timeout(420)
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_every_page_can_be_read_and_reached_by_everybody(committed: Tenant, meera: Customer, settings: Any, theme: Any) -> None:
     builders.deliver(committed, builders.bill("A1"), *(builders.bill(f"Q{number}", net_amount="950.00") for number in range(5)))
@@ -104,7 +108,7 @@ def test_every_page_can_be_read_and_reached_by_everybody(committed: Tenant, meer
         *(f"customers/{meera.pk}/{more}" for more in ("", "?bill=A9", "?tab=holds", "?tab=bills", "?tab=lots", "?tab=bonuses",
                                                       "?tab=messages", "?tab=cases", "?tab=audit", "issue/", "adjust/", "reset/", "merge/",
                                                       "number/", "number-moved/", "unblock/", "note/", "case/", "message/")),
-        "approvals/", "messages/", f"approvals/{request.pk}/", f"cases/{case.pk}/",
+        "approvals/", "messages/", f"approvals/{request.pk}/", f"cases/{case.pk}/", "jobs/new/", *_jobs(meera),
         *(f"incidents/{pk}/" for pk in incidents),
         *lists_and_forms(),
     ]  # fmt: skip
@@ -119,6 +123,23 @@ def test_every_page_can_be_read_and_reached_by_everybody(committed: Tenant, meer
                 if problem["impact"] in ("serious", "critical"):
                     serious.setdefault(problem["id"], []).append(f"{address}: {problem['nodes'][0]['target']}")
     assert serious == {}
+
+
+def _jobs(meera: Customer) -> list[str]:
+    """Pages of bulk jobs: a preview with lines that could not be read, one that waits, one that is done."""
+    tenant = meera.tenant
+    ada, now = _access(tenant, "Ada", role="admin"), timezone.now()
+
+    def made(key: str, select: Select, points: int = 5) -> BulkJob:
+        return jobs.create(ada, Wanted("adjust", points, reason="for a test"), select, key=key, now=now)[0]
+
+    preview = made("j1", Select(mobiles=["nonsense", meera.mobile, "9840000000"]), points=-45)
+    done = jobs.confirm(made("j2", Select(mobiles=[meera.mobile])).pk, access=ada, now=now)
+    while running.work_on(done):
+        pass
+    BulkSettings.objects.create(tenant=tenant, customers_alone=0)
+    waiting = jobs.confirm(made("j3", Select(mobiles=[meera.mobile])).pk, access=ada, now=now)
+    return [f"jobs/{job.pk}/" for job in (preview, done, waiting)]
 
 
 def lists_and_forms() -> list[str]:
@@ -195,6 +216,8 @@ def test_no_page_is_wider_than_its_window(browser_page: Page, meera: Customer, w
         "activity/",
         "simulator/",
         "find/?q=zzz",
+        "jobs/new/",
+        *_jobs(meera),
     ]
     for address in addresses:
         page.goto(start + address)
