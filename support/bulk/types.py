@@ -112,7 +112,7 @@ def _award(account: Account, points: int, plan: Plan, whole: Whole | None) -> No
     account.grant(points, kind=Kind.BONUS, terms=plan.terms, today=plan.today, snapshot=snapshot)
 
 
-def _release(account: Account, points: int, plan: Plan, whole: Whole | None) -> None:
+def _release(account: Account, points: int, plan: Plan, whole: Whole | None) -> Told:
     freed = [
         hold
         for hold in account.holds
@@ -124,6 +124,7 @@ def _release(account: Account, points: int, plan: Plan, whole: Whole | None) -> 
         raise skip("no_holds")
     for hold in freed:
         account.release(hold, today=plan.today)
+    return Told(points=sum(hold.points for hold in freed))  # also what lapsed of them, and expires at once
 
 
 def _expire(account: Account, points: int, plan: Plan, whole: Whole | None) -> None:
@@ -165,7 +166,10 @@ def _undo(account: Account, points: int, plan: Plan, whole: Whole | None) -> Tol
     settled = account.reverse(effects, today=plan.today, missing=take)
     if not settled.entries:
         raise skip("points_spent")
-    return Told(settled.short)
+    back = [
+        entry for entry in settled.entries if entry.kind is not Kind.EXPIRE
+    ]  # what comes back may have lapsed, and expires at once
+    return Told(settled.short, sum(entry.pending + entry.available - entry.owed for entry in back))
 
 
 def _still_pending(effects: Collection[Effect]) -> int:
@@ -245,6 +249,8 @@ KINDS: dict[str, JobKind] = {
         " THEN 'points_spent'"
         " WHEN ch.moved > 0 AND b.available + coalesce(l.pending, 0) < ch.moved - coalesce(lapsed.points, 0) AND %(spent)s = 'debt'"
         " AND NOT %(negative)s THEN 'negative_off'"
+        " WHEN ch.moved > coalesce(lapsed.points, 0) AND b.available + coalesce(l.pending, 0) = 0 AND %(spent)s = 'take'"
+        " THEN 'points_spent'"
         " WHEN EXISTS (SELECT FROM loyalty_entry x WHERE x.of_entry_id = ch.undoes AND x.kind = 'reversal') THEN 'nothing_to_undo'",
         UNDONE, heeds_blocked=False,
     ),
