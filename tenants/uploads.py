@@ -4,13 +4,12 @@ import csv
 import io
 import zipfile
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import date, datetime
+from functools import partial
 from typing import Any
-from xml.etree.ElementTree import ParseError
 
 import openpyxl
-from defusedxml import DefusedXmlException
-from openpyxl.utils.exceptions import InvalidFileException
 
 from tenants.errors import DomainError
 from tenants.saying import said
@@ -20,6 +19,8 @@ COLUMNS_MAX = 100
 CELL_MAX = 4000
 #: Of an xlsx, which is a zip: unpacked size, how far it may be packed, and how many files it may hold.
 UNPACKED_MAX, RATIO_MAX, ENTRIES_MAX = 50 << 20, 100, 200
+#: An xlsx costs time by the tag: so many at once, and so many in what is read whole before the first row, as styles and names are.
+TAGS_AT_ONCE, TAGS_BESIDE_MAX = 400_000, 50_000
 #: Rows always belong to the brand of whoever uploads them, and are known by what they say.
 NEVER_COLUMNS = frozenset({"tenant", "tenant_id", "id", "pk"})
 #: What a worker reads, and not the web process while somebody waits.
@@ -61,7 +62,7 @@ def kind_of(data: bytes) -> str:
 def _check_zip(data: bytes) -> None:
     try:
         entries = zipfile.ZipFile(io.BytesIO(data)).infolist()
-    except (zipfile.BadZipFile, ValueError, OSError) as problem:
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as problem:
         raise FileRefused(said("The file begins like an xlsx and is broken. Save it again.")) from problem
     unpacked = sum(entry.file_size for entry in entries)
     packed = max(sum(entry.compress_size for entry in entries), 1)
@@ -75,6 +76,31 @@ def _check_zip(data: bytes) -> None:
         )
     if any(".." in entry.filename or entry.filename.startswith(("/", "\\")) or entry.flag_bits & 1 for entry in entries):
         raise FileRefused(said("The xlsx holds files that lead out of it, or is locked with a password. Save it again."))
+    if _tags(data, beside=True) > TAGS_BESIDE_MAX:
+        raise FileRefused(said("The xlsx holds more styles and names than a list needs. Save it as CSV UTF-8."))
+
+
+def _tags(data: bytes, *, beside: bool = False) -> int:
+    """How many tags an xlsx holds, or what there is beside its rows and their texts. Raises: FileRefused."""
+    count = 0
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        for entry in archive.infolist():
+            if not (beside and entry.filename.startswith(("xl/worksheets/", "xl/sharedStrings", "xl/media/"))):
+                with _broken_is_refused(), archive.open(entry) as part:
+                    count += sum(piece.count(b"<") for piece in iter(partial(part.read, 1 << 20), b""))
+    return count
+
+
+@contextmanager
+def _broken_is_refused() -> Iterator[None]:
+    """A broken xlsx may fail anywhere in its readers, with whatever they raise."""
+    try:
+        yield
+    except FileRefused:
+        raise
+    except Exception as problem:
+        told = said("The xlsx cannot be read ({problem}). Save it as CSV UTF-8.", problem=type(problem).__name__)
+        raise FileRefused(told) from problem
 
 
 def rows_of(data: bytes, *, kind: str) -> Iterator[tuple[int, dict[str, str]]]:
@@ -121,30 +147,22 @@ def _csv_lines(data: bytes) -> Iterator[tuple[int, list[str]]]:
 
 
 def _xlsx_lines(data: bytes) -> Iterator[tuple[int, list[str]]]:
-    try:
+    with _broken_is_refused():
         book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True, keep_links=False)
         sheet = book.worksheets[0]
         # Rows that the file leaves out are given as empty ones: so many that a loop over them would not end.
         rows = sheet.iter_rows(max_row=ROWS_MAX + 1, max_col=COLUMNS_MAX + 1, values_only=True)
-        for number, cells in enumerate(rows, start=1):
+    lines = enumerate(rows, start=1)
+    while True:
+        with _broken_is_refused():
+            number, cells = next(lines, (0, ()))
+            if not number:
+                return
             if number > ROWS_MAX:
                 told = said("The file has rows beyond the {most:,}th. Save the list by itself.", most=ROWS_MAX)
                 raise FileRefused(told, row=number)
-            yield number, _checked([_text(cell) for cell in cells], number=number)
-    except FileRefused:
-        raise
-    except (
-        DefusedXmlException,
-        ParseError,
-        InvalidFileException,
-        zipfile.BadZipFile,
-        KeyError,
-        ValueError,
-        IndexError,
-        OSError,
-    ) as problem:
-        told = said("The xlsx cannot be read ({problem}). Save it as CSV UTF-8.", problem=type(problem).__name__)
-        raise FileRefused(told) from problem
+            texts = [_text(cell) for cell in cells]
+        yield number, _checked(texts, number=number)
 
 
 def _checked(cells: list[str], *, number: int) -> list[str]:
@@ -184,4 +202,6 @@ def check_columns(names: Iterable[Any]) -> None:
 
 def is_long(data: bytes, *, kind: str, at_once: int = ROWS_AT_ONCE) -> bool:
     """Whether there are more rows than are read at once; no more are read to tell. Raises: FileRefused."""
+    if kind == "xlsx" and _tags(data) > TAGS_AT_ONCE:
+        return True
     return any(place > at_once for place, _ in enumerate(rows_of(data, kind=kind), start=1))

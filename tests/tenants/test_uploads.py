@@ -1,6 +1,7 @@
 """Files from outside (TRAPS 26): what is hostile is refused by name and row, before it is read whole."""
 
 import io
+import random
 import resource
 import zipfile
 
@@ -37,6 +38,12 @@ def changed(data: bytes, name: str, text: bytes) -> bytes:
     return out.getvalue()
 
 
+def damaged(data: bytes) -> bytes:
+    """A byte in the middle of what is packed turned round."""
+    middle = data.index(SHEET.encode()) + len(SHEET) + 40
+    return data[:middle] + bytes([data[middle] ^ 0xFF]) + data[middle + 1 :]
+
+
 def many(files: int) -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as made:
@@ -47,6 +54,7 @@ def many(files: int) -> bytes:
 
 SHEET = "xl/worksheets/sheet1.xml"
 DTD = b'<?xml version="1.0"?><!DOCTYPE a [<!ENTITY b "c">]><worksheet>&b;</worksheet>'
+STYLES = b'<styleSheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><fonts>%b</fonts></styleSheet>'
 HOSTILE: dict[str, tuple[bytes, str]] = {
     "bomb": (changed(xlsx(("a",)), "xl/media/x.bin", b"0" * (60 << 20)), "unpacks to 60 MB"),
     "thin bomb": (changed(xlsx(("a",)), "xl/media/x.bin", b"0" * (40 << 20)), "unpacks to 40 MB"),
@@ -54,6 +62,14 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
     "many files": (many(250), "in 25[0-9] files"),
     "entities": (changed(xlsx(("a",)), SHEET, DTD), "cannot be read"),
     "no sheet": (changed(xlsx(("a",)), SHEET, b"<worksheet"), "cannot be read"),
+    "a damaged sheet": (damaged(xlsx(("mobile", "points"), *((str(number), number) for number in range(200)))), "cannot be read"),
+    "no number": (changed(xlsx(("a",)), "xl/styles.xml", STYLES % b'<font><sz val="x"/></font>'), "cannot be read"),
+    "a crowd of styles": (
+        changed(
+            changed(xlsx(("a",)), "xl/styles.xml", STYLES % (b"<font/>" * 60_000)), "xl/media/x", random.Random(1).randbytes(9000)
+        ),
+        "more styles and names",
+    ),
     "half a zip": (xlsx(("a",))[:400], "is broken"),
     "10,000 columns": (b",".join(b"c%d" % number for number in range(10_000)), "Row 1 has more than 100 columns"),
     "wide xlsx": (xlsx(tuple(f"c{number}" for number in range(500))), "Row 1 has more than 100 columns"),
@@ -96,6 +112,13 @@ def test_a_million_rows_are_not_read_to_see_that_they_are_many(monkeypatch: pyte
     assert is_long(data, kind=kind_of(data))
     assert seen == uploads.ROWS_AT_ONCE + 1
     assert not is_long(HEAD + b"A1,1\n" * 5000, kind="csv")
+
+
+def test_a_spreadsheet_that_takes_long_to_read_is_long() -> None:
+    """Its rows may be few: a worker reads it, and not the web process while somebody waits."""
+    row = tuple(range(90))
+    assert is_long(xlsx(*[row] * 1200), kind="xlsx")
+    assert not is_long(xlsx(*[row] * 900), kind="xlsx")
 
 
 def test_rows_keep_their_numbers_and_a_spreadsheets_cells_are_texts() -> None:
