@@ -21,12 +21,12 @@ from django_scopes import scope
 from integrations import messages
 from loyalty import ledger
 from loyalty.account import Account
-from loyalty.ledger import REASON_MAX, Book, Operation, content_hash, retried
+from loyalty.ledger import REASON_MAX, Book, Operation, OwnerChanged, content_hash, retried
 from loyalty.models import CustomerStatus
 from support import limits
 from support.bulk import choice, files, jobs
 from support.bulk.models import BulkJob, JobState, Outcome
-from support.bulk.types import KINDS, SKIPS, Plan, Told, needed_act, skip
+from support.bulk.types import KINDS, Plan, Told, needed_act, skip
 from tenants import audit, crash, statistics
 from tenants.access import Act
 from tenants.actors import ActorKind
@@ -160,7 +160,8 @@ def _step(turn: Turn, *, now: datetime) -> int | None:
         if rows > 1:
             turn.careful = rows  # one by one, so that one customer stops no other
             return 1
-        settled = retried(partial(_chunk, turn, rows=1, now=now, give_up=turn.at))
+        because = skip("customer_merged" if isinstance(problem, OwnerChanged) else "failed")
+        settled = retried(partial(_chunk, turn, rows=1, now=now, give_up=turn.at, because=because))
     turn.careful = max(0, turn.careful - (settled or 0))
     return settled
 
@@ -169,8 +170,10 @@ class _Stopped(Exception):
     """It may not go on."""
 
 
-def _chunk(turn: Turn, *, rows: int, now: datetime, give_up: tuple[int, int] | None = None) -> int | None:
-    """`give_up`: the customer at this place of this block is told as failed; somebody else may have settled them meanwhile."""
+def _chunk(
+    turn: Turn, *, rows: int, now: datetime, give_up: tuple[int, int] | None = None, because: DomainError | None = None
+) -> int | None:
+    """`give_up`: the customer at this place of this block is left `because`; somebody else may have settled them meanwhile."""
     job, tenant = turn.job, turn.job.tenant
     with transaction.atomic(), connection.cursor() as cursor:
         jobs.lock_work(cursor, job.pk, shared=True)
@@ -187,18 +190,26 @@ def _chunk(turn: Turn, *, rows: int, now: datetime, give_up: tuple[int, int] | N
         turn.at = row[:2]
         block_id, _place, customers, versions, points, reasons, undoes = row
         settled = Settled()
-        if give_up:
+        if give_up and because:
             if turn.at != give_up:
                 return 1
-            log.error("customer failed", job=job.pk, customer=customers[0])
-            settled.told.append((customers[0], Outcome.FAILED, "failed", str(SKIPS["failed"]), None))
-            settled.operations, settled.moved, settled.failed = [0], [0], 1
+            _leave(settled, customers[0], because, job=job)
         else:
             _settle(turn, settled, customers, versions, points, reasons, undoes, cursor=cursor, now=now)
         _write(cursor, job, block_id, settled)
         crash.point("bulk_before_commit")
     crash.point("bulk_after_commit")
     return len(customers)
+
+
+def _leave(settled: Settled, customer: int, because: DomainError, *, job: BulkJob) -> None:
+    """One customer who stopped a whole chunk: of an undo, their points may be somebody else's since it was frozen."""
+    failed = because.code == "failed"
+    if failed:
+        log.error("customer failed", job=job.pk, customer=customer)
+    outcome = Outcome.FAILED if failed else Outcome.SKIPPED
+    settled.told.append((customer, outcome, because.code, because.sentence, None))
+    settled.operations, settled.moved, settled.failed, settled.skipped = [0], [0], int(failed), int(not failed)
 
 
 def _settle(
