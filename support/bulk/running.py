@@ -50,7 +50,7 @@ TAKE = """
         WHERE tenant_id = %(tenant)s AND job_id = %(job)s AND number >= 0 AND settled < size
         ORDER BY number LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
     )
-    SELECT b.id, b.settled, b.customers[free.settled + 1:free.settled + %(rows)s], b.versions[free.settled + 1:free.settled + %(rows)s],
+    SELECT b.id, free.settled, b.customers[free.settled + 1:free.settled + %(rows)s], b.versions[free.settled + 1:free.settled + %(rows)s],
         b.points[free.settled + 1:free.settled + %(rows)s], b.reasons[free.settled + 1:free.settled + %(rows)s],
         b.undoes[free.settled + 1:free.settled + %(rows)s]
     FROM support_jobblock b JOIN free ON free.id = b.id

@@ -38,7 +38,7 @@ from loyalty.audit import audit_ledger
 from loyalty.models import Balance, Customer, Entry
 from support.bulk import choice, jobs, running
 from support.bulk.jobs import File, Select, Wanted
-from support.bulk.models import BulkJob, JobState, Outcome
+from support.bulk.models import BulkJob, JobBlock, JobState, Outcome
 from tenants import staff
 from tenants.access import Access
 from tenants.actors import SYSTEM
@@ -476,6 +476,25 @@ def test_control_without_the_blocks_lock_two_workers_meet_the_unique_key(
     assert "entry_key_once" in str(met[0])
     assert facts(job.pk) == all_once(1500)
     assert sums(committed) == (1500 * (POINTS + 7), 0, 0)
+
+
+def test_a_block_that_moved_on_while_it_was_waited_for_is_taken_from_where_it_is(committed: Tenant) -> None:
+    ids = crowd(committed, 40)
+    job, taken = started(boss(committed), 7), []
+
+    def take() -> None:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(running.TAKE.replace("SKIP LOCKED", ""), {"tenant": committed.pk, "job": job.pk, "rows": 5})
+            taken.append(cursor.fetchone())
+        connection.close()
+
+    waiting = threading.Thread(target=take)
+    with transaction.atomic():
+        JobBlock.objects.filter(tenant=committed, job=job).update(settled=10, skipped=10)
+        waiting.start()
+        time.sleep(0.5)
+    waiting.join()
+    assert taken[0][1:3] == (10, ids[10:15])
 
 
 # Undone
