@@ -13,6 +13,7 @@ from django.db import connection
 from django.utils.translation import gettext as _
 
 from integrations.models import Incident, IncidentKind
+from loyalty.ledger import UNWRITABLE
 from loyalty.models import Cohort
 from loyalty.programmes import RuleBook
 from loyalty.state import POINTS_MAX
@@ -128,7 +129,12 @@ SURVIVORS = """
 
 def _whole(tenant: Tenant, name: str, value: Any) -> int:
     text = str(value).strip()
-    if isinstance(value, bool) or not text.lstrip("-").isdecimal() or not text.isascii() or abs(int(text[:20])) > POINTS_MAX:
+    if (
+        isinstance(value, bool)
+        or not text.removeprefix("-").isdecimal()
+        or not text.isascii()
+        or abs(int(text[:20])) > POINTS_MAX
+    ):
         raise _bad(name, _("{name} is a whole number.").format(name=name))
     return int(text)
 
@@ -151,17 +157,21 @@ def _date(tenant: Tenant, name: str, value: Any) -> date:
 
 def _begin(tenant: Tenant, name: str, value: Any) -> datetime:
     """Of the day, in the tenant's zone."""
-    return datetime.combine(_date(tenant, name, value), time.min, tzinfo=tenant.zone).astimezone(UTC)
+    day = _date(tenant, name, value)
+    if not 1 < day.year < 9999:  # at the very ends of the calendar no zone can be reckoned with
+        raise _bad(name, _("{name} is a day, like 2026-05-03.").format(name=name))
+    return datetime.combine(day, time.min, tzinfo=tenant.zone).astimezone(UTC)
 
 
 def _end(tenant: Tenant, name: str, value: Any) -> datetime:
-    return _begin(tenant, name, _date(tenant, name, value) + timedelta(days=1))
+    day = _date(tenant, name, value)
+    return _begin(tenant, name, min(day, date.max - timedelta(days=1)) + timedelta(days=1))
 
 
 def _texts(tenant: Tenant, name: str, value: Any) -> list[str]:
     values = [value] if isinstance(value, str) else value
     if not isinstance(values, list | tuple) or not all(
-        isinstance(each, str) and len(each) <= 120 and "\0" not in each for each in values
+        isinstance(each, str) and len(each) <= 120 and not UNWRITABLE.search(each) for each in values
     ):
         raise _bad(name, _("{name} is a text, or a list of texts.").format(name=name))
     return [each.strip() for each in values]
@@ -175,7 +185,7 @@ def _store(tenant: Tenant, name: str, value: Any) -> int:
 
 
 def _cohort(tenant: Tenant, name: str, value: Any) -> int:
-    wanted = str(value)[:120].replace("\0", "")
+    wanted = UNWRITABLE.sub("", str(value)[:120])
     rows = Cohort.objects.filter(tenant=tenant)
     found = rows.filter(name=wanted).first() or (
         rows.filter(pk=int(wanted)).first() if wanted.isdecimal() and len(wanted) < 19 else None
@@ -263,7 +273,7 @@ def of_filter(tenant: Tenant, wanted: Mapping[str, Any], *, type: str, now: date
         raise DomainError(
             "bad_value",
             _("Say which customers: {names}, or all.").format(names=", ".join(FILTERS)),
-            path=f"filter.{(unknown or [''])[0]}",
+            path="filter." + UNWRITABLE.sub("", (unknown or [""])[0][:40]),
         )
     values: dict[str, Any] = {name: FILTERS[name][0](tenant, name, value) for name, value in given.items()}
     conditions = [FILTERS[name][1] for name in values]

@@ -176,7 +176,8 @@ def _choose(job: BulkJob, access: Access, select: Select, *, now: datetime) -> N
     if takes_points and job.points is None and select.file is None:
         raise DomainError("required_field", _("Say how many points."), path="points")
     if select.file is not None:
-        job.select, job.file_name, job.body = {"file": select.file.name[:200]}, select.file.name[:200], select.file.body
+        job.file_name, job.body = UNWRITABLE.sub("", select.file.name)[:200], select.file.body
+        job.select = {"file": job.file_name}
         job.state = JobState.READING
         if files.is_short(job):
             files.read(job, now=now)
@@ -231,7 +232,7 @@ def _of_mobiles(job: BulkJob, mobiles: list[str]) -> Choice:
 def _refused(job: BulkJob, refusal: DomainError, given: str, *, mobile: str = "") -> JobRow:
     return JobRow(
         tenant=job.tenant, job=job, outcome=Outcome.REFUSED, code=refusal.code, sentence=refusal.sentence[:500], mobile=mobile,
-        given={"mobile": given[:60]},
+        given={"mobile": UNWRITABLE.sub("", given)[:60]},
     )  # fmt: skip
 
 

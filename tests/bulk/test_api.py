@@ -72,6 +72,25 @@ def test_who_will_be_skipped_is_listed_and_then_who_was(crowd: list[Customer], t
     assert sorted((row["mobile"], row["code"]) for row in rows) == wanted
 
 
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {"tier": "\ud800"}, {"tier": "a\0"}, {"cohort": "\ud800"}, {"store": "\ud800"}, {"active_until": "9999-12-31"},
+        {"active_from": "0001-01-01"}, {"tier_changed_until": "9999-12-30"}, {"available_min": "--5"}, {"\ud800": 1}, {"a\0": 1},
+    ],
+)  # fmt: skip
+def test_a_filter_of_odd_values_is_refused_and_no_error_of_ours(
+    crowd: list[Customer], tool: ApiClient, wanted: dict[str, Any]
+) -> None:
+    answer = ask(tool, select={"filter": wanted})
+    assert (answer.status, answer.code) in ((422, "bad_value"), (422, "store_unknown"))
+
+
+def test_numbers_that_no_database_holds_lead_to_nobody(crowd: list[Customer], tool: ApiClient) -> None:
+    made = ask(tool, select={"mobiles": ["98400\0", "\ud800", "98400 00001"]})
+    assert (made.status, made.body["count"], made.body["refused"]) == (201, 1, 2)
+
+
 def test_a_dry_run_changes_nothing(crowd: list[Customer], tool: ApiClient) -> None:
     made = ask(tool, dry_run=True)
     tool.post(f"/bulk-jobs/{made.body['id']}/confirm", {"phrase": made.body["phrase"]})

@@ -41,6 +41,11 @@ def test_each_row_has_its_own_points_and_reason(crowd: list[Customer], preview: 
     assert reasons == {"for a test: for the cake", "for a test"}
 
 
+@pytest.mark.parametrize("name", ["a\0.csv", "\ud800a.csv"])
+def test_a_file_may_have_any_name(crowd: list[Customer], preview: Preview, name: str) -> None:
+    assert preview(select=listed(HEADER + "9840000001,5,\n", name)).file_name == "a.csv"
+
+
 def test_customers_are_found_by_id_too(crowd: list[Customer], preview: Preview, alice_may: Access) -> None:
     run(preview(select=listed(f"customer_id,points\n{crowd[1].pk},7\n")), alice_may)
     assert available(crowd[1]) == [107]
