@@ -14,7 +14,8 @@ from typing import Any
 
 import structlog
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Q, QuerySet, TextField
+from django.db.models.functions import Cast
 from django.http import QueryDict
 from django.utils.translation import gettext as _
 from django_scopes import scope, scopes_disabled
@@ -24,7 +25,7 @@ from integrations.models import Bill, BillClaim, CrmBalance, Delivery, DeliveryS
 from loyalty import customers, identity
 from loyalty.models import Customer, CustomerAlias, CustomerMerge, NumberMove
 from support import limits
-from support.bulk.models import BulkJob, JobRow, JobState
+from support.bulk.models import BulkJob, JobBlock, JobRow, JobState
 from support.models import OPEN_REQUESTS, ApprovalRequest, Case, Erasure, Note, RequestState, SavedView
 from tenants import audit
 from tenants.access import Access, Act
@@ -242,11 +243,16 @@ def _jobs(tenant: Tenant, family: list[int], numbers: list[str], hide: _Hider) -
     """Lines of lists that were about them, also those that led to nobody. Blocks and previews know customers by id alone."""
     of_them = Q(customer__in=family) | Q(mobile__in=numbers)
     for digits in hide.digits:
-        of_them |= Q(given__mobile__contains=digits)
-    rows = list(JobRow.objects.filter(of_them, tenant=tenant))
+        of_them |= Q(said__contains=digits)
+    rows = list(JobRow.objects.annotate(said=Cast("given", TextField())).filter(of_them, tenant=tenant))
     for row in rows:
         row.mobile, row.given, row.sentence = "", {}, hide.text(row.sentence)
     JobRow.objects.bulk_update(rows, ["mobile", "given", "sentence"], batch_size=CHUNK)
+    for block in JobBlock.objects.filter(tenant=tenant, customers__overlap=family).exclude(reasons=[]):
+        block.reasons = [
+            GONE if customer in family else why for customer, why in zip(block.customers, block.reasons, strict=True)
+        ]
+        block.save(update_fields=["reasons"])
     return len(rows)
 
 

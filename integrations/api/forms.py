@@ -34,6 +34,8 @@ class Body(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _null_is_absent(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
         return {name: value for name, value in values.items() if value is not None}
 
 

@@ -21,7 +21,9 @@ from support.bulk.choice import SKIPPED
 from support.bulk.jobs import Select, Wanted
 from support.bulk.models import BulkJob, JobRow, JobState, Outcome, Spent
 from support.bulk.types import SKIPS
+from support.templatetags.desk import last_digits
 from tenants import access as gate
+from tenants.access import Access
 from tenants.errors import DomainError
 
 BYTES_MAX = 4 << 20
@@ -111,13 +113,13 @@ class BulkJobs(View):
         if not body.reason.strip():
             raise DomainError("reason_length", _("Say why: a reason of 3 to 500 characters."), length=0)
         job, repeated = jobs.create(self.access, wanted, select, key=f"api:{key}", now=timezone.now())
-        return Response(as_dict(job), status=201, headers={"Idempotency-Hit": "true"} if repeated else {})
+        return Response(as_dict(job, self.access), status=201, headers={"Idempotency-Hit": "true"} if repeated else {})
 
     def get(self, request: Request) -> Response:
         pages = NewestFirst()
         rows = BulkJob.objects.filter(tenant=self.access.tenant).select_related("tenant").defer("body")
         page = pages.paginate_queryset(rows, request, view=self) or []
-        found = [as_dict(job, rows=False) for job in page]
+        found = [as_dict(job, self.access, rows=False) for job in page]
         return Response({"results": found, "next": pages.get_next_link(), "previous": pages.get_previous_link()})
 
     def _bonus(self, name: str | None) -> int | None:
@@ -133,7 +135,7 @@ class OneBulkJob(View):
     scopes = {"GET": ("support", "read")}
 
     def get(self, request: Request, pk: int) -> Response:
-        return Response(as_dict(gate.get(BulkJob, pk, access=self.access, without=("body",))))
+        return Response(as_dict(gate.get(BulkJob, pk, access=self.access, without=("body",)), self.access))
 
 
 class BulkJobStep(View):
@@ -154,7 +156,7 @@ class BulkJobStep(View):
             job = jobs.undo(
                 pk, access=self.access, spent=body.spent, key=key, now=now, preview_only=body.preview, dry_run=body.dry_run
             )
-            return Response(as_dict(job), status=201)
+            return Response(as_dict(job, self.access), status=201)
         if step == "confirm":
             job = jobs.confirm(pk, access=self.access, phrase=body.phrase, now=now)
         elif step == "approve":
@@ -163,7 +165,7 @@ class BulkJobStep(View):
             job = {"pause": jobs.pause, "resume": jobs.resume, "cancel": jobs.cancel, "refresh": jobs.refresh}[step](
                 pk, access=self.access, now=now
             )
-        return Response(as_dict(job))
+        return Response(as_dict(job, self.access))
 
 
 def _undone(view: View, pk: int) -> int:
@@ -179,11 +181,11 @@ class BulkJobRows(View):
         job = gate.get(BulkJob, pk, access=self.access, without=("body",))
         pages = NewestFirst()
         page = pages.paginate_queryset(job.rows.order_by("-pk"), request, view=self) or []
-        found = _with_numbers(job, [_told(row) for row in page])
+        found = _with_numbers(job, [_told(row) for row in page], self.access)
         return Response({"results": found, "next": pages.get_next_link(), "previous": pages.get_previous_link()})
 
 
-def as_dict(job: BulkJob, *, rows: bool = True) -> dict[str, Any]:
+def as_dict(job: BulkJob, access: Access, *, rows: bool = True) -> dict[str, Any]:
     """A job as the API tells it. `skipped`: the first hundred of whom more is to be told; `count`: how many it changes, as the preview says."""
     found = jobs.progress(job, now=timezone.now())
     told: dict[str, Any] = {
@@ -198,10 +200,10 @@ def as_dict(job: BulkJob, *, rows: bool = True) -> dict[str, Any]:
             "points": found.points, "percent": found.percent, "rate": found.rate, "seconds_left": found.seconds_left,
         },
     }  # fmt: skip
-    return told | {"skipped": _skipped(job)} if rows else told
+    return told | {"skipped": _skipped(job, access)} if rows else told
 
 
-def _skipped(job: BulkJob) -> list[dict[str, Any]]:
+def _skipped(job: BulkJob, access: Access) -> list[dict[str, Any]]:
     """Of whom something is to be told: before it runs, as the preview found it; afterwards, as it was."""
     rows = [_told(row) for row in job.rows.all()[:SKIPPED]]
     if job.started_at is None:
@@ -212,7 +214,7 @@ def _skipped(job: BulkJob) -> list[dict[str, Any]]:
             }
             for each in job.preview.get("skipped", [])
         ]  # fmt: skip
-    return _with_numbers(job, rows[:SKIPPED])
+    return _with_numbers(job, rows[:SKIPPED], access)
 
 
 def _told(row: JobRow) -> dict[str, Any]:
@@ -222,10 +224,14 @@ def _told(row: JobRow) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _with_numbers(job: BulkJob, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Masked; but whoever named the numbers is told by them."""
+def _with_numbers(job: BulkJob, rows: list[dict[str, Any]], access: Access) -> list[dict[str, Any]]:
+    """Masked; but whoever names numbers, with a key that may change points, is told by them."""
+    may_change = jobs.SCOPE in access.scopes
+    named = "mobiles" in job.select and may_change
+    for row in rows if not may_change else ():
+        row["mobile"] = last_digits(row["mobile"])
     people = Customer.objects.filter(tenant=job.tenant_id).in_bulk([row["customer_id"] for row in rows if row["customer_id"]])
     for row in rows:
         if person := people.get(row["customer_id"]):
-            row["mobile"] = person.mobile if "mobiles" in job.select else person.masked_mobile
+            row["mobile"] = person.mobile if named else person.masked_mobile
     return rows

@@ -3,6 +3,7 @@
 One temporary table holds the choice while the preview is worked out; what a customer's row says there is what is frozen.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
@@ -129,12 +130,7 @@ SURVIVORS = """
 
 def _whole(tenant: Tenant, name: str, value: Any) -> int:
     text = str(value).strip()
-    if (
-        isinstance(value, bool)
-        or not text.removeprefix("-").isdecimal()
-        or not text.isascii()
-        or abs(int(text[:20])) > POINTS_MAX
-    ):
+    if isinstance(value, bool) or not re.fullmatch(r"-?[0-9]{1,15}", text) or abs(int(text)) > POINTS_MAX:
         raise _bad(name, _("{name} is a whole number.").format(name=name))
     return int(text)
 
@@ -322,33 +318,13 @@ def freeze(job: BulkJob, choice: Choice, *, now: datetime) -> None:
 
     Inside the caller's transaction.
     """
-    tenant, kind = job.tenant, KINDS[job.type]
-    today = now.astimezone(tenant.zone).date()
-    staff = staff_customers(tenant)
-    own = [customer for customer, user in staff.items() if job.asked_by_kind == "person" and user == job.asked_by_id]
-    wanted = choice.said.get("filter") or {}
-    days = wanted.get("holds_older_than")
-    values: dict[str, Any] = {
-        "points": job.points, "debt": job.allow_debt and tenant.negative_allowed, "clear": job.clear_debt, "until": job.until, "today": today,
-        "spent": job.spent, "negative": tenant.negative_allowed, "heeds_blocked": kind.heeds_blocked, "own": own,
-        "staff": [customer for customer in staff if customer not in own], "now": now, "block": BLOCK,
-        "held_before": now - timedelta(days=int(days)) if days is not None else None, "hold_store": wanted.get("hold_store_id"),
-        **choice.values, "tenant": tenant.pk, "job": job.pk,
-    }  # fmt: skip
+    tenant, today = job.tenant, now.astimezone(job.tenant.zone).date()
     with connection.cursor() as cursor:
-        cursor.execute("SELECT set_config('statement_timeout', %s, true)", [f"{SECONDS_MAX}s"])
-        # Nothing is known of a filter's rows beforehand; what is chosen may be everybody.
-        cursor.execute("SET LOCAL enable_nestloop = off" if choice.is_all else "SELECT 1")
-        joins = kind.joins_of_all or kind.joins if choice.is_all else kind.joins
-        cursor.execute(CHOOSE.format(chosen=choice.sql, delta=kind.delta, code=kind.code, joins=joins), values)
-        cursor.execute("SET LOCAL enable_nestloop = on")
+        values = _choose(cursor, job, choice, now=now)
         cursor.execute(FREEZE, values)
-        cursor.execute(TOTALS)
-        job.chosen, job.count, job.sum = cursor.fetchone()
+        job.chosen, job.count, job.sum, turnover = _totals(cursor)
         cursor.execute(BY_REASON)
         skips = dict(cursor.fetchall())
-        cursor.execute(GIVEN_AND_TAKEN)
-        (turnover,) = cursor.fetchone()
         cursor.execute(LARGEST_ROWS, [LARGEST])
         largest = [_figures(*row) for row in cursor.fetchall()]
         cursor.execute(SAMPLE_ROWS, [SAMPLE, SAMPLE])
@@ -360,6 +336,46 @@ def freeze(job: BulkJob, choice: Choice, *, now: datetime) -> None:
         **job.preview, "skips": skips, "turnover": turnover, "largest": largest, "sample": sample, "skipped": skipped,
         "worth": str(_worth(tenant, job.sum, today)) if job.type != JobType.EXTEND else "0", "as_of": now.isoformat(),
     }  # fmt: skip
+
+
+def figures_now(job: BulkJob, *, now: datetime) -> tuple[int, int]:
+    """What the frozen choice comes to by today's balances: (customers it changes, points given and taken)."""
+    with connection.cursor() as cursor:
+        _choose(cursor, job, of_blocks(job), now=now)
+        _chosen, count, _sum, turnover = _totals(cursor)
+        cursor.execute("DROP TABLE job_choice")
+    return count, turnover
+
+
+def _choose(cursor: Any, job: BulkJob, choice: Choice, *, now: datetime) -> dict[str, Any]:
+    """Fill the temporary table. -> the values of its statements."""
+    tenant, kind = job.tenant, KINDS[job.type]
+    staff = staff_customers(tenant)
+    own = [customer for customer, user in staff.items() if job.asked_by_kind == "person" and user == job.asked_by_id]
+    wanted = choice.said.get("filter") or {}
+    days = wanted.get("holds_older_than")
+    values: dict[str, Any] = {
+        "points": job.points, "debt": job.allow_debt and tenant.negative_allowed, "clear": job.clear_debt, "until": job.until,
+        "today": now.astimezone(tenant.zone).date(), "spent": job.spent, "negative": tenant.negative_allowed,
+        "heeds_blocked": kind.heeds_blocked, "own": own, "staff": [customer for customer in staff if customer not in own], "now": now,
+        "block": BLOCK, "held_before": now - timedelta(days=int(days)) if days is not None else None,
+        "hold_store": wanted.get("hold_store_id"), **choice.values, "tenant": tenant.pk, "job": job.pk,
+    }  # fmt: skip
+    joins = kind.joins_of_all or kind.joins if choice.is_all else kind.joins
+    cursor.execute("SELECT set_config('statement_timeout', %s, true)", [f"{SECONDS_MAX}s"])
+    # Nothing is known of a filter's rows beforehand; what is chosen may be everybody.
+    cursor.execute("SET LOCAL enable_nestloop = off" if choice.is_all else "SELECT 1")
+    cursor.execute(CHOOSE.format(chosen=choice.sql, delta=kind.delta, code=kind.code, joins=joins), values)
+    cursor.execute("SET LOCAL enable_nestloop = on")
+    return values
+
+
+def _totals(cursor: Any) -> tuple[int, int, int, int]:
+    cursor.execute(TOTALS)
+    chosen, count, total = cursor.fetchone()
+    cursor.execute(GIVEN_AND_TAKEN)
+    (turnover,) = cursor.fetchone()
+    return chosen, count, total, int(turnover)
 
 
 def _figures(customer_id: int, available: int, owed: int, delta: int | None, code: str | None) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import io
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,9 +21,11 @@ from support.bulk.models import BulkJob, JobBlock, JobRow, JobState, JobType, Ou
 from support.bulk.types import SKIPS, skip
 from tenants import access as gate
 from tenants.errors import DomainError
-from tenants.spreadsheets import safe
+from tenants.spreadsheets import FORMULA_STARTS, safe
 from tenants.uploads import FileRefused, canonical, check_columns, is_long, kind_of, rows_of
 
+#: A whole number as people and spreadsheets write it, thousands in groups or not; `1,5` and `12,50` are none.
+WHOLE = re.compile(r"([+-]?(?:\d+|\d{1,3}(?:,\d{3})+|\d{1,2}(?:,\d{2})*,\d{3}))(?:\.0+)?", re.ASCII)
 #: What one transaction reads of a file; and what the web process reads while somebody waits.
 LINES, AT_ONCE = 2000, 5000
 POINTS, SET_TO = "points", "set_to"
@@ -82,7 +85,7 @@ def read(job: BulkJob, *, now: datetime) -> None:
         cursor.execute(DUPLICATES, values)
         job.lines_refused += cursor.rowcount
         job.body = b""  # it is personal data, and what it said is taken
-        job.save()
+        job.save(update_fields=["body", "lines_refused"])
 
 
 def _take(job: BulkJob, stretch: Sequence[tuple[int, dict[str, str]]]) -> None:
@@ -90,8 +93,8 @@ def _take(job: BulkJob, stretch: Sequence[tuple[int, dict[str, str]]]) -> None:
     lines: list[Line] = []
     refused: list[JobRow] = []
     for number, cells in stretch:
-        named = {canonical(name): cell.strip() for name, cell in cells.items() if cell}
-        given = {name: named[name][:200] for name in GIVEN if name in named}
+        named = {canonical(name): _unquoted(cell.strip()) for name, cell in cells.items() if cell}
+        given = {name: named[name][: REASON_MAX + 1] for name in GIVEN if name in named}
         try:
             lines.append(_line(job, number, given))
         except DomainError as refusal:
@@ -157,9 +160,15 @@ def _line(job: BulkJob, number: int, given: Mapping[str, str]) -> Line:
     return Line(number, mobile, customer_id, points, reason, dict(given))
 
 
+def _unquoted(cell: str) -> str:
+    """As it was before a file of ours kept a spreadsheet from running it."""
+    return cell[1:] if cell.startswith("'") and cell[1:].startswith(FORMULA_STARTS) else cell
+
+
 def _points(job: BulkJob, text: str, column: str) -> int:
     """A whole number, also as a spreadsheet writes it. Raises: DomainError `points_invalid`."""
-    plain = text.replace(",", "").replace("\u00a0", "").removesuffix(".0") if text else ""
+    found = WHOLE.fullmatch(text)
+    plain = found[1].replace(",", "") if found else text
     if not plain and job.points is not None:
         return job.points
     digits = plain.lstrip("+-")
@@ -238,9 +247,9 @@ def _refused_rows(job: BulkJob) -> Iterator[JobRow]:
         last = rows[-1].pk
 
 
-def _text(value: str) -> str:
-    """A number with its plus is no formula: it goes back as digits, which are read just so."""
-    return value.removeprefix("+") if value[1:].isdecimal() else value
+def _text(value: str) -> str | int:
+    """A number with its sign is no formula."""
+    return int(value) if re.fullmatch(r"[+-]\d{1,18}", value, re.ASCII) else value
 
 
 RESULT = ("customer_id", "mobile", "name", "before", "points", "outcome", "why", "operation")

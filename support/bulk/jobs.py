@@ -240,6 +240,7 @@ def freeze(job: BulkJob, chosen: Choice, *, now: datetime) -> None:
     """Work out the preview, anew where there was one. Raises: DomainError `nothing_chosen`."""
     before = list(job.blocks.values_list("pk", flat=True))
     job.select = chosen.said or job.select
+    job.preview.setdefault("by", job.asker.ident)
     _lift_numbers(before)
     choice.freeze(job, chosen, now=now)
     JobBlock.objects.filter(tenant=job.tenant, pk__in=before).delete()
@@ -305,24 +306,46 @@ def _because(job: BulkJob, access: Access, *, now: datetime) -> str:
     """Why it needs a second person; empty: it does not. The person's day is locked, and counted where it does not."""
     if job.dry_run:
         return ""
-    turnover, alone = int(job.preview.get("turnover", 0)), settings_of(job.tenant)
-    if alone.customers_alone is not None and job.count > alone.customers_alone:
+    alone = settings_of(job.tenant)
+    person = access.actor.kind is not ActorKind.KEY
+    allowance = limits.allowance(access, now=now, lock=True) if person and _moves_points(job) else None
+    limited = allowance is not None and allowance.most is not None
+    count, turnover = _figures(job, now=now, anew=limited or alone.customers_alone is not None or alone.points_alone is not None)
+    if alone.customers_alone is not None and count > alone.customers_alone:
         told = _("{count:,} customers are more than the {limit:,} that one person may change alone.")
-        return told.format(count=job.count, limit=alone.customers_alone)
+        return told.format(count=count, limit=alone.customers_alone)
     if alone.points_alone is not None and turnover > alone.points_alone:
         told = _("{points:,} points are more than the {limit:,} that one person may move alone.")
         return told.format(points=turnover, limit=alone.points_alone)
-    if access.actor.kind is ActorKind.KEY:
-        return ""
-    if not access.may(needed_act(job)):
+    if person and not access.may(needed_act(job)):
         return _("Your role may ask for this, and somebody else does it.")
-    if job.type in (JobType.RELEASE_HOLDS, JobType.EXTEND):  # no points are given or taken
-        return ""
-    allowance = limits.allowance(access, now=now, lock=True)
-    if because := allowance.above(turnover):
-        return because
-    limits.count(access, turnover, now=now)
+    if allowance is not None:
+        if because := allowance.above(turnover):
+            return because
+        limits.count(access, turnover, now=now)
     return ""
+
+
+def _work_undo_out(job: BulkJob, *, now: datetime) -> None:
+    """Anew, when it is confirmed and approved: whose the points are, and how many are there, may have changed since its preview."""
+    if job.type == JobType.UNDO and job.of_job is not None and job.preview.get("as_of") != now.isoformat():
+        if not job.dry_run:
+            _refuse_undone(job.of_job, but=job)
+        freeze(job, choice.of_job(job), now=now)
+
+
+def _moves_points(job: BulkJob) -> bool:
+    return job.type not in (JobType.RELEASE_HOLDS, JobType.EXTEND)
+
+
+def _figures(job: BulkJob, *, now: datetime, anew: bool) -> tuple[int, int]:
+    """Customers it changes and points it gives and takes: as previewed, or by today's balances where that is more."""
+    count, turnover = job.count, int(job.preview.get("turnover", 0))
+    if anew and job.type != JobType.UNDO:
+        count_now, turnover_now = choice.figures_now(job, now=now)
+        count, turnover = max(count, count_now), max(turnover, turnover_now)
+    job.preview["asked"] = [count, turnover]
+    return count, turnover
 
 
 def settings_of(tenant: Tenant) -> BulkSettings:
@@ -352,6 +375,7 @@ def confirm(
             raise DomainError(
                 "phrase_wrong", _("Type “{phrase}” to confirm. Nothing was changed.").format(phrase=job.phrase), phrase=job.phrase
             )
+        _work_undo_out(job, now=now)
         if not job.count and not job.dry_run:
             raise DomainError("nothing_chosen", _("It would change nobody. Look at who is skipped, and why."))
         job.notify = job.notify if notify is None else notify
@@ -389,12 +413,20 @@ def approve(job_id: int, *, access: Access, note: str = "", now: datetime) -> Bu
             return job
         if job.state != JobState.WAITING:
             raise _wrong_state(job)
-        if access.actor.kind is not ActorKind.KEY and job.type not in (JobType.RELEASE_HOLDS, JobType.EXTEND):
+        asked = list(job.preview.get("asked", (job.count, 0)))
+        _work_undo_out(job, now=now)
+        count, turnover = _figures(job, now=now, anew=True)
+        if count > asked[0] or turnover > asked[1]:
+            more = _(
+                "By now it would change {count:,} customers and move {points:,} points; {asked:,} were asked for. Let it be asked anew."
+            )
+            raise DomainError("more_than_asked", more.format(count=count, points=turnover, asked=asked[1]))
+        if access.actor.kind is not ActorKind.KEY and _moves_points(job):
             allowance = limits.allowance(access, now=now, lock=True)
-            if because := allowance.above(int(job.preview.get("turnover", 0))):
+            if because := allowance.above(turnover):
                 above = _("This is above your own limit too: {because} Somebody else has to approve it.")
                 raise DomainError("above_own_limit", above.format(because=because))
-            limits.count(access, int(job.preview.get("turnover", 0)), now=now)
+            limits.count(access, turnover, now=now)
         _decide(job, access, now=now)
         _move(job, JobState.RUNNING)
         _start(job, access, now=now)
@@ -431,6 +463,10 @@ def _require_second(access: Access, job: BulkJob) -> None:
         access.require(Act.APPROVE)
         access.require(needed_act(job))
     access.actor.refuse_own(job.asked_by, ident=job.asker.ident)
+    if access.actor.ident == job.preview.get("by"):  # who chose it is as little a second person as who confirmed it
+        raise DomainError("own_request", _("You have chosen this yourself. Somebody else has to decide."))
+    if access.actor.kind is ActorKind.KEY and job.asked_by_kind == ActorKind.PERSON:
+        raise DomainError("own_request", _("What a person asks for is approved by another person, and not by an API key."))
 
 
 def _decide(job: BulkJob, access: Access, *, now: datetime) -> None:
@@ -456,12 +492,26 @@ def resume(job_id: int, *, access: Access, now: datetime) -> BulkJob:
             return job
         if job.state != JobState.PAUSED:
             raise _wrong_state(job)
+        _require_allowance(job, access, now=now)
         _move(job, JobState.RUNNING)
         _start(job, access, now=now)
         job.message = ""
         job.save()
         audit.record(job.tenant, actor=access.actor, action="resume_job", target=job, reason=job.reason)
     return job
+
+
+def _require_allowance(job: BulkJob, access: Access, *, now: datetime) -> None:
+    """Another one's job goes on in one's own name, within one's own limits. Raises: DomainError `above_own_limit`."""
+    own = access.actor.ident == job.runner.ident
+    if own or job.dry_run or job.decided_at is not None or access.actor.kind is ActorKind.KEY or not _moves_points(job):
+        return
+    turnover = int(job.preview.get("asked", (0, job.preview.get("turnover", 0)))[1])
+    allowance = limits.allowance(access, now=now, lock=True)
+    if because := allowance.above(turnover):
+        above = _("This is above your own limit too: {because} Somebody else has to approve it.")
+        raise DomainError("above_own_limit", above.format(because=because))
+    limits.count(access, turnover, now=now)
 
 
 def cancel(job_id: int, *, access: Access, now: datetime) -> BulkJob:
@@ -512,9 +562,7 @@ def undo(
             if earlier.fingerprint != job.fingerprint:
                 raise KeyReused(key)
             return earlier
-        if running := of_job.undone_by.filter(dry_run=False).exclude(state__in=[JobState.PREVIEW, *ENDED[1:]]).first():
-            told = _("This job was undone before: see job {number}. A job is undone once.")
-            raise DomainError("undone_already", told.format(number=running.pk), job=running.pk)
+        _refuse_undone(of_job)
         job.save()
         try:
             freeze(job, choice.of_job(job), now=now)
@@ -530,7 +578,7 @@ def undo(
             reason=job.reason,
             after={"undoes": of_job.pk, "spent": spent},
         )
-    return job if preview_only else confirm(job.pk, access=access, now=now)
+        return job if preview_only else confirm(job.pk, access=access, now=now)
 
 
 COPY_BLOCKS = """
@@ -553,11 +601,21 @@ def try_it(job_id: int, *, access: Access, now: datetime) -> BulkJob:
             raise _wrong_state(job)
         tried = BulkJob.objects.get(pk=job.pk)
         tried.pk, tried.dry_run, tried.body, tried.phrase, tried.state = None, True, b"", "", JobState.PREVIEW
-        tried.key, tried.of_job = f"try:{job.pk}:{job.undone_by.count()}", job.of_job or job
+        before = BulkJob.objects.filter(tenant=job.tenant, key__startswith=f"try:{job.pk}:").count()
+        tried.key, tried.of_job = f"try:{job.pk}:{before}", job.of_job or job
         tried.reason = job.reason or _("Tried without effect")
         tried.save(force_insert=True)
         cursor.execute(COPY_BLOCKS, [tried.pk, job.tenant_id, job.pk])
     return confirm(tried.pk, access=access, now=now)
+
+
+def _refuse_undone(of_job: BulkJob, *, but: BulkJob | None = None) -> None:
+    """Raises: DomainError `undone_already`."""
+    others = of_job.undone_by.filter(dry_run=False, type=JobType.UNDO).exclude(pk=but.pk if but else None)
+    other = others.exclude(state__in=[JobState.PREVIEW, JobState.CANCELLED, JobState.REFUSED]).first()
+    if other is not None:
+        told = _("This job was undone before: see job {number}. A job is undone once.")
+        raise DomainError("undone_already", told.format(number=other.pk), job=other.pk)
 
 
 def _undo_of(of_job: BulkJob, access: Access, *, spent: str, key: str, dry_run: bool) -> BulkJob:
@@ -626,7 +684,7 @@ def _wrong_state(job: BulkJob) -> DomainError:
 
 def forget_previews(*, now: datetime) -> int:
     """Cancel, of all tenants, what nobody has confirmed in a week, and free what it had frozen. -> how many."""
-    old = [JobState.PREVIEW, JobState.READING]
+    old = [JobState.PREVIEW, JobState.READING, JobState.WAITING]
     with scopes_disabled():
         rows = list(
             BulkJob.objects.filter(state__in=old, created_at__lt=now - PREVIEW_KEPT).defer("body").select_related("tenant")
@@ -638,6 +696,7 @@ def forget_previews(*, now: datetime) -> int:
                 state=JobState.CANCELLED, message=told, finished_at=now, body=b""
             ):
                 row.blocks.all().delete()
+                row.rows.update(given={}, mobile="")
                 audit.record(row.tenant, actor=SYSTEM, action="forget_job", target=row, reason=told)
     return len(rows)
 

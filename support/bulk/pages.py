@@ -91,7 +91,8 @@ def _context(job: BulkJob, access: Access) -> dict[str, Any]:
     now = timezone.now()
     may, own = jobs.may_run(access, job), job.asked_by_kind == access.actor.kind and job.asked_by_id == access.actor.id
     told = job.rows.exclude(outcome=Outcome.REFUSED).select_related("customer")
-    undone = list(job.undone_by.filter(type=JobType.UNDO).exclude(state=JobState.CANCELLED).order_by("-pk")[:3])
+    undos = job.undone_by.filter(type=JobType.UNDO, dry_run=False).exclude(state__in=[JobState.CANCELLED, JobState.REFUSED])
+    undone = list(undos.order_by("-pk")[:3])
     preview = job.preview
     return {
         "job": job, "what": words_of(job), "whom": whom(job), "found": jobs.progress(job, now=now), "now": now, "moving": job.state in MOVING,
@@ -99,7 +100,8 @@ def _context(job: BulkJob, access: Access) -> dict[str, Any]:
         "skips": [(str(SKIPS.get(code, code)), count) for code, count in preview.get("skips", {}).items()],
         "largest": _named(job, preview.get("largest", [])), "sample": _named(job, preview.get("sample", [])),
         "skipped": _named(job, preview.get("skipped", []) if job.started_at is None else []),
-        "refused": job.rows.filter(outcome=Outcome.REFUSED)[:ROWS_SHOWN], "told": told[:ROWS_SHOWN], "ran_before": preview.get("ran_before"),
+        "refused": job.rows.filter(outcome=Outcome.REFUSED)[:ROWS_SHOWN], "told": told[:ROWS_SHOWN],
+        "ran_before": files.ran_before(job) if job.started_at is None else None,
         "may": may, "may_decide": may and not own and access.may(Act.APPROVE) and access.may(needed_act(job)), "own": own,
         "confirm": ConfirmForm(initial={"reason": job.reason}), "button": _button(job), "is_removal": _is_removal(job),
         "undo": UndoForm(initial={"token": ReasonForm.new_token()}), "undone": undone, "may_undo": may and _may_undo(job, undone),
@@ -153,7 +155,12 @@ def _is_removal(job: BulkJob) -> bool:
 
 def _may_undo(job: BulkJob, undone: list[BulkJob]) -> bool:
     ended = job.state in (JobState.DONE, JobState.CANCELLED) and job.started_at is not None
-    return ended and not job.dry_run and job.type not in (JobType.UNDO, JobType.RELEASE_HOLDS) and not undone
+    return (
+        ended
+        and not job.dry_run
+        and job.type not in (JobType.UNDO, JobType.RELEASE_HOLDS)
+        and not any(each.state != JobState.PREVIEW for each in undone)
+    )
 
 
 def _tells(job: BulkJob) -> bool:

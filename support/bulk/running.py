@@ -25,7 +25,7 @@ from loyalty.ledger import REASON_MAX, Book, Operation, OwnerChanged, content_ha
 from loyalty.models import CustomerStatus
 from support import limits
 from support.bulk import choice, files, jobs
-from support.bulk.models import BulkJob, JobState, Outcome
+from support.bulk.models import BulkJob, JobState, JobType, Outcome
 from support.bulk.types import KINDS, Plan, Told, needed_act, skip
 from tenants import audit, crash, statistics
 from tenants.access import Act
@@ -37,7 +37,7 @@ from tenants.setwise import insert, insert_sql
 
 log = structlog.get_logger("pointdesk.bulk")
 #: A chunk should take so long, and begins with so many customers.
-CHUNK_SECONDS, CHUNK_FIRST, CHUNK_LEAST = 0.25, 250, 25
+CHUNK_SECONDS, CHUNK_FIRST, CHUNK_LEAST = 0.2, 250, 25
 #: So long a worker stays with one job before it looks what else waits.
 TURN_SECONDS = 3.0
 #: Rows that a job's young tables have before their statistics are learnt.
@@ -62,6 +62,7 @@ SETTLE = """
 """
 LEFT = "SELECT count(*) FROM support_jobblock WHERE tenant_id = %s AND job_id = %s AND number >= 0 AND settled < size"
 NOT_ACTIVE = "SELECT id, status FROM loyalty_customer WHERE tenant_id = %s AND id = ANY(%s) AND status <> 'active'"
+UNDONE = "SELECT DISTINCT key FROM loyalty_entry WHERE tenant_id = %s AND key = ANY(%s)"
 INSERT_ROWS = insert_sql(
     "support_jobrow",
     {
@@ -104,7 +105,7 @@ class Turn:
 
     def fits(self, took: float, rows: int) -> None:
         """The next chunk takes about a quarter of a second."""
-        wanted = rows * min(2.0, max(0.3, CHUNK_SECONDS / max(took, 0.001)))
+        wanted = rows * min(1.5, max(0.3, CHUNK_SECONDS / max(took, 0.001)))
         self.rows = max(CHUNK_LEAST, min(choice.BLOCK, int(wanted)))
 
 
@@ -124,7 +125,11 @@ def work_on(job: BulkJob, *, clock: Callable[[], datetime] = timezone.now, sleep
 
 
 def _turn(job: BulkJob, *, clock: Callable[[], datetime], sleep: Callable[[float], None]) -> bool:
-    turn = Turn(job, now=clock())
+    try:
+        turn = Turn(job, now=clock())
+    except DomainError as refusal:  # no rule is in force, for example
+        _stop(job, refusal.sentence)
+        return False
     ends = time.monotonic() + TURN_SECONDS
     while time.monotonic() < ends:
         began = time.monotonic()
@@ -147,6 +152,7 @@ def _step(turn: Turn, *, now: datetime) -> int | None:
     rows = turn.rows if not turn.careful else 1
     if turn.job.rows_per_second:
         rows = max(1, min(rows, turn.job.rows_per_second))
+    before, turn.at = (0, 0), (0, 0)
     try:
         settled = retried(lambda: _chunk(turn, rows=rows, now=now))
     except _Stopped as stopped:
@@ -155,6 +161,8 @@ def _step(turn: Turn, *, now: datetime) -> int | None:
     except (OperationalError, InterfaceError):
         raise  # an engine is away, or a lock was not to be had: the same again later
     except Exception as problem:
+        if turn.at == before:
+            raise  # nothing was taken yet: it is no customer's trouble
         # Its type only: what PostgreSQL says of a failing row holds the row.
         log.error("chunk failed", job=turn.job.pk, rows=rows, error=type(problem).__name__)
         if rows > 1:
@@ -226,6 +234,7 @@ def _settle(
     credited: list[tuple[Operation, Account, int]] = []
     with opened as book:
         cursor.execute(NOT_ACTIVE, [job.tenant_id, customers])
+        undone_alone = _undone(cursor, job, undoes)
         barred = turn.staff | {customer: f"customer_{status}" for customer, status in cursor.fetchall()}
         if not turn.kind.heeds_blocked:
             barred = {customer: code for customer, code in barred.items() if code != f"customer_{CustomerStatus.BLOCKED}"}
@@ -238,6 +247,8 @@ def _settle(
                     raise book.gone[customer]
                 if customer in barred:
                     raise skip(barred[customer])
+                if undone in undone_alone:
+                    raise skip("nothing_to_undo")
                 account = book[customer]
                 before = account.pending + account.available - account.owed
                 with book.operation(customer, operation):
@@ -265,6 +276,15 @@ def _settle(
         if credited and not job.dry_run:
             book.flush()
             _tell_customers(job, credited, now=now)
+
+
+def _undone(cursor: Any, job: BulkJob, undoes: list[int]) -> set[int]:
+    """Operations that were undone before, also in part: each is undone once. Asked under the customers' locks."""
+    if not undoes:
+        return set()
+    keys = {f"reverse:{operation}": operation for operation in undoes}
+    cursor.execute(UNDONE, [job.tenant_id, list(keys)])
+    return {keys[key] for (key,) in cursor.fetchall()}
 
 
 def _operation(turn: Turn, customer: int, *, undone: int, reason: str, now: datetime) -> Operation:
@@ -340,9 +360,11 @@ def _finish(job: BulkJob, *, now: datetime) -> None:
         (left,) = cursor.fetchone()
         if left:
             return
-        locked.state, locked.finished_at = JobState.DONE, now
-        locked.save(update_fields=["state", "finished_at"])
         found = jobs.progress(locked)
+        locked.state, locked.finished_at = JobState.DONE, now
+        if locked.type == JobType.UNDO and not (found.done or locked.dry_run):  # it does not count as the one undo
+            locked.state, locked.message = JobState.CANCELLED, _("Nothing could be undone, so it can be tried again.")
+        locked.save(update_fields=["state", "finished_at", "message"])
         audit.record(
             locked.tenant, actor=locked.runner, action="try_job" if locked.dry_run else "run_job", target=locked, reason=locked.reason,
             after={"done": found.done, "skipped": found.skipped, "failed": found.failed, "points": found.points},
@@ -367,7 +389,16 @@ def _read(job: BulkJob, *, now: datetime) -> None:
                 )
                 if locked.state == JobState.READING:  # else it was cancelled meanwhile
                     jobs.freeze(locked, choice.of_blocks(locked), now=now)
-        except DomainError as refusal:
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception as problem:
+            told = (
+                problem.sentence
+                if isinstance(problem, DomainError)
+                else _("The file could not be read. Save it anew, as CSV UTF-8.")
+            )
+            log.error("list refused", job=job.pk, error=type(problem).__name__)
+            job.blocks.all().delete()
             BulkJob.objects.filter(pk=job.pk, tenant=job.tenant, state=JobState.READING).update(
-                state=JobState.REFUSED, message=refusal.sentence[:500], finished_at=now, body=b""
+                state=JobState.REFUSED, message=told[:500], finished_at=now, body=b""
             )

@@ -53,7 +53,8 @@ class Plan:
     job: BulkJob
     today: date
     now: datetime
-    terms: Terms
+    #: Of what is granted; None for jobs that grant nothing, which need no rule.
+    granting: Terms | None
     #: Only these blocked points are freed.
     held_since_before: datetime | None = None
     store_id: int | None = None
@@ -61,11 +62,17 @@ class Plan:
     @classmethod
     def of(cls, job: BulkJob, *, now: datetime) -> "Plan":
         today = now.astimezone(job.tenant.zone).date()
-        terms = RuleBook(job.tenant).rule(store_id=None, on=today).terms(today)
+        grants = job.type in (JobType.ADJUST, JobType.SET, JobType.AWARD)
+        terms = RuleBook(job.tenant).rule(store_id=None, on=today).terms(today) if grants else None
         wanted = job.select.get("filter") or {}
         days = wanted.get("holds_older_than")
         before = now - timedelta(days=int(days)) if days is not None else None
         return cls(job, today, now, terms, before, wanted.get("hold_store_id"))
+
+    @property
+    def terms(self) -> Terms:
+        assert self.granting is not None
+        return self.granting
 
 
 @dataclass(slots=True)
@@ -218,6 +225,8 @@ UNDONE = """
         WHERE l.remaining < l.granted AND m.lot_id = l.entry_id AND e.kind = 'expire'
     ) lapsed ON true
 """
+#: Of what a grant gave: what can still be taken back; and what is there to take.
+STANDING, THERE = "(ch.moved - coalesce(lapsed.points, 0))", "(b.available + coalesce(l.pending, 0))"
 KINDS: dict[str, JobKind] = {
     JobType.ADJUST: JobKind(
         Act.ADJUST_POINTS, _adjust, GIVEN,
@@ -243,15 +252,12 @@ KINDS: dict[str, JobKind] = {
     ),
     JobType.UNDO: JobKind(
         Act.ADJUST_POINTS, _undo,
-        "CASE WHEN ch.moved > 0 THEN -greatest(0, CASE WHEN %(spent)s = 'debt' THEN ch.moved - coalesce(lapsed.points, 0)"
-        " ELSE least(ch.moved - coalesce(lapsed.points, 0), b.available + coalesce(l.pending, 0)) END) ELSE -ch.moved END",
-        "WHEN ch.moved > 0 AND b.available + coalesce(l.pending, 0) < ch.moved - coalesce(lapsed.points, 0) AND %(spent)s = 'leave'"
-        " THEN 'points_spent'"
-        " WHEN ch.moved > 0 AND b.available + coalesce(l.pending, 0) < ch.moved - coalesce(lapsed.points, 0) AND %(spent)s = 'debt'"
-        " AND NOT %(negative)s THEN 'negative_off'"
-        " WHEN ch.moved > coalesce(lapsed.points, 0) AND b.available + coalesce(l.pending, 0) = 0 AND %(spent)s = 'take'"
-        " THEN 'points_spent'"
-        " WHEN EXISTS (SELECT FROM loyalty_entry x WHERE x.of_entry_id = ch.undoes AND x.kind = 'reversal') THEN 'nothing_to_undo'",
+        f"CASE WHEN l.entry_id IS NULL THEN -ch.moved WHEN %(spent)s = 'debt' THEN -{STANDING} ELSE -least({STANDING}, {THERE}) END",
+        "WHEN EXISTS (SELECT FROM loyalty_entry x WHERE x.of_entry_id = ch.undoes AND x.kind = 'reversal') THEN 'nothing_to_undo'"
+        f" WHEN l.entry_id IS NOT NULL AND {STANDING} = 0 THEN 'nothing_to_undo'"
+        f" WHEN l.entry_id IS NOT NULL AND {THERE} < {STANDING} AND %(spent)s = 'leave' THEN 'points_spent'"
+        f" WHEN l.entry_id IS NOT NULL AND {THERE} = 0 AND {STANDING} > 0 AND %(spent)s = 'take' THEN 'points_spent'"
+        f" WHEN l.entry_id IS NOT NULL AND {THERE} < {STANDING} AND %(spent)s = 'debt' AND NOT %(negative)s THEN 'negative_off'",
         UNDONE, heeds_blocked=False,
     ),
 }  # fmt: skip
@@ -259,7 +265,8 @@ KINDS: dict[str, JobKind] = {
 
 def needed_act(job: BulkJob) -> Act:
     """What whoever runs it must be allowed beside running jobs."""
-    if job.clear_debt:
+    empties = (job.type == JobType.EXPIRE and job.until is None) or (job.type == JobType.SET and job.points == 0)
+    if job.clear_debt or empties:  # whatever it is called
         return Act.RESET_POINTS
     if job.type == JobType.UNDO and job.of_job is not None:
         return needed_act(job.of_job) if job.of_job.type == JobType.RESET else Act.ADJUST_POINTS

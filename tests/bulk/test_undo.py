@@ -190,12 +190,23 @@ def test_who_is_merged_while_an_undo_waits_is_listed_and_the_others_go_on(
     kulfi: Tenant, crowd: list[Customer], preview: Preview, alice_may: Access
 ) -> None:
     job = run(preview(points=50), alice_may)
+    rajan = builders.customer(kulfi, "+919840009999")
+    undo = jobs.undo(job.pk, access=alice_may, key="u", now=timezone.now())
+    identity.merge(kulfi, crowd[0].pk, rajan.pk, reason="one person", actor=SYSTEM, now=timezone.now())
+    finished(undo)
+    assert told(undo) == {"skipped: customer_merged": 1}
+    assert available(rajan, *crowd[1:]) == [50, 100, 200, 300, 400]
+
+
+def test_who_was_merged_after_the_preview_of_an_undo_is_found(
+    kulfi: Tenant, crowd: list[Customer], preview: Preview, alice_may: Access
+) -> None:
+    job = run(preview(points=50), alice_may)
     undo = undone(job, alice_may, preview_only=True)
     rajan = builders.customer(kulfi, "+919840009999")
     identity.merge(kulfi, crowd[0].pk, rajan.pk, reason="one person", actor=SYSTEM, now=timezone.now())
-    undo = run(undo, alice_may)
-    assert told(undo) == {"skipped: customer_merged": 1}
-    assert available(rajan, *crowd[1:]) == [50, 100, 200, 300, 400]
+    run(undo, alice_may)
+    assert available(rajan, *crowd[1:]) == [0, 100, 200, 300, 400]
 
 
 def test_a_cancelled_job_is_undone_as_far_as_it_came(
