@@ -611,7 +611,7 @@ def try_it(job_id: int, *, access: Access, now: datetime) -> BulkJob:
 
 def _refuse_undone(of_job: BulkJob, *, but: BulkJob | None = None) -> None:
     """Raises: DomainError `undone_already`."""
-    others = of_job.undone_by.filter(dry_run=False, type=JobType.UNDO).exclude(pk=but.pk if but else None)
+    others = of_job.undone_by.filter(dry_run=False, type=JobType.UNDO).exclude(pk=but.pk if but else 0)
     other = others.exclude(state__in=[JobState.PREVIEW, JobState.CANCELLED, JobState.REFUSED]).first()
     if other is not None:
         told = _("This job was undone before: see job {number}. A job is undone once.")
