@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from loyalty import identity, operations, sweeps
-from loyalty.models import Customer, Entry, Lot
+from loyalty.models import Customer, CustomerStatus, Entry, Lot
 from support.bulk import jobs, running
 from support.bulk.jobs import Select
 from support.bulk.models import BulkJob, JobState
@@ -209,14 +209,23 @@ def test_who_was_merged_after_the_preview_of_an_undo_is_found(
     assert available(rajan, *crowd[1:]) == [0, 100, 200, 300, 400]
 
 
-def test_a_cancelled_job_is_undone_as_far_as_it_came(
-    crowd: list[Customer], preview: Preview, alice_may: Access, monkeypatch: pytest.MonkeyPatch
+def test_an_undo_leaves_who_was_erased_and_reaches_who_is_blocked(
+    crowd: list[Customer], preview: Preview, alice_may: Access
 ) -> None:
+    job = run(preview(points=50), alice_may)
+    undo = jobs.undo(job.pk, access=alice_may, key="u", now=timezone.now())
+    Customer.objects.filter(pk=crowd[0].pk).update(status=CustomerStatus.ERASED)
+    Customer.objects.filter(pk=crowd[1].pk).update(status=CustomerStatus.BLOCKED)
+    finished(undo)
+    assert told(undo) == {"skipped: customer_erased": 1}
+    assert available(*crowd) == [50, 100, 200, 300, 400]
+
+
+def test_a_cancelled_job_is_undone_as_far_as_it_came(crowd: list[Customer], preview: Preview, alice_may: Access) -> None:
     job = jobs.confirm(preview(points=50).pk, access=alice_may, phrase="all customers of Kulfi House", now=timezone.now())
-    with monkeypatch.context() as patched:
-        patched.setattr(running, "CHUNK_FIRST", 2)
-        turn = running.Turn(job, now=timezone.now())
-        assert running._step(turn, now=timezone.now()) == 2
+    turn = running.Turn(job, now=timezone.now())
+    turn.rows = 2
+    assert running._step(turn, now=timezone.now()) == 2
     jobs.cancel(job.pk, access=alice_may, now=timezone.now())
     assert sum(available(*crowd)) == 1100
     undo = undone(job, alice_may)
