@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib import admin, messages
+from django.db.models import OuterRef, Subquery, Sum
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -12,8 +13,7 @@ from unfold.decorators import action, display
 
 from loyalty.admin import CustomerAdmin
 from loyalty.models import Customer
-from support.bulk.jobs import progress
-from support.bulk.models import BulkJob, BulkSettings, JobState
+from support.bulk.models import BulkJob, BulkSettings, JobBlock, JobState
 from support.bulk.types import words_of
 from support.models import Case, PointsLimit, TopicContact
 from tenants.access import Act
@@ -89,7 +89,8 @@ class BulkJobAdmin(ReadOnlyAdmin):
     search_help_text = gettext_lazy("Reason, who asked, or name of the file")
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        return super().get_queryset(request).defer("body", "preview")
+        moved = JobBlock.objects.filter(job=OuterRef("pk")).order_by().values("job").annotate(points=Sum("sum")).values("points")
+        return super().get_queryset(request).defer("body", "preview").annotate(moved=Subquery(moved))
 
     @admin.display(description=gettext_lazy("What"))
     def what(self, row: BulkJob) -> str:
@@ -105,7 +106,7 @@ class BulkJobAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("Points"))
     def points_moved(self, row: BulkJob) -> str:
-        return f"{progress(row).points if row.started_at else row.sum:+,}"
+        return f"{(row.moved or 0) if row.started_at else row.sum:+,}"  # type: ignore[attr-defined]
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return may(request, Act.RUN_JOBS)

@@ -18,7 +18,7 @@ from integrations.api.view import View
 from loyalty.models import Bonus, Customer
 from support.bulk import jobs
 from support.bulk.choice import SKIPPED
-from support.bulk.jobs import Select, Wanted
+from support.bulk.jobs import Progress, Select, Wanted
 from support.bulk.models import BulkJob, JobRow, JobState, Outcome, Spent
 from support.bulk.types import SKIPS
 from support.templatetags.desk import last_digits
@@ -119,7 +119,8 @@ class BulkJobs(View):
         pages = NewestFirst()
         rows = BulkJob.objects.filter(tenant=self.access.tenant).select_related("tenant").defer("body")
         page = pages.paginate_queryset(rows, request, view=self) or []
-        found = [as_dict(job, self.access, rows=False) for job in page]
+        how_far = jobs.progress_of(page, now=timezone.now())
+        found = [as_dict(job, self.access, found=how_far[job.pk], rows=False) for job in page]
         return Response({"results": found, "next": pages.get_next_link(), "previous": pages.get_previous_link()})
 
     def _bonus(self, name: str | None) -> int | None:
@@ -185,9 +186,9 @@ class BulkJobRows(View):
         return Response({"results": found, "next": pages.get_next_link(), "previous": pages.get_previous_link()})
 
 
-def as_dict(job: BulkJob, access: Access, *, rows: bool = True) -> dict[str, Any]:
+def as_dict(job: BulkJob, access: Access, *, found: Progress | None = None, rows: bool = True) -> dict[str, Any]:
     """A job as the API tells it. `skipped`: the first hundred of whom more is to be told; `count`: how many it changes, as the preview says."""
-    found = jobs.progress(job, now=timezone.now())
+    found = found or jobs.progress(job, now=timezone.now())
     told: dict[str, Any] = {
         "id": job.pk, "type": job.type, "state": job.state, "dry_run": job.dry_run, "reason": job.reason, "points": job.points,
         "until": job.until.isoformat() if job.until else None, "count": job.count, "chosen": job.chosen, "sum": job.sum,

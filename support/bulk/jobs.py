@@ -4,7 +4,7 @@ What a job does to points is the worker's part (`running`). Every step here is o
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -732,14 +732,25 @@ class Progress:
 
 def progress(job: BulkJob, *, now: datetime | None = None) -> Progress:
     """The blocks' sums: a handful of rows, whatever the job's size."""
-    sums = job.blocks.filter(number__gte=0).aggregate(
-        **{name: Sum(name, default=0) for name in ("done", "skipped", "failed", "changed")}, points=Sum("sum", default=0)
-    )
-    found = Progress(job.chosen, **{name: int(value) for name, value in sums.items()})
+    return progress_of([job], now=now)[job.pk]
+
+
+def progress_of(rows: Sequence[BulkJob], *, now: datetime | None = None) -> dict[int, Progress]:
+    """-> by job, of many with one query."""
+    names = ("done", "skipped", "failed", "changed")
+    blocks = JobBlock.objects.filter(job__in=[job.pk for job in rows], number__gte=0).order_by().values("job")
+    sums = {
+        found.pop("job"): {name: int(value) for name, value in found.items()}
+        for found in blocks.annotate(**{name: Sum(name, default=0) for name in names}, points=Sum("sum", default=0))
+    }
+    return {job.pk: _rated(job, Progress(job.chosen, **sums.get(job.pk, {})), now=now) for job in rows}
+
+
+def _rated(job: BulkJob, found: Progress, *, now: datetime | None) -> Progress:
     end = job.finished_at or now
     if job.going_since is None or end is None or job.state not in (JobState.RUNNING, JobState.DONE):
         return found
     seconds = max((end - job.going_since).total_seconds(), 0.001)
     rate = (found.settled - job.done_before) / seconds
     left = round(found.left / rate) if rate > 0 else None
-    return Progress(found.total, found.done, found.skipped, found.failed, found.changed, found.points, round(rate, 1), left)
+    return replace(found, rate=round(rate, 1), seconds_left=left)

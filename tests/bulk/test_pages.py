@@ -10,8 +10,9 @@ from django.urls import reverse
 from loyalty.models import Customer
 from support.bulk.models import BulkJob, BulkSettings, JobState
 from support.models import SavedView
+from tenants.access import Access
 from tenants.models import AuditEvent, Tenant
-from tests.bulk.conftest import available, finished
+from tests.bulk.conftest import Preview, available, finished
 from tests.conftest import _person, signed_in
 
 TOKEN = "t" * 24
@@ -202,3 +203,12 @@ def test_the_activity_log_names_the_job(job: BulkJob, as_alice: Client) -> None:
     page = text_of(as_alice.get(reverse("admin:activity")))
     assert f"job {job.pk}" in page
     assert "Diwali gift" in page
+
+
+def test_a_long_list_of_jobs_takes_no_more_queries(
+    job: BulkJob, as_alice: Client, alice_may: Access, preview: Preview, django_assert_max_num_queries: Any
+) -> None:
+    for _ in range(12):
+        preview(points=5)
+    with django_assert_max_num_queries(15):
+        as_alice.get(reverse("admin:support_bulkjob_changelist"))

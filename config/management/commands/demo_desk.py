@@ -10,7 +10,7 @@ from django_scopes import scope
 from loyalty import customers
 from loyalty.models import Customer
 from support import approvals, cases
-from support.models import PointsLimit, TopicContact
+from support.models import BulkSettings, PointsLimit, TopicContact
 from support.verbs import Wish
 from tenants import access as gate
 from tenants.commands import tenant_of
@@ -36,6 +36,7 @@ class Command(BaseCommand):
         with scope(tenant=tenant):
             for role, (an_act, a_day) in LIMITS.items():
                 PointsLimit.objects.get_or_create(tenant=tenant, role=role, defaults={"an_act": an_act, "a_day": a_day})
+            BulkSettings.objects.get_or_create(tenant=tenant, defaults={"customers_alone": 1000, "points_alone": 50_000})
             for topic, (name, email, hint) in CONTACTS.items():
                 TopicContact.objects.get_or_create(
                     tenant=tenant, topic=topic, defaults={"name": name, "email": email, "hint": hint}
