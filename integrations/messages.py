@@ -59,12 +59,11 @@ def points_issued(tenant: Tenant, posted: Posted, *, actor: Actor, now: datetime
     """The moment "points were issued", inside its transaction; nothing where the brand has it off, and once for each issue (CASES 91)."""
     if posted.repeated or not posted.operation:
         return
-    wanted: MessageSettings | None = MessageSettings.objects.filter(tenant=tenant).first()
-    if wanted is None or not (wanted.email_when_issued or wanted.webhook_when_issued):
+    if (wanted := wanted_when_issued(tenant)) is None:
         return
     entry = Entry.objects.get(tenant=tenant, pk=posted.operation)
     given = Given(entry.customer_id, posted.operation, entry.lot.granted, posted.available, posted.closing)
-    points_given(tenant, [given], actor=actor, now=now)
+    _tell_of_issues(tenant, [given], actor=actor, now=now, wanted=wanted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,19 +77,31 @@ class Given:
     closing: int
 
 
-def points_given(tenant: Tenant, given: Sequence[Given], *, actor: Actor, now: datetime) -> int:
-    """The moment "points were issued" for many customers, inside the transaction; -> how many messages were written (CASES 91)."""
-    wanted: MessageSettings | None = MessageSettings.objects.filter(tenant=tenant).first()
-    if wanted is None or not (wanted.email_when_issued or wanted.webhook_when_issued):
-        return 0
-    people = Customer.objects.in_bulk([each.customer_id for each in given])
-    rows: list[Message] = []
-    for each in given:
-        rows += _of_issue(tenant, people[each.customer_id], each, actor=actor, now=now, wanted=wanted)
-    Message.objects.bulk_create(rows, batch_size=1000)
-    if rows:
+def points_given(tenant: Tenant, given: Sequence[Given], *, actor: Actor, now: datetime) -> None:
+    """The moment "points were issued" for many customers, inside the transaction, once for each operation (CASES 91)."""
+    if (wanted := wanted_when_issued(tenant)) is not None:
+        _tell_of_issues(tenant, given, actor=actor, now=now, wanted=wanted)
+
+
+def wanted_when_issued(tenant: Tenant) -> MessageSettings | None:
+    """How customers are told of issued points; None: the brand has that moment off."""
+    found: MessageSettings | None = MessageSettings.objects.filter(tenant=tenant).first()
+    return found if found is not None and (found.email_when_issued or found.webhook_when_issued) else None
+
+
+def _tell_of_issues(tenant: Tenant, given: Sequence[Given], *, actor: Actor, now: datetime, wanted: MessageSettings) -> None:
+    people = Customer.objects.filter(tenant=tenant).in_bulk([each.customer_id for each in given])
+    _keep(
+        [row for each in given for row in _of_issue(tenant, people[each.customer_id], each, actor=actor, now=now, wanted=wanted)]
+    )
+
+
+def _keep(rows: list[Message]) -> list[Message]:
+    """Write them; a worker hears of it when the transaction ends."""
+    made: list[Message] = Message.objects.bulk_create(rows, batch_size=1000)
+    if made:
         transaction.on_commit(lambda: bell.send(TASK))
-    return len(rows)
+    return made
 
 
 def _of_issue(
@@ -156,10 +167,11 @@ def write(
     content = {"type": "message.written", "mobile": customer.mobile, "name": customer.name, "subject": subject, "text": body}
     try:
         with transaction.atomic():
-            (made,) = _write(
+            rows = _rows(
                 tenant, customer, [channel], key=f"{BY_HAND}{key}", subject=subject, body=body, content=content, operation=None,
                 actor=actor, now=now, wanted=wanted,
             )  # fmt: skip
+            (made,) = _keep(rows)
             audit.record(
                 tenant, actor=actor, action="write_message", target=made, after={"customer": customer.pk, "by": channel.value}
             )
@@ -169,31 +181,6 @@ def write(
             raise KeyReused(key) from None
         return found, False
     return made, True
-
-
-def _write(
-    tenant: Tenant,
-    customer: Customer,
-    channels: Iterable[Channel],
-    *,
-    key: str,
-    subject: str,
-    body: str,
-    content: dict[str, Any],
-    operation: int | None,
-    actor: Actor,
-    now: datetime,
-    wanted: MessageSettings | None,
-) -> list[Message]:
-    made: list[Message] = Message.objects.bulk_create(
-        _rows(
-            tenant, customer, channels, key=key, subject=subject, body=body, content=content, operation=operation, actor=actor, now=now,
-            wanted=wanted,
-        )
-    )  # fmt: skip
-    if made:
-        transaction.on_commit(lambda: bell.send(TASK))
-    return made
 
 
 def _rows(

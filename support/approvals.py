@@ -185,7 +185,7 @@ def _count(row: ApprovalRequest, done: Done, allowance: limits.Allowance, *, acc
         more = _("It would move {points:,} points; {asked:,} were asked for. Let it be asked anew.")
         raise DomainError("more_than_asked", more.format(points=points, asked=row.points))
     if because := allowance.above(points):
-        raise _above_own(because)
+        raise limits.above_own(because)
     limits.count(access, points, now=now)
 
 
@@ -252,7 +252,7 @@ def decline(tenant: Tenant, request_id: int, *, access: Access, note: str, now: 
 def _check_still(row: ApprovalRequest, *, access: Access, seen: dict[str, int], now: datetime) -> None:
     _check_seen(row, seen)
     if VERBS[row.verb].counts and (because := limits.allowance(access, now=now).above(row.points)):
-        raise _above_own(because)
+        raise limits.above_own(because)
 
 
 def _check_seen(row: ApprovalRequest, seen: dict[str, int]) -> None:
@@ -262,11 +262,6 @@ def _check_seen(row: ApprovalRequest, seen: dict[str, int]) -> None:
 
 def _wish_of(row: ApprovalRequest, access: Access, *, now: datetime) -> Wish:
     return Wish(row.verb, row.customer, row.content, row.reason, row.key, access, now, row.case)
-
-
-def _above_own(because: str) -> DomainError:
-    above = _("This is above your own limit too: {because} Somebody else has to approve it.")
-    return DomainError("above_own_limit", above.format(because=because))
 
 
 def _refuse_concerned(tenant: Tenant, request_id: int, *, access: Access) -> None:

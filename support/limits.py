@@ -67,6 +67,12 @@ def count(access: Access, points: int, *, now: datetime) -> None:
     row.save(update_fields=["points"])
 
 
+def above_own(because: str) -> DomainError:
+    """Whoever lets something be done is bound by their own limit."""
+    above = _("This is above your own limit too: {because} Somebody else has to approve it.")
+    return DomainError("above_own_limit", above.format(because=because))
+
+
 def moved_by(tenant: Tenant, operation: int) -> int:
     """The points that an operation gave or took."""
     entries = Entry.objects.filter(tenant=tenant, operation=operation)

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from django.contrib import messages
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -40,9 +41,15 @@ def queue(request: HttpRequest) -> HttpResponse:
         decided=rows.exclude(state__in=OPEN_REQUESTS)[:20],
         moves=NumberMove.objects.filter(tenant=access.tenant, decided_at=None).select_related("old_owner").order_by("id")[:ROWS_SHOWN],
         claims=BillClaim.objects.filter(tenant=access.tenant, decided_at=None).select_related("bill").order_by("id")[:ROWS_SHOWN],
-        jobs=BulkJob.objects.filter(tenant=access.tenant, state=JobState.WAITING).defer("body", "preview").order_by("id")[:ROWS_SHOWN],
+        jobs=_jobs_waiting(access)[:ROWS_SHOWN],
         ident=access.actor.ident, now=timezone.now(),
     )  # fmt: skip
+
+
+def _jobs_waiting(access: Access) -> QuerySet[BulkJob]:
+    """Bulk jobs that somebody else has to let run."""
+    rows: QuerySet[BulkJob] = BulkJob.objects.filter(tenant=access.tenant, state=JobState.WAITING)
+    return rows.select_related("bonus").defer("body", "preview").order_by("id")
 
 
 def request_page(request: HttpRequest, pk: int) -> HttpResponse:

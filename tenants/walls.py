@@ -34,7 +34,7 @@ KEPT = (
     "integrations_delivery", "integrations_bill", "integrations_billline", "integrations_discrepancy", "integrations_incident",
     "integrations_returnedpart", "integrations_fileimport", "integrations_message", "integrations_messagesettings",
     "support_erasure", "support_pointslimit", "support_dayofwork", "support_approvalrequest", "support_case",
-    "support_bulkjob", "support_jobrow",
+    "support_bulkjob", "support_jobrow", "support_bulksettings",
     "loyalty_customer", "loyalty_balance", "loyalty_lot", "loyalty_hold",
     "loyalty_customermerge", "loyalty_numbermove", "loyalty_bonus", "tenants_tenant", "tenants_store", "tenants_apikey",
 )  # fmt: skip

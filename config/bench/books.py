@@ -97,13 +97,13 @@ def _customers(tenant: Tenant, count: int, *, series: str) -> list[int]:
         return sorted(row[0] for row in cursor.fetchall())
 
 
-def _vacuum() -> None:
+def vacuum() -> None:
     with connection.cursor() as cursor:
         for table in ("balance", "lot", "entry", "entrylot"):
             cursor.execute(f"VACUUM ANALYZE loyalty_{table}")
 
 
-class _ManyCustomers:
+class ManyCustomers:
     """What the two set-wise jobs share: two crowds of customers, and the statement chain that grants to one of them."""
 
     def __init__(self, tenant: Tenant, *, customers: int) -> None:
@@ -131,7 +131,7 @@ class _ManyCustomers:
         assert report.ok, report.rows
 
 
-class BookAdjust(_ManyCustomers):
+class BookAdjust(ManyCustomers):
     """+7 points to everybody, through the book, in chunks of ten thousand, by two workers as a bulk job has them."""
 
     name = "book_adjust"
@@ -140,7 +140,7 @@ class BookAdjust(_ManyCustomers):
     limit_is = "one SQL statement chain that writes the same entries, lots, movements and balances"
 
     def prepare(self, *, round_number: int) -> None:
-        _vacuum()
+        vacuum()
 
     def ours(self) -> int:
         now = timezone.now()
@@ -164,7 +164,7 @@ class BookAdjust(_ManyCustomers):
         return self._chain(ADJUST_CHAIN, self._theirs, expires=self._today + timedelta(days=365))
 
 
-class ExpireLots(_ManyCustomers):
+class ExpireLots(ManyCustomers):
     """One lot of everybody has lapsed."""
 
     name = "expire_lots"
@@ -175,7 +175,7 @@ class ExpireLots(_ManyCustomers):
     def prepare(self, *, round_number: int) -> None:
         for crowd, expires in ((self._mine, self._today), (self._theirs, self._later)):
             self._chain(ADJUST_CHAIN, crowd, expires=expires)
-        _vacuum()
+        vacuum()
 
     def ours(self) -> int:
         run = sweeps.expire_lots(self._tenant, now=timezone.now())

@@ -9,10 +9,11 @@ from django.db import connection, transaction
 from django.utils import timezone
 from django_scopes import scope
 
-from config.bench.books import ADJUST_CHAIN, _ManyCustomers, _vacuum
+from config.bench.books import ADJUST_CHAIN, ManyCustomers, vacuum
 from support.bulk import choice, jobs, running
 from support.bulk.jobs import Select, Wanted
 from support.bulk.models import BulkJob, JobState
+from support.bulk.progress import progress
 from tenants import access as gate
 from tenants import staff
 from tenants.access import Access
@@ -57,7 +58,7 @@ REMOVE_CHAIN = """
 """
 
 
-class _Jobs(_ManyCustomers):
+class _Jobs(ManyCustomers):
     """Two crowds; a job is about the first, the statement beside it about the second."""
 
     unit = "customers/s"
@@ -93,7 +94,7 @@ class _Jobs(_ManyCustomers):
             worker.join()
         job.refresh_from_db()
         assert job.state == JobState.DONE, job.state
-        return jobs.progress(job).done
+        return progress(job).done
 
     def _beside(self, statement: str, **values: Any) -> int:
         """The statement over the other crowd, with the outcomes as a job keeps them."""
@@ -112,7 +113,7 @@ class _Jobs(_ManyCustomers):
         return len(self._theirs)
 
     def prepare(self, *, round_number: int) -> None:
-        _vacuum()
+        vacuum()
 
 
 def _work(tenant: Tenant, job_id: int) -> None:

@@ -18,8 +18,10 @@ from integrations.api.view import View
 from loyalty.models import Bonus, Customer
 from support.bulk import jobs
 from support.bulk.choice import SKIPPED
-from support.bulk.jobs import Progress, Select, Wanted
+from support.bulk.jobs import Select, Wanted
 from support.bulk.models import BulkJob, JobRow, JobState, Outcome, Spent
+from support.bulk.progress import Progress, progress, progress_of
+from support.bulk.rights import SCOPE
 from support.bulk.types import SKIPS
 from support.templatetags.desk import last_digits
 from tenants import access as gate
@@ -119,7 +121,7 @@ class BulkJobs(View):
         pages = NewestFirst()
         rows = BulkJob.objects.filter(tenant=self.access.tenant).select_related("tenant").defer("body")
         page = pages.paginate_queryset(rows, request, view=self) or []
-        how_far = jobs.progress_of(page, now=timezone.now())
+        how_far = progress_of(page, now=timezone.now())
         found = [as_dict(job, self.access, found=how_far[job.pk], rows=False) for job in page]
         return Response({"results": found, "next": pages.get_next_link(), "previous": pages.get_previous_link()})
 
@@ -188,7 +190,7 @@ class BulkJobRows(View):
 
 def as_dict(job: BulkJob, access: Access, *, found: Progress | None = None, rows: bool = True) -> dict[str, Any]:
     """A job as the API tells it. `skipped`: the first hundred of whom more is to be told; `count`: how many it changes, as the preview says."""
-    found = found or jobs.progress(job, now=timezone.now())
+    found = found or progress(job, now=timezone.now())
     told: dict[str, Any] = {
         "id": job.pk, "type": job.type, "state": job.state, "dry_run": job.dry_run, "reason": job.reason, "points": job.points,
         "until": job.until.isoformat() if job.until else None, "count": job.count, "chosen": job.chosen, "sum": job.sum,
@@ -227,7 +229,7 @@ def _told(row: JobRow) -> dict[str, Any]:
 
 def _with_numbers(job: BulkJob, rows: list[dict[str, Any]], access: Access) -> list[dict[str, Any]]:
     """Masked; but whoever names numbers, with a key that may change points, is told by them."""
-    may_change = jobs.SCOPE in access.scopes
+    may_change = SCOPE in access.scopes
     named = "mobiles" in job.select and may_change
     for row in rows if not may_change else ():
         row["mobile"] = last_digits(row["mobile"])

@@ -96,33 +96,26 @@ SAMPLE_ROWS = f"""
     SELECT {_FIGURES} WHERE code IS NULL AND place %% greatest(1, (SELECT count(*) FROM job_choice) / %s) = 0 ORDER BY place LIMIT %s
 """  # noqa: S608 - a constant
 SKIPPED_ROWS = f"SELECT {_FIGURES} WHERE code IS NOT NULL ORDER BY place LIMIT %s"
-#: Whoever works here, by the numbers they have told us: (their customer, themselves).
+#: Customers to whom a number of somebody who works here leads or led, and whoever they were merged into since.
 STAFF = """
-    SELECT f.id, m.user_id FROM tenants_membership m
-    JOIN LATERAL (
-        SELECT c.id, c.merged_into_id FROM loyalty_customer c WHERE c.tenant_id = m.tenant_id AND c.mobile = m.mobile
-        UNION SELECT a.customer_id, NULL FROM loyalty_customeralias a WHERE a.tenant_id = m.tenant_id AND a.mobile = m.mobile
-    ) f ON true WHERE m.tenant_id = %s AND m.mobile <> ''
+    WITH RECURSIVE named (id, user_id) AS (
+        SELECT c.id, m.user_id FROM tenants_membership m JOIN loyalty_customer c ON c.tenant_id = m.tenant_id AND c.mobile = m.mobile
+        WHERE m.tenant_id = %(tenant)s AND m.mobile <> ''
+        UNION SELECT a.customer_id, m.user_id FROM tenants_membership m
+        JOIN loyalty_customeralias a ON a.tenant_id = m.tenant_id AND a.mobile = m.mobile WHERE m.tenant_id = %(tenant)s AND m.mobile <> ''
+    ), chain (id, user_id) AS (
+        SELECT id, user_id FROM named
+        UNION SELECT c.merged_into_id, chain.user_id FROM chain JOIN loyalty_customer c ON c.id = chain.id
+        WHERE c.tenant_id = %(tenant)s AND c.merged_into_id IS NOT NULL
+    ) SELECT id, user_id FROM chain
 """
 
 
 def staff_customers(tenant: Tenant) -> dict[int, int]:
-    """-> by customer id, the user whose number leads or led there; the survivors of merges with them."""
+    """-> by customer id, whose points these are of the people who work here: as `limits.staff_behind` tells of one, for all at once."""
     with connection.cursor() as cursor:
-        cursor.execute(STAFF, [tenant.pk])
-        found = dict(cursor.fetchall())
-        for customer_id, user_id in list(found.items()):
-            cursor.execute(SURVIVORS, {"tenant": tenant.pk, "customer": customer_id})
-            found |= {row[0]: user_id for row in cursor.fetchall()}
-    return found
-
-
-SURVIVORS = """
-    WITH RECURSIVE chain (id, next) AS (
-        SELECT id, merged_into_id FROM loyalty_customer WHERE tenant_id = %(tenant)s AND id = %(customer)s
-        UNION SELECT c.id, c.merged_into_id FROM loyalty_customer c JOIN chain ON c.id = chain.next WHERE c.tenant_id = %(tenant)s
-    ) SELECT id FROM chain
-"""
+        cursor.execute(STAFF, {"tenant": tenant.pk})
+        return dict(cursor.fetchall())
 
 
 # Filters: what each adds, and how its value is read

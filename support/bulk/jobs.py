@@ -4,12 +4,12 @@ What a job does to points is the worker's part (`running`). Every step here is o
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from django.db import IntegrityError, connection, transaction
-from django.db.models import Sum
 from django.utils.translation import gettext as _
 from django_scopes import scope, scopes_disabled
 
@@ -18,14 +18,12 @@ from loyalty import customers
 from loyalty.ledger import UNWRITABLE, KeyReused, checked_reason, content_hash
 from loyalty.models import Bonus
 from loyalty.state import check_day, check_points
-from support import limits
 from support.bulk import choice, files
 from support.bulk.choice import Choice
 from support.bulk.models import (
     ENDED,
     TRANSITIONS,
     BulkJob,
-    BulkSettings,
     JobBlock,
     JobRow,
     JobState,
@@ -33,9 +31,11 @@ from support.bulk.models import (
     Outcome,
     Spent,
 )
-from support.bulk.types import needed_act, skip, words_of
+from support.bulk.progress import progress
+from support.bulk.rights import because_of_limits, count_in_own_day, require, require_second, settings_of
+from support.bulk.types import TAKES_POINTS, needed_act, skip, words_of
 from tenants import audit
-from tenants.access import Access, Act
+from tenants.access import Access
 from tenants.actors import SYSTEM, ActorKind
 from tenants.errors import DomainError
 from tenants.models import Tenant
@@ -48,8 +48,6 @@ MOBILES_MAX = 100_000
 IDS_MAX = 10_000
 #: A preview that nobody confirms is of no use after a while.
 PREVIEW_KEPT = timedelta(days=7)
-#: Of an API key: who may run jobs, and who may forgive debts by them.
-SCOPE, DEBT_SCOPE = "support", "support:debt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,14 +150,13 @@ def _checked(access: Access, wanted: Wanted) -> BulkJob:
         if wanted.type == JobType.AWARD and job.points is None:
             job.points = job.bonus.points or None
     require(access, job)
-    _check_figures(job, listed=wanted.points is None)
+    _check_figures(job)
     return job
 
 
-def _check_figures(job: BulkJob, *, listed: bool) -> None:
+def _check_figures(job: BulkJob) -> None:
     """Points where the type wants them, unless a list brings its own."""
-    takes_points = job.type in (JobType.ADJUST, JobType.SET, JobType.AWARD)
-    if not takes_points:
+    if job.type not in TAKES_POINTS:
         job.points = None
     elif job.points is not None and not (job.type == JobType.SET and job.points == 0):
         check_points(-job.points if job.type == JobType.ADJUST and job.points < 0 else job.points)
@@ -172,8 +169,7 @@ def _check_figures(job: BulkJob, *, listed: bool) -> None:
 
 
 def _choose(job: BulkJob, access: Access, select: Select, *, now: datetime) -> None:
-    takes_points = job.type in (JobType.ADJUST, JobType.SET, JobType.AWARD)
-    if takes_points and job.points is None and select.file is None:
+    if job.type in TAKES_POINTS and job.points is None and select.file is None:
         raise DomainError("required_field", _("Say how many points."), path="points")
     if select.file is not None:
         job.file_name, job.body = UNWRITABLE.sub("", select.file.name)[:200], select.file.body
@@ -248,7 +244,6 @@ def freeze(job: BulkJob, chosen: Choice, *, now: datetime) -> None:
         raise DomainError("nothing_chosen", _("No customer fits. Choose others."))
     job.state = JobState.PREVIEW
     job.phrase = _("all customers of {brand}").format(brand=job.tenant.name) if chosen.is_all else ""
-    job.preview["ran_before"] = files.ran_before(job)
     job.save()
 
 
@@ -278,54 +273,6 @@ def refresh(job_id: int, *, access: Access, now: datetime) -> BulkJob:
     return job
 
 
-# Who may
-
-
-def require(access: Access, job: BulkJob) -> None:
-    """Raises: DomainError `forbidden`, `debt_permission`."""
-    if access.actor.kind is ActorKind.KEY:
-        if SCOPE not in access.scopes:
-            raise DomainError("forbidden", _("This API key lacks the scope {scope}.").format(scope=SCOPE))
-        if job.clear_debt and DEBT_SCOPE not in access.scopes:
-            told = _("Clearing what is owed needs a key with the scope {scope}. Leave clear_debt out.")
-            raise DomainError("debt_permission", told.format(scope=DEBT_SCOPE))
-        return
-    access.require(Act.RUN_JOBS)
-    access.require_to_ask(needed_act(job))
-
-
-def may_run(access: Access, job: BulkJob) -> bool:
-    try:
-        require(access, job)
-    except DomainError:
-        return False
-    return True
-
-
-def _because(job: BulkJob, access: Access, *, now: datetime) -> str:
-    """Why it needs a second person; empty: it does not. The person's day is locked, and counted where it does not."""
-    if job.dry_run:
-        return ""
-    alone = settings_of(job.tenant)
-    person = access.actor.kind is not ActorKind.KEY
-    allowance = limits.allowance(access, now=now, lock=True) if person and _moves_points(job) else None
-    limited = allowance is not None and allowance.most is not None
-    count, turnover = _figures(job, now=now, anew=limited or alone.customers_alone is not None or alone.points_alone is not None)
-    if alone.customers_alone is not None and count > alone.customers_alone:
-        told = _("{count:,} customers are more than the {limit:,} that one person may change alone.")
-        return told.format(count=count, limit=alone.customers_alone)
-    if alone.points_alone is not None and turnover > alone.points_alone:
-        told = _("{points:,} points are more than the {limit:,} that one person may move alone.")
-        return told.format(points=turnover, limit=alone.points_alone)
-    if person and not access.may(needed_act(job)):
-        return _("Your role may ask for this, and somebody else does it.")
-    if allowance is not None:
-        if because := allowance.above(turnover):
-            return because
-        limits.count(access, turnover, now=now)
-    return ""
-
-
 def _work_undo_out(job: BulkJob, *, now: datetime) -> None:
     """Anew, when it is confirmed and approved: whose the points are, and how many are there, may have changed since its preview."""
     if job.type == JobType.UNDO and job.of_job is not None and job.preview.get("as_of") != now.isoformat():
@@ -334,11 +281,7 @@ def _work_undo_out(job: BulkJob, *, now: datetime) -> None:
         freeze(job, choice.of_job(job), now=now)
 
 
-def _moves_points(job: BulkJob) -> bool:
-    return job.type not in (JobType.RELEASE_HOLDS, JobType.EXTEND)
-
-
-def _figures(job: BulkJob, *, now: datetime, anew: bool) -> tuple[int, int]:
+def _figures(job: BulkJob, now: datetime, anew: bool) -> tuple[int, int]:
     """Customers it changes and points it gives and takes: as previewed, or by today's balances where that is more."""
     count, turnover = job.count, int(job.preview.get("turnover", 0))
     if anew and job.type != JobType.UNDO:
@@ -346,11 +289,6 @@ def _figures(job: BulkJob, *, now: datetime, anew: bool) -> tuple[int, int]:
         count, turnover = max(count, count_now), max(turnover, turnover_now)
     job.preview["asked"] = [count, turnover]
     return count, turnover
-
-
-def settings_of(tenant: Tenant) -> BulkSettings:
-    found: BulkSettings | None = BulkSettings.objects.filter(tenant=tenant).first()
-    return found or BulkSettings(tenant=tenant)
 
 
 # Its life
@@ -381,7 +319,7 @@ def confirm(
         job.notify = job.notify if notify is None else notify
         job.confirmed_at, job.asked_by = now, access.actor.name
         job.asked_by_kind, job.asked_by_id = access.actor.kind.value, access.actor.id
-        job.because = _because(job, access, now=now)[:300]
+        job.because = "" if job.dry_run else because_of_limits(job, access, figures=partial(_figures, job, now), now=now)[:300]
         _move(job, JobState.WAITING if job.because else JobState.RUNNING)
         if not job.because:
             _start(job, access, now=now)
@@ -408,25 +346,20 @@ def approve(job_id: int, *, access: Access, note: str = "", now: datetime) -> Bu
     """A second person lets it run. Raises: DomainError `forbidden`, `own_request`, `above_own_limit`, `job_unknown`, `job_state`."""
     with transaction.atomic():
         job = _locked(access.tenant, job_id)
-        _require_second(access, job)
+        require_second(access, job)
         if job.state in (JobState.RUNNING, JobState.PAUSED, JobState.DONE) and job.decided_at is not None:
             return job
         if job.state != JobState.WAITING:
             raise _wrong_state(job)
         asked = list(job.preview.get("asked", (job.count, 0)))
         _work_undo_out(job, now=now)
-        count, turnover = _figures(job, now=now, anew=True)
+        count, turnover = _figures(job, now, True)
         if count > asked[0] or turnover > asked[1]:
             more = _(
                 "By now it would change {count:,} customers and move {points:,} points; {asked:,} were asked for. Let it be asked anew."
             )
             raise DomainError("more_than_asked", more.format(count=count, points=turnover, asked=asked[1]))
-        if access.actor.kind is not ActorKind.KEY and _moves_points(job):
-            allowance = limits.allowance(access, now=now, lock=True)
-            if because := allowance.above(turnover):
-                above = _("This is above your own limit too: {because} Somebody else has to approve it.")
-                raise DomainError("above_own_limit", above.format(because=because))
-            limits.count(access, turnover, now=now)
+        count_in_own_day(job, access, turnover, now=now)
         _decide(job, access, now=now)
         _move(job, JobState.RUNNING)
         _start(job, access, now=now)
@@ -448,25 +381,13 @@ def refuse(job_id: int, *, access: Access, note: str, now: datetime) -> BulkJob:
     note = checked_reason(note)
     with transaction.atomic():
         job = _locked(access.tenant, job_id)
-        _require_second(access, job)
+        require_second(access, job)
         _move(job, JobState.REFUSED)
         _decide(job, access, now=now)
         job.message, job.finished_at = note[:500], now
         job.save()
         audit.record(job.tenant, actor=access.actor, action="refuse_job", target=job, reason=note)
     return job
-
-
-def _require_second(access: Access, job: BulkJob) -> None:
-    require(access, job)
-    if access.actor.kind is not ActorKind.KEY:
-        access.require(Act.APPROVE)
-        access.require(needed_act(job))
-    access.actor.refuse_own(job.asked_by, ident=job.asker.ident)
-    if access.actor.ident == job.preview.get("by"):  # who chose it is as little a second person as who confirmed it
-        raise DomainError("own_request", _("You have chosen this yourself. Somebody else has to decide."))
-    if access.actor.kind is ActorKind.KEY and job.asked_by_kind == ActorKind.PERSON:
-        raise DomainError("own_request", _("What a person asks for is approved by another person, and not by an API key."))
 
 
 def _decide(job: BulkJob, access: Access, *, now: datetime) -> None:
@@ -492,26 +413,15 @@ def resume(job_id: int, *, access: Access, now: datetime) -> BulkJob:
             return job
         if job.state != JobState.PAUSED:
             raise _wrong_state(job)
-        _require_allowance(job, access, now=now)
+        another_s = access.actor.ident != job.runner.ident and job.decided_at is None
+        if another_s and not job.dry_run:
+            count_in_own_day(job, access, int(job.preview["asked"][1]), now=now)
         _move(job, JobState.RUNNING)
         _start(job, access, now=now)
         job.message = ""
         job.save()
         audit.record(job.tenant, actor=access.actor, action="resume_job", target=job, reason=job.reason)
     return job
-
-
-def _require_allowance(job: BulkJob, access: Access, *, now: datetime) -> None:
-    """Another one's job goes on in one's own name, within one's own limits. Raises: DomainError `above_own_limit`."""
-    own = access.actor.ident == job.runner.ident
-    if own or job.dry_run or job.decided_at is not None or access.actor.kind is ActorKind.KEY or not _moves_points(job):
-        return
-    turnover = int(job.preview.get("asked", (0, job.preview.get("turnover", 0)))[1])
-    allowance = limits.allowance(access, now=now, lock=True)
-    if because := allowance.above(turnover):
-        above = _("This is above your own limit too: {because} Somebody else has to approve it.")
-        raise DomainError("above_own_limit", above.format(because=because))
-    limits.count(access, turnover, now=now)
 
 
 def cancel(job_id: int, *, access: Access, now: datetime) -> BulkJob:
@@ -699,58 +609,3 @@ def forget_previews(*, now: datetime) -> int:
                 row.rows.update(given={}, mobile="")
                 audit.record(row.tenant, actor=SYSTEM, action="forget_job", target=row, reason=told)
     return len(rows)
-
-
-# How far it is
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """Customers by outcome; `points` moved so far. `rate` in customers a second since the last start, `seconds_left` at that rate."""
-
-    total: int
-    done: int = 0
-    skipped: int = 0
-    failed: int = 0
-    changed: int = 0
-    points: int = 0
-    rate: float = 0
-    seconds_left: int | None = None
-
-    @property
-    def settled(self) -> int:
-        return self.done + self.skipped + self.failed
-
-    @property
-    def left(self) -> int:
-        return self.total - self.settled
-
-    @property
-    def percent(self) -> int:
-        return 100 * self.settled // self.total if self.total else 100
-
-
-def progress(job: BulkJob, *, now: datetime | None = None) -> Progress:
-    """The blocks' sums: a handful of rows, whatever the job's size."""
-    return progress_of([job], now=now)[job.pk]
-
-
-def progress_of(rows: Sequence[BulkJob], *, now: datetime | None = None) -> dict[int, Progress]:
-    """-> by job, of many with one query."""
-    names = ("done", "skipped", "failed", "changed")
-    blocks = JobBlock.objects.filter(job__in=[job.pk for job in rows], number__gte=0).order_by().values("job")
-    sums = {
-        found.pop("job"): {name: int(value) for name, value in found.items()}
-        for found in blocks.annotate(**{name: Sum(name, default=0) for name in names}, points=Sum("sum", default=0))
-    }
-    return {job.pk: _rated(job, Progress(job.chosen, **sums.get(job.pk, {})), now=now) for job in rows}
-
-
-def _rated(job: BulkJob, found: Progress, *, now: datetime | None) -> Progress:
-    end = job.finished_at or now
-    if job.going_since is None or end is None or job.state not in (JobState.RUNNING, JobState.DONE):
-        return found
-    seconds = max((end - job.going_since).total_seconds(), 0.001)
-    rate = (found.settled - job.done_before) / seconds
-    left = round(found.left / rate) if rate > 0 else None
-    return replace(found, rate=round(rate, 1), seconds_left=left)

@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -13,15 +13,17 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
-from integrations.models import MessageSettings
+from integrations import messages as messages_out
 from loyalty.ledger import KeyReused
 from loyalty.models import Customer
 from support.bulk import choice, files, jobs
 from support.bulk.forms import ConfirmForm, JobForm, UndoForm
 from support.bulk.models import BulkJob, JobState, JobType, Outcome
-from support.bulk.types import SKIPS, needed_act, words_of
+from support.bulk.progress import progress
+from support.bulk.rights import may_run
+from support.bulk.types import SKIPS, TAKES_POINTS, needed_act, words_of
 from support.forms import ReasonForm
-from support.saved_views import views_for
+from support.saved_views import JOBS, views_for
 from support.views import dialog, render
 from tenants import audit
 from tenants.access import Access, Act
@@ -31,7 +33,6 @@ from tenants.errors import DomainError
 ROWS_SHOWN = 100
 #: These move by themselves; their page looks again every second.
 MOVING = (JobState.READING, JobState.RUNNING)
-CREDITS = (JobType.ADJUST, JobType.AWARD, JobType.SET)
 
 
 def new_job(request: HttpRequest) -> HttpResponse:
@@ -56,8 +57,8 @@ def new_job(request: HttpRequest) -> HttpResponse:
         except DomainError as refusal:
             form.refuse(refusal)
     return dialog(
-        request, "support/new_job.html", title=_("New bulk job"), form=form, views=views_for(access, page="jobs"), own=access.actor.id,
-        back=reverse("admin:support_bulkjob_changelist"), filtered=any(name in choice.FILTERS for name in request.GET),
+        request, "support/new_job.html", title=_("New bulk job"), form=form, views=views_for(access, page=JOBS), own=access.actor.id,
+        back=reverse("admin:support_bulkjob_changelist"),
     )  # fmt: skip
 
 
@@ -89,24 +90,34 @@ def _title(job: BulkJob) -> str:
 
 def _context(job: BulkJob, access: Access) -> dict[str, Any]:
     now = timezone.now()
-    may, own = jobs.may_run(access, job), job.asked_by_kind == access.actor.kind and job.asked_by_id == access.actor.id
+    may, own = may_run(access, job), job.asked_by_kind == access.actor.kind and job.asked_by_id == access.actor.id
     told = job.rows.exclude(outcome=Outcome.REFUSED).select_related("customer")
     undos = job.undone_by.filter(type=JobType.UNDO, dry_run=False).exclude(state__in=[JobState.CANCELLED, JobState.REFUSED])
     undone = list(undos.order_by("-pk")[:3])
-    preview = job.preview
+    preview = job.preview if job.started_at is None else {}  # the page asks again every second while it runs
     return {
-        "job": job, "what": words_of(job), "whom": whom(job), "found": jobs.progress(job, now=now), "now": now, "moving": job.state in MOVING,
+        "query": _query(job),
+        "job": job, "what": words_of(job), "whom": whom(job), "found": progress(job, now=now), "now": now, "moving": job.state in MOVING,
         "worth": Decimal(preview.get("worth") or 0), "skip_count": sum(preview.get("skips", {}).values()),
         "skips": [(str(SKIPS.get(code, code)), count) for code, count in preview.get("skips", {}).items()],
         "largest": _named(job, preview.get("largest", [])), "sample": _named(job, preview.get("sample", [])),
-        "skipped": _named(job, preview.get("skipped", []) if job.started_at is None else []),
+        "skipped": _named(job, preview.get("skipped", [])),
         "refused": job.rows.filter(outcome=Outcome.REFUSED)[:ROWS_SHOWN], "told": told[:ROWS_SHOWN],
         "ran_before": files.ran_before(job) if job.started_at is None else None,
         "may": may, "may_decide": may and not own and access.may(Act.APPROVE) and access.may(needed_act(job)), "own": own,
         "confirm": ConfirmForm(initial={"reason": job.reason}), "button": _button(job), "is_removal": _is_removal(job),
         "undo": UndoForm(initial={"token": ReasonForm.new_token()}), "undone": undone, "may_undo": may and _may_undo(job, undone),
-        "may_notify": job.type in CREDITS and _tells(job), "may_export": access.may(Act.EXPORT),
+        "may_notify": job.type in TAKES_POINTS and messages_out.wanted_when_issued(job.tenant) is not None, "may_export": access.may(Act.EXPORT),
     }  # fmt: skip
+
+
+def _query(job: BulkJob) -> str:
+    """Its filter, as the page of a new job takes it."""
+    wanted = QueryDict(mutable=True)
+    for name, value in (job.select.get("filter") or {}).items():
+        if name in choice.FILTERS:
+            wanted[name] = ", ".join(value) if isinstance(value, list) else value
+    return wanted.urlencode()
 
 
 def whom(job: BulkJob) -> str:
@@ -161,11 +172,6 @@ def _may_undo(job: BulkJob, undone: list[BulkJob]) -> bool:
         and job.type not in (JobType.UNDO, JobType.RELEASE_HOLDS)
         and not any(each.state != JobState.PREVIEW for each in undone)
     )
-
-
-def _tells(job: BulkJob) -> bool:
-    wanted = MessageSettings.objects.filter(tenant=job.tenant).first()
-    return wanted is not None and (wanted.email_when_issued or wanted.webhook_when_issued)
 
 
 @require_POST

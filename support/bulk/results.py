@@ -11,8 +11,9 @@ from django.utils.translation import gettext as _
 from django_scopes import scope, scopes_disabled
 
 from integrations.messages import NOT_TAKEN, mail_is_set
-from support.bulk import files, jobs
+from support.bulk import files
 from support.bulk.models import BulkJob, JobState
+from support.bulk.progress import progress
 from support.bulk.types import words_of
 from tenants.actors import ActorKind
 from tenants.models import User
@@ -51,7 +52,7 @@ def _tell(job: BulkJob) -> None:
     user = User.objects.filter(pk=job.run_by_id or 0, is_active=True).first()
     if user is None or not user.email:
         return
-    found = jobs.progress(job)
+    found = progress(job)
     lines = [
         _("{what}: {reason}").format(what=words_of(job), reason=job.reason),
         "",

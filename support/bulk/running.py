@@ -26,6 +26,8 @@ from loyalty.models import CustomerStatus
 from support import limits
 from support.bulk import choice, files, jobs
 from support.bulk.models import BulkJob, JobState, JobType, Outcome
+from support.bulk.progress import progress
+from support.bulk.rights import scopes_of
 from support.bulk.types import KINDS, Plan, Told, needed_act, skip
 from tenants import audit, crash, statistics
 from tenants.access import Act
@@ -239,10 +241,7 @@ def _settle(
     credited: list[tuple[Operation, Account, int]] = []
     with opened as book:
         undone_alone = _undone(cursor, job, undoes)
-        cursor.execute(NOT_ACTIVE, [job.tenant_id, customers])
-        barred = turn.staff | {customer: f"customer_{status}" for customer, status in cursor.fetchall()}
-        if not turn.kind.heeds_blocked:
-            barred = {customer: code for customer, code in barred.items() if code != f"customer_{CustomerStatus.BLOCKED}"}
+        barred = _barred(turn, cursor, customers)
         for place, customer in enumerate(customers):
             wanted = points[place] if points else job.points or 0
             undone = undoes[place] if undoes else 0
@@ -281,6 +280,15 @@ def _settle(
         if credited and not job.dry_run:
             book.flush()
             _tell_customers(job, credited, now=now)
+
+
+def _barred(turn: Turn, cursor: Any, customers: list[int]) -> dict[int, str]:
+    """Who is left alone whatever the account says, and by which code. Asked under the customers' locks."""
+    cursor.execute(NOT_ACTIVE, [turn.job.tenant_id, customers])
+    found = turn.staff | {customer: f"customer_{status}" for customer, status in cursor.fetchall()}
+    if turn.kind.heeds_blocked:
+        return found
+    return {customer: code for customer, code in found.items() if code != f"customer_{CustomerStatus.BLOCKED}"}
 
 
 def _undone(cursor: Any, job: BulkJob, undoes: list[int]) -> set[int]:
@@ -333,7 +341,7 @@ def _not_allowed(job: BulkJob, *, now: datetime) -> str:
         return _("The brand is not active any more.")
     if job.run_by_kind == ActorKind.KEY:
         key: ApiKey | None = ApiKey.objects.filter(pk=job.run_by_id or 0, tenant=job.tenant).first()
-        fine = key is not None and key.usable(now) and jobs.SCOPE in key.scopes
+        fine = key is not None and key.usable(now) and scopes_of(job) <= set(key.scopes)
         return "" if fine else _("{who} is no longer valid.").format(who=job.run_by)
     user = User.objects.filter(pk=job.run_by_id or 0).first()
     access = limits.access_again(job.tenant, user) if user else None
@@ -365,7 +373,7 @@ def _finish(job: BulkJob, *, now: datetime) -> None:
         (left,) = cursor.fetchone()
         if left:
             return
-        found = jobs.progress(locked)
+        found = progress(locked)
         locked.state, locked.finished_at = JobState.DONE, now
         if locked.type == JobType.UNDO and not (found.done or locked.dry_run):  # it does not count as the one undo
             locked.state, locked.message = JobState.CANCELLED, _("Nothing could be undone, so it can be tried again.")

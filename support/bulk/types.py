@@ -41,6 +41,10 @@ SKIPS: dict[str, object] = {
 }
 
 
+#: Types that are told how many points: they give some, and need a rule for that.
+TAKES_POINTS = (JobType.ADJUST, JobType.SET, JobType.AWARD)
+
+
 def skip(code: str) -> DomainError:
     """A customer to whom the job does nothing, with why."""
     return DomainError(code, str(SKIPS[code]))
@@ -62,8 +66,7 @@ class Plan:
     @classmethod
     def of(cls, job: BulkJob, *, now: datetime) -> "Plan":
         today = now.astimezone(job.tenant.zone).date()
-        grants = job.type in (JobType.ADJUST, JobType.SET, JobType.AWARD)
-        terms = RuleBook(job.tenant).rule(store_id=None, on=today).terms(today) if grants else None
+        terms = RuleBook(job.tenant).rule(store_id=None, on=today).terms(today) if job.type in TAKES_POINTS else None
         wanted = job.select.get("filter") or {}
         days = wanted.get("holds_older_than")
         before = now - timedelta(days=int(days)) if days is not None else None

@@ -11,13 +11,14 @@ from loyalty.models import Customer, ProgrammeVersion
 from support.bulk import files, jobs
 from support.bulk.jobs import File, Select
 from support.bulk.models import BulkJob, BulkSettings, JobState
+from support.bulk.progress import progress
 from support.models import PointsLimit
 from tenants import access as gate
 from tenants import staff
 from tenants.access import Access
 from tenants.actors import SYSTEM
 from tenants.errors import DomainError
-from tenants.models import Tenant
+from tenants.models import ApiKey, Tenant
 from tests import builders
 from tests.bulk.conftest import Preview, access_of, available, confirmed, finished, run, told
 from tests.client import ApiClient
@@ -83,6 +84,16 @@ def test_who_may_not_reset_may_not_empty_under_another_name(
 ) -> None:
     moe = access_of(_person(kulfi, "Moe", "merchant"), kulfi)
     assert confirmed(preview(type, access=moe, **wanted), moe).state == JobState.WAITING
+
+
+def test_a_key_that_may_forgive_debts_no_more_stops(kulfi: Tenant, crowd: list[Customer], preview: Preview) -> None:
+    made = staff.create_api_key(kulfi, scopes=["support", "support:debt"], actor=SYSTEM)
+    key = gate.of_key(made.key, now=timezone.now())
+    assert key is not None
+    job = confirmed(preview("reset", access=key, clear_debt=True), key)
+    ApiKey.objects.update(scopes=["support"])
+    assert finished(job).state == JobState.PAUSED
+    assert available(*crowd) == [0, 100, 200, 300, 400]
 
 
 # Two people are two people
@@ -182,7 +193,7 @@ def test_an_undo_is_tried_as_often_as_wanted(crowd: list[Customer], preview: Pre
     undo = jobs.undo(job.pk, access=alice_may, key="u", now=timezone.now(), preview_only=True)
     for _ in range(2):
         tried = finished(jobs.try_it(undo.pk, access=alice_may, now=timezone.now()))
-        assert jobs.progress(tried).points == -25
+        assert progress(tried).points == -25
     assert available(*crowd) == [5, 105, 205, 305, 405]
 
 

@@ -131,8 +131,8 @@ def test_a_file_that_ran_before_is_told(crowd: list[Customer], preview: Preview,
     text = HEADER + "9840000001,5,\n"
     job = run(preview(select=listed(text)), alice_may)
     again = preview(select=listed(text, "other name.csv"))
-    assert again.preview["ran_before"]["job"] == job.pk
-    assert preview(select=listed(text + "9840000002,5,\n")).preview["ran_before"] is None
+    assert (files.ran_before(again) or {})["job"] == job.pk
+    assert files.ran_before(preview(select=listed(text + "9840000002,5,\n"))) is None
 
 
 def test_the_same_key_with_another_file_is_another_request(crowd: list[Customer], preview: Preview) -> None:

@@ -12,6 +12,7 @@ from loyalty.models import Cohort, CohortMember, Customer, CustomerStatus, Entry
 from support.bulk import jobs, running
 from support.bulk.jobs import Select
 from support.bulk.models import BulkJob, BulkSettings, JobState
+from support.bulk.progress import progress
 from tenants import access as gate
 from tenants import staff
 from tenants.access import Access
@@ -36,7 +37,7 @@ def test_points_are_added_to_everybody(crowd: list[Customer], preview: Preview, 
     job = run(preview(points=50), alice_may)
     assert job.state == JobState.DONE
     assert available(*crowd) == [50, 150, 250, 350, 450]
-    found = jobs.progress(job)
+    found = progress(job)
     assert (found.done, found.skipped, found.failed, found.left, found.points) == (5, 0, 0, 0, 250)
     entry = Entry.objects.filter(job_id=job.pk).first()
     assert (entry.kind, entry.reason, entry.actor_name) == ("adjust", "for a test", "Alice")
@@ -80,7 +81,7 @@ def test_to_set_is_not_to_add(kulfi: Tenant, crowd: list[Customer], preview: Pre
     job = run(preview("set", points=200), alice_may)
     assert available(*crowd) == [200] * 5
     assert told(job) == {"skipped: nothing_to_do": 1}
-    assert jobs.progress(job).points == 200 + 100 - 100 - 200
+    assert progress(job).points == 200 + 100 - 100 - 200
 
 
 def test_a_set_balance_is_exact_where_something_was_owed(lenient_kulfi: Tenant, preview: Preview, alice_may: Access) -> None:
@@ -135,7 +136,7 @@ def test_an_expiry_is_extended(kulfi: Tenant, crowd: list[Customer], preview: Pr
     assert (job.count, job.sum, job.preview["skips"]) == (4, 1000, {"nothing_to_extend": 1})
     run(job, alice_may)
     assert set(Lot.objects.values_list("expires_on", flat=True)) == {far}
-    assert jobs.progress(job).points == 1000
+    assert progress(job).points == 1000
 
 
 # Frozen
@@ -151,7 +152,7 @@ def test_who_is_chosen_is_frozen_and_what_changed_since_is_marked(
     run(job, alice_may)
     assert available(*crowd) == [900, 100, 200, 305, 105]
     assert told(job) == {"changed: changed_since": 1}
-    assert jobs.progress(job).changed == 1
+    assert progress(job).changed == 1
 
 
 def test_a_preview_can_be_worked_out_anew(kulfi: Tenant, crowd: list[Customer], preview: Preview, alice_may: Access) -> None:
@@ -276,7 +277,7 @@ def test_pause_resume_and_cancel(crowd: list[Customer], preview: Preview, alice_
 def test_a_dry_run_works_everything_out_and_writes_nothing(crowd: list[Customer], preview: Preview, alice_may: Access) -> None:
     entries = Entry.objects.count()
     job = run(preview(points=-150, dry_run=True), alice_may)
-    found = jobs.progress(job)
+    found = progress(job)
     assert (job.state, found.done, found.skipped, found.points) == (JobState.DONE, 3, 2, -450)
     assert Entry.objects.count() == entries
     assert available(*crowd) == [0, 100, 200, 300, 400]
@@ -359,8 +360,9 @@ def test_a_job_stops_before_the_next_customer_when_its_persons_rights_go(
     assert AuditEvent.objects.filter(action="stop_job").count() == 1
     Tenant.objects.filter(pk=kulfi.pk).update(is_active=True)
     mary = access_of(_person(kulfi, "Mary", "admin"), kulfi)
-    finished(jobs.resume(job.pk, access=mary, now=timezone.now()))
-    assert job.state == JobState.PAUSED or Entry.objects.filter(job_id=job.pk).first().actor_name == "Mary"
+    resumed = finished(jobs.resume(job.pk, access=mary, now=timezone.now()))
+    assert (resumed.state, available(*crowd)) == (JobState.DONE, [5, 105, 205, 305, 405])
+    assert {entry.actor_name for entry in Entry.objects.filter(job_id=job.pk)} == {"Mary"}
 
 
 @pytest.mark.case(80)

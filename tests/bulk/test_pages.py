@@ -102,6 +102,7 @@ def test_the_form_is_sent_twice_and_makes_one_job(crowd: list[Customer], as_alic
 def test_a_filter_chooses_and_is_kept_under_a_name(crowd: list[Customer], as_alice: Client) -> None:
     page = begin(as_alice, whom="filter", available_min="300")
     assert "Apply to 2 customers" in text_of(page)
+    assert 'name="query" value="available_min=300"' in text_of(page)
     as_alice.post(reverse("admin:save_view"), {"page": "jobs", "name": "Rich", "query": "available_min=300&x=1"})
     view = SavedView.objects.get()
     assert (view.page, view.query) == ("jobs", "available_min=300")

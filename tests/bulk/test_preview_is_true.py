@@ -11,6 +11,7 @@ from loyalty import operations
 from loyalty.models import Customer, Entry, Lot, ProgrammeVersion
 from support.bulk import jobs
 from support.bulk.models import BulkJob
+from support.bulk.progress import progress
 from tenants.access import Access
 from tenants.actors import SYSTEM
 from tenants.models import Tenant
@@ -100,6 +101,6 @@ def test_an_undo_does_what_its_preview_says(
 
 
 def _did(job: BulkJob) -> tuple[int, int, int]:
-    found = jobs.progress(job)
+    found = progress(job)
     assert (found.failed, found.left) == (0, 0)
     return found.done, found.points, found.skipped

@@ -11,6 +11,7 @@ from loyalty.models import Customer, CustomerStatus, Entry, Lot
 from support.bulk import jobs, running
 from support.bulk.jobs import Select
 from support.bulk.models import BulkJob, JobState
+from support.bulk.progress import progress
 from tenants.access import Access
 from tenants.actors import SYSTEM
 from tenants.errors import DomainError
@@ -117,7 +118,7 @@ def test_the_preview_of_an_undo_says_the_same(
     assert (undo.state, undo.count, undo.sum) == (JobState.PREVIEW, count, points)
     assert balance(crowd[0]) == (0, 40, 0, 0)
     run(undo, alice_may)
-    assert jobs.progress(undo).points == points
+    assert progress(undo).points == points
 
 
 def test_without_negative_balances_a_spent_row_is_skipped(

@@ -39,6 +39,7 @@ from loyalty.models import Balance, Customer, Entry
 from support.bulk import choice, jobs, running
 from support.bulk.jobs import File, Select, Wanted
 from support.bulk.models import BulkJob, JobBlock, JobState, Outcome
+from support.bulk.progress import progress
 from tenants import staff
 from tenants.access import Access
 from tenants.actors import SYSTEM
@@ -415,13 +416,13 @@ def settled_after_the_answer(tenant: Tenant, *, rounds: int) -> list[int]:
     with at_work(tenant, job):
         try:
             for _ in range(rounds):
-                before = jobs.progress(job).settled
-                assert until(lambda before=before: jobs.progress(job).settled > before)  # type: ignore[misc]
+                before = progress(job).settled
+                assert until(lambda before=before: progress(job).settled > before)  # type: ignore[misc]
                 time.sleep(random.uniform(0, 0.2))
                 jobs.pause(job.pk, access=access, now=timezone.now())
-                answered = jobs.progress(job).settled
+                answered = progress(job).settled
                 time.sleep(0.6)
-                late.append(jobs.progress(job).settled - answered)
+                late.append(progress(job).settled - answered)
                 jobs.resume(job.pk, access=access, now=timezone.now())
         finally:
             jobs.cancel(job.pk, access=access, now=timezone.now())
