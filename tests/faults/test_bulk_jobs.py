@@ -52,7 +52,8 @@ from tests.conftest import make_tenant
 from tests.flows.test_races import at_once
 from tests.tenants.test_uploads import DTD, HOSTILE, _with_row, changed, xlsx
 
-pytestmark = pytest.mark.timeout(280)
+#: Their open writes hold the feed of the whole cluster back: never beside the feed's own tests.
+pytestmark = [pytest.mark.timeout(280), pytest.mark.xdist_group("feed")]
 #: Customers of the job whose workers are killed, and of the one beside which tills go on.
 MANY, BESIDE = 20_000, 8_000
 POINTS = 100
@@ -302,6 +303,7 @@ def test_a_worker_that_dies_beside_its_commit_loses_and_doubles_nothing(
     job = started(boss(committed), 7)
     connection.close()
     with monkeypatch.context() as patched:
+        patched.setattr(running, "_fitted", {})  # a worker that has just begun
         patched.setenv("CRASH_AT", point)
         killed = FORK.Process(target=work, args=(committed, job.pk))
         killed.start()

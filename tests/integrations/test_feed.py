@@ -125,7 +125,7 @@ def test_a_crash_after_the_insert_sends_again_and_doubles_nothing(committed: Ten
     with monkeypatch.context() as patched:
         patched.setattr(crash, "point", die)
         with pytest.raises(KeyboardInterrupt):
-            feed.run(now=timezone.now())
+            feed_all()
     assert fed(committed) == [("issue", 50, 0, 0)]
 
 
