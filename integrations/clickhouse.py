@@ -72,8 +72,16 @@ def make_tables(client: Client) -> None:
         client.command(statement)
 
 
+class RowsLost(RuntimeError):
+    """ClickHouse took a block and says that it wrote fewer rows than we sent."""
+
+
 def insert(client: Client, stream: str, rows: Sequence[Sequence[Any]]) -> None:
-    client.insert(stream, rows, column_names=COLUMNS[stream])
+    """Raises: RowsLost, one of `Away`; whatever ClickHouse has to say."""
+    summary = client.insert(stream, rows, column_names=COLUMNS[stream]).summary
+    written = int(summary.get("written_rows", len(rows)))  # a proxy may keep it from us
+    if written < len(rows):
+        raise RowsLost(f"{stream}: {len(rows):,} rows were sent and {written:,} written")
 
 
 CUSTOMER_BALANCE = """

@@ -7,6 +7,8 @@ database never leak into the next one. Errors carry `X-ClickHouse-Exception-Code
 import base64
 import gzip
 import hmac
+import io
+import json
 import os
 import re
 import signal
@@ -55,13 +57,19 @@ class Handler(BaseHTTPRequestHandler):
             return
         parameters = dict(parse_qsl(parts.query, keep_blank_values=True))
         try:
-            self._send(200, self._run(parameters, body), headers={"X-ClickHouse-Format": "Native"})
+            answer, written = self._run(parameters, body)
+            self._send(
+                200,
+                answer,
+                headers={"X-ClickHouse-Format": "Native", "X-ClickHouse-Summary": json.dumps({"written_rows": str(written)})},
+            )
         except Exception as error:  # an edge: whatever the engine says becomes ClickHouse's own error answer
             text = str(error)
             code = EXCEPTION_CODE.search(text)
             self._send(500, text.encode(errors="replace"), code=code.group(1) if code else "1002")
 
-    def _run(self, parameters: dict[str, str], body: bytes) -> bytes:
+    def _run(self, parameters: dict[str, str], body: bytes) -> tuple[bytes, int]:
+        """-> (the answer, rows written)."""
         query, data = self._split(parameters.get("query", ""), body)
         connection = chdb.connect(self.server.data_dir)
         try:
@@ -72,24 +80,24 @@ class Handler(BaseHTTPRequestHandler):
                     connection.query(f"SET {name} = '{_quoted(value)}'")
             values = {name.removeprefix("param_"): value for name, value in parameters.items() if name.startswith("param_")}
             if data is not None:
-                return self._insert(connection, query, data)
+                return b"", self._insert(connection, query, data)
             clause = FORMAT_CLAUSE.search(query)
             output = clause.group("format") if clause else parameters.get("default_format", "TabSeparated")
             result = connection.query(query, output, params=values) if values else connection.query(query, output)
-            return bytes(result.bytes())
+            return bytes(result.bytes()), result.rows_written()
         finally:
             connection.close()
 
-    def _insert(self, connection: Any, query: str, data: bytes) -> bytes:
-        """The engine has no stream for an insert's rows: they go through a file that only we can read."""
+    def _insert(self, connection: Any, query: str, data: bytes) -> int:
+        """-> rows written. The engine has no stream for an insert's rows: they go through a file that only we can read."""
         parsed = INSERT_WITH_DATA.match(query)
         if parsed is None:
             raise ValueError("Code: 62. DB::Exception: Syntax error: INSERT with data needs FORMAT. (SYNTAX_ERROR)")
         with tempfile.NamedTemporaryFile(dir=self.server.data_dir + "/incoming", suffix=".block") as file:
             file.write(data)
             file.flush()
-            connection.query(f"INSERT INTO {parsed['target']} SELECT * FROM file('{file.name}', '{parsed['format']}')")
-        return b""
+            result = connection.query(f"INSERT INTO {parsed['target']} SELECT * FROM file('{file.name}', '{parsed['format']}')")
+        return int(result.rows_written())
 
     @staticmethod
     def _split(query: str, body: bytes) -> tuple[str, bytes | None]:
@@ -121,7 +129,10 @@ class Handler(BaseHTTPRequestHandler):
             case "deflate":
                 return zlib.decompress(body)
             case "lz4":
-                return bytes(lz4.frame.decompress(body))
+                with lz4.frame.open(
+                    io.BytesIO(body)
+                ) as frames:  # one for each block of an insert; `decompress` reads the first alone
+                    return bytes(frames.read())
             case "" | "identity":
                 return body
             case other:

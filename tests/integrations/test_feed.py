@@ -4,11 +4,13 @@ import json
 import socket
 import threading
 import time
+from contextlib import nullcontext
 from io import StringIO
 from typing import Any
 
 import pytest
 from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.summary import QuerySummary
 from django.core.management import call_command
 from django.db import connection, transaction
 from django.urls import reverse
@@ -67,6 +69,28 @@ def test_entries_and_customers_arrive_as_they_are(committed: Tenant) -> None:
     assert fed(committed) == [("issue", 50, 0, 0), ("hold", -20, 20, 0)]
     rows = in_clickhouse(committed, "SELECT mobile, name, business_id FROM customers FINAL WHERE tenant_id = {tenant:UInt64}")
     assert rows == [(meera.mobile, "Meera S.", committed.business_id)]
+
+
+def test_a_long_block_arrives_whole(committed: Tenant) -> None:
+    """The client cuts a long block into several, each compressed by itself."""
+    now = timezone.now()
+    row = (committed.business_id, 1, 1, 0, "issue", "", 0, 1, 0, 0, "r", "system", "s", now, now.date(), now, 0, 0, 0, 0, 0, 1)
+    with clickhouse.connected() as client:
+        clickhouse.make_tables(client)
+        clickhouse.insert(client, "entries", [(place, committed.pk, *row) for place in range(feed.ROWS_MAX * 2)])
+    assert in_clickhouse(committed, "SELECT count() FROM entries WHERE tenant_id = {tenant:UInt64}") == [(feed.ROWS_MAX * 2,)]
+    with clickhouse.connected() as client:
+        client.command("DELETE FROM entries WHERE tenant_id = {tenant:UInt64}", parameters={"tenant": committed.pk})
+
+
+@pytest.mark.parametrize(("said", "lost"), [({"written_rows": "1"}, True), ({"written_rows": "2"}, False), ({}, False)])
+def test_a_block_of_which_rows_were_lost_is_not_taken_for_sent(said: dict[str, str], lost: bool) -> None:
+    class Forgetful:
+        def insert(self, *args: Any, **kwargs: Any) -> QuerySummary:
+            return QuerySummary(said)
+
+    with pytest.raises(clickhouse.RowsLost) if lost else nullcontext():
+        clickhouse.insert(Forgetful(), "entries", [(), ()])  # type: ignore[arg-type]
 
 
 def test_a_changed_customer_is_sent_again(committed: Tenant) -> None:
