@@ -1,6 +1,5 @@
 """The inbox, bills, and what needs a person."""
 
-import json
 from functools import partial
 from typing import Any
 
@@ -12,7 +11,7 @@ from django.shortcuts import redirect
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy
 from import_export.fields import Field
@@ -39,6 +38,7 @@ from integrations.models import (
     Replay,
     ReplayState,
     RepushRequest,
+    Resync,
     ReturnedPart,
 )
 from integrations.tasks import read_file
@@ -48,7 +48,7 @@ from loyalty.money import written
 from tenants import stores
 from tenants.access import Act
 from tenants.actors import Actor
-from tenants.admin_base import HouseAdmin, ReadOnlyAdmin, ReadOnlyInline, TenantAdmin, TenantResource, access_of, may
+from tenants.admin_base import ReadOnlyAdmin, ReadOnlyInline, TenantAdmin, TenantResource, access_of, may
 from tenants.import_form import LONG_FILES, FileAdmin
 from tenants.models import Store, Tenant
 from tenants.saying import said
@@ -433,24 +433,32 @@ class PosChangeAdmin(TenantAdmin):
 
 
 @admin.register(ParityRun)
-class ParityRunAdmin(HouseAdmin):
-    """Runs over all tenants, and the own ones. Their differences name other tenants, so a row says only whether it was equal."""
+class ParityRunAdmin(ReadOnlyAdmin):
+    """Comparisons of ClickHouse with the ledger; each has a page of its own."""
 
     view_act = Act.VIEW_RUNS
-    list_display = ("at", "tenant_slug", "ok", "rows")
-    fields = readonly_fields = ("at", "tenant_slug", "ok", "rows", "own_differences")
+    list_display = ("at", "whole", "ok", "rows", "days", "wrong_count")
+    list_filter = ("ok", "whole")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ParityRun]:
         rows: QuerySet[ParityRun] = super().get_queryset(request)
-        return rows.filter(tenant_slug__in=["", access_of(request).tenant.slug])
+        return rows.defer("differences", "wrong")
 
-    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
-        row = super().get_object(request, object_id, from_field)
-        if row is not None:
-            row.reader = access_of(request).tenant.slug
-        return row
+    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        return _page_of(self, request, object_id, "admin:parity_run")
 
-    @admin.display(description=gettext_lazy("Differences of this brand"))
-    def own_differences(self, row: Any) -> SafeString:
-        own = [difference for difference in row.differences if difference["tenant"] == getattr(row, "reader", "")]
-        return format_html('<pre class="pd-raw">{}</pre>', json.dumps(own, indent=2) if own else said("none listed here"))
+
+@admin.register(Resync)
+class ResyncAdmin(ReadOnlyAdmin):
+    """Rows in ClickHouse that are built anew, with how far each has come."""
+
+    view_act = Act.VIEW_RUNS
+    list_display = ("asked_at", "__str__", "state", "progress", "rows", "asked_by", "reason")
+    list_filter = ("state",)
+    fields = readonly_fields = (
+        "asked_at", "asked_by", "reason", "since", "until", "customer", "state", "progress", "rows", "way", "seconds", "ended_at", "note",
+    )  # fmt: skip
+
+    @admin.display(description=gettext_lazy("months done"))
+    def progress(self, row: Resync) -> str:
+        return "–" if row.months is None else f"{row.months_done} / {row.months_done + len(row.months)}"

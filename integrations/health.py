@@ -9,7 +9,7 @@ from django.db import DatabaseError, InterfaceError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 
-from integrations import clickhouse, feed
+from integrations.analytics import clickhouse, feed
 from integrations.models import Delivery, DeliveryState
 from tenants.counters import counted
 from tenants.tasks import worker_is_alive

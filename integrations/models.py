@@ -769,18 +769,113 @@ class FeedEpoch(models.Model):
 
 
 class ParityRun(models.Model):
-    """One comparison of ClickHouse with the ledger, kept with its verdict."""
+    """One comparison of ClickHouse with a tenant's ledger, kept with its verdict.
 
+    `differences`: of figures, `{business_date, kind, measure, postgresql, clickhouse}`. `wrong`: the entries themselves,
+    `{id, business_date, kind, fault, ledger, clickhouse}`. Both hold the first ones; `wrong_count` says how many there are.
+    """
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False)
     at = models.DateTimeField(db_default=Now(), editable=False)
-    tenant_slug = models.CharField(max_length=63, blank=True, help_text=gettext_lazy("Empty: all tenants."))
-    ok = models.BooleanField()
-    rows = models.BigIntegerField()
+    whole = models.BooleanField(help_text=gettext_lazy("Every day; else those that had changed since the run before."))
+    ok = models.BooleanField(verbose_name=gettext_lazy("equal"))
+    rows = models.BigIntegerField(verbose_name=gettext_lazy("entries compared"))
+    days = models.IntegerField(verbose_name=gettext_lazy("days compared"))
+    seconds = models.FloatField()
     differences = models.JSONField(default=list)
+    wrong = models.JSONField(default=list)
+    wrong_count = models.IntegerField(default=0, verbose_name=gettext_lazy("entries that differ"))
+    epoch = models.ForeignKey(FeedEpoch, on_delete=models.PROTECT, related_name="+", db_index=False)
+    xid = models.CharField(max_length=20, help_text=gettext_lazy("The feed's watermark: entries after it were not compared."))
+    row_id = models.BigIntegerField()
+
+    objects: ClassVar[Any] = ScopedManager(tenant="tenant")
 
     class Meta:
         ordering: ClassVar = ["-id"]
+        indexes: ClassVar = [models.Index(fields=["tenant", "-id"], name="parity_of_tenant")]
 
     def __str__(self) -> str:
         if self.ok:
             return said("equal at {at:%Y-%m-%d %H:%M}", at=self.at)
         return said("different at {at:%Y-%m-%d %H:%M}", at=self.at)
+
+
+class ParityDay(models.Model):
+    """What the last comparison said of one business day."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False)
+    business_date = models.DateField()
+    ok = models.BooleanField()
+    entries = models.BigIntegerField()
+    at = models.DateTimeField()
+
+    objects: ClassVar[Any] = ScopedManager(tenant="tenant")
+
+    class Meta:
+        ordering: ClassVar = ["-business_date"]
+        constraints: ClassVar = [models.UniqueConstraint(fields=["tenant", "business_date"], name="parity_once_a_day")]
+
+    def __str__(self) -> str:
+        return f"{self.business_date:%Y-%m-%d}"
+
+
+class ClosedDays(models.Model):
+    """Up to which posting day nothing can be posted any more: those days are summed up in ClickHouse, once."""
+
+    tenant = models.OneToOneField(Tenant, on_delete=models.PROTECT)
+    through = models.DateField()
+    closed_at = models.DateTimeField()
+
+    objects: ClassVar[Any] = ScopedManager(tenant="tenant")
+
+    class Meta:
+        verbose_name_plural = gettext_lazy("closed days")
+
+    def __str__(self) -> str:
+        return f"{self.through:%Y-%m-%d}"
+
+
+class ResyncState(models.TextChoices):
+    WAITING = "waiting", gettext_lazy("waiting")
+    RUNNING = "running", gettext_lazy("running")
+    DONE = "done", gettext_lazy("done")
+    FAILED = "failed", gettext_lazy("failed")
+
+
+class Resync(models.Model):
+    """A tenant's rows in ClickHouse built anew from the ledger, month by month of business dates; resumable.
+
+    `months` are those still to do, as yyyymm. `found_different`: a comparison asked for it, and not a person.
+    """
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False)
+    customer = TenantForeignKey(Customer, null=True, related_name="+")
+    since = models.DateField(null=True, help_text=gettext_lazy("First business day; empty: from the beginning."))
+    until = models.DateField(null=True, help_text=gettext_lazy("Last business day; empty: to the end."))
+    state = models.CharField(max_length=8, choices=ResyncState.choices, default=ResyncState.WAITING)
+    reason = models.CharField(max_length=500)
+    asked_by = models.CharField(max_length=254)
+    asked_at = models.DateTimeField(db_default=Now(), editable=False)
+    months = ArrayField(models.IntegerField(), null=True)
+    months_done = models.IntegerField(default=0)
+    rows = models.BigIntegerField(default=0, verbose_name=gettext_lazy("rows written"))
+    way = models.CharField(max_length=4, blank=True, help_text=gettext_lazy("pull: by ClickHouse itself; copy: through us."))
+    seconds = models.FloatField(default=0)
+    ended_at = models.DateTimeField(null=True)
+    note = models.CharField(max_length=500, blank=True)
+
+    objects: ClassVar[Any] = ScopedManager(tenant="tenant")
+
+    class Meta:
+        ordering: ClassVar = ["-id"]
+        indexes: ClassVar = [
+            models.Index(fields=["tenant", "-id"], name="resync_of_tenant"),
+            models.Index(fields=["state"], condition=models.Q(state__in=["waiting", "running"]), name="resync_open"),
+        ]
+
+    def __str__(self) -> str:
+        if self.since is None and self.until is None:
+            return said("everything")
+        since, until = (f"{day:%Y-%m-%d}" if day else "" for day in (self.since, self.until))
+        return f"{since} – {until}"

@@ -8,8 +8,9 @@ from celery import shared_task
 from django.utils import timezone
 from django_scopes import scope, scopes_disabled
 
-from integrations import bell, clickhouse, feed, files, gathering, inbox, messages, replay
-from integrations.models import FileImport, FileState, Replay
+from integrations import bell, files, gathering, inbox, messages, replay
+from integrations.analytics import clickhouse, day_sums, feed, parity, resync
+from integrations.models import FileImport, FileState, Replay, Resync
 from tenants.models import Tenant
 from tenants.runs import recorded
 from tenants.saying import said
@@ -66,7 +67,7 @@ def continue_files() -> None:
     _go_on("file", _files(state__in=[FileState.WAITING, FileState.RUNNING]), files.work_on)
 
 
-def _go_on[R: (Replay, FileImport)](what: str, rows: list[R], work: Callable[[R], bool]) -> None:
+def _go_on[R: (Replay, FileImport, Resync)](what: str, rows: list[R], work: Callable[[R], bool]) -> None:
     with recorded(f"continue_{what}s") as tally:
         for row in rows if not tally.busy else ():
             try:
@@ -118,4 +119,52 @@ def feed_analytics() -> None:
             try:
                 tally.done = feed.run(now=timezone.now())
             except clickhouse.Away as problem:
-                tally.failed, tally.note = 1, said("ClickHouse away: {problem}", problem=type(problem).__name__)
+                tally.failed, tally.note = 1, _away(problem)
+
+
+def _away(problem: BaseException) -> str:
+    return said("ClickHouse away: {problem}", problem=type(problem).__name__)
+
+
+@shared_task
+def check_parity(whole: bool = False) -> None:
+    """Days that changed since the run before, at night all; days that differ are built anew."""
+    with recorded("check_parity_whole" if whole else "check_parity") as tally:
+        if tally.busy:
+            return
+        try:
+            for tenant in Tenant.objects.filter(is_active=True):
+                found = parity.compare(now=timezone.now(), tenant=tenant, whole=whole)
+                tally.done, tally.failed = tally.done + found.days, tally.failed + len(found.different_days)
+                if found.different_days:
+                    with scope(tenant=tenant):
+                        resync.repair(tenant, found.different_days, asked_by="Pointdesk")
+        except clickhouse.Away as problem:
+            tally.failed, tally.note = 1, _away(problem)
+
+
+@shared_task
+def continue_resyncs() -> None:
+    """Resyncs that somebody asked for, or whose worker was killed."""
+    with scopes_disabled():
+        rows = list(Resync.objects.filter(tenant__is_active=True, state__in=resync.OPEN).select_related("tenant").order_by("pk"))
+    _go_on("resync", rows, resync.work_on)
+
+
+@shared_task
+def work_on_resync(resync_id: int) -> None:
+    with scopes_disabled():
+        row = Resync.objects.filter(pk=resync_id, tenant__is_active=True).select_related("tenant").first()
+    if row is not None:
+        resync.work_on(row)
+
+
+@shared_task
+def close_days() -> None:
+    """Posting days on which nothing can be posted any more."""
+    with recorded("close_days") as tally:
+        if not tally.busy:
+            try:
+                tally.done = day_sums.close(now=timezone.now())
+            except clickhouse.Away as problem:
+                tally.failed, tally.note = 1, _away(problem)

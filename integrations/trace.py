@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from integrations import feed
+from integrations.analytics import feed
 from integrations.models import Bill, CrmBalance, Delivery
 from loyalty.models import Entry
 from tenants.saying import said

@@ -20,7 +20,8 @@ from django.http import QueryDict
 from django.utils.translation import gettext as _
 from django_scopes import scope, scopes_disabled
 
-from integrations import bell, clickhouse
+from integrations import bell
+from integrations.analytics import clickhouse
 from integrations.models import Bill, BillClaim, CrmBalance, Delivery, DeliveryState, ErpOrder, Message, Replay, ReplayRow
 from loyalty import customers, identity
 from loyalty.models import Customer, CustomerAlias, CustomerMerge, NumberMove

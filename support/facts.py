@@ -11,8 +11,9 @@ from typing import Any
 from django.db import connection
 from django.utils.translation import gettext as _
 
-from integrations import clickhouse, feed, missing
-from integrations.feed import Lag
+from integrations import missing
+from integrations.analytics import clickhouse, feed
+from integrations.analytics.feed import Lag
 from integrations.models import Bill, Delivery, DeliveryState
 from loyalty.models import Customer
 from loyalty.money import written

@@ -12,7 +12,7 @@ from django.utils.dateformat import format as formatted
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from integrations import feed
+from integrations.analytics import feed
 from integrations.models import Bill, Delivery, DeliveryState, FeedEpoch, Message
 from loyalty import customers
 from loyalty.models import Balance, BonusEvaluation, Customer, CustomerAlias, CustomerMerge, Entry, EntryLot, Hold, Lot

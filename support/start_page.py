@@ -10,7 +10,7 @@ from django.db.models.functions import TruncDate
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from integrations import feed
+from integrations.analytics import feed
 from integrations.models import Delivery, DeliveryState, Incident
 from loyalty.models import Hold
 from loyalty.state import HoldState

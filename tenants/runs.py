@@ -6,24 +6,47 @@ import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from django.db import connection
+from django.db import OperationalError, connection
 from django.utils import timezone
+from psycopg.errors import LockNotAvailable
 
 from tenants.models import ScheduledRun
 
 
 @contextlib.contextmanager
-def alone(job: str) -> Iterator[bool]:
-    """Over the whole cluster one process at a time does this; -> whether it is us. The lock is this connection's."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(hashtext('pointdesk.job'), hashtext(%s))", [job])
-        free = bool(cursor.fetchone()[0])
+def alone(job: str, *, wait_seconds: int = 0) -> Iterator[bool]:
+    """Over the whole cluster one process at a time does this; -> whether it is us. The lock is this connection's.
+
+    Whoever waits is next: others who only try find it taken.
+    """
+    free = _taken(job) or (wait_seconds > 0 and _waited_for(job, seconds=wait_seconds))
     try:
         yield free
     finally:
         if free and connection.connection is not None:
             with connection.cursor() as cursor:
                 cursor.execute("SELECT pg_advisory_unlock(hashtext('pointdesk.job'), hashtext(%s))", [job])
+
+
+def _taken(job: str) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(hashtext('pointdesk.job'), hashtext(%s))", [job])
+        return bool(cursor.fetchone()[0])
+
+
+def _waited_for(job: str, *, seconds: int) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_setting('lock_timeout'), set_config('lock_timeout', %s, false)", [f"{seconds}s"])
+        before = cursor.fetchone()[0]
+        try:
+            cursor.execute("SELECT pg_advisory_lock(hashtext('pointdesk.job'), hashtext(%s))", [job])
+        except OperationalError as problem:
+            if not isinstance(problem.__cause__, LockNotAvailable):
+                raise
+            return False
+        finally:
+            cursor.execute("SELECT set_config('lock_timeout', %s, false)", [before])
+    return True
 
 
 @dataclass(slots=True)

@@ -33,6 +33,7 @@ KEPT = (
     "integrations_erporder", "integrations_crmbalance", "integrations_repushrequest", "integrations_repushline", "integrations_poschange",
     "integrations_delivery", "integrations_bill", "integrations_billline", "integrations_discrepancy", "integrations_incident",
     "integrations_returnedpart", "integrations_fileimport", "integrations_message", "integrations_messagesettings",
+    "integrations_parityrun", "integrations_parityday", "integrations_closeddays", "integrations_resync",
     "support_erasure", "support_pointslimit", "support_dayofwork", "support_approvalrequest", "support_case",
     "support_bulkjob", "support_jobrow", "support_bulksettings",
     "loyalty_customer", "loyalty_balance", "loyalty_lot", "loyalty_hold",

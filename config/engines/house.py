@@ -82,6 +82,9 @@ class EngineHouse:
 
     def publish(self) -> dict[str, str]:
         urls = {engine.variable: engine.url for engine in self.engines}
+        for engine in self.engines:
+            if isinstance(engine, PostgreSQL):
+                urls["CLICKHOUSE_PULL_URL"] = engine.url_for_clickhouse
         fresh = self._notice.with_suffix(".new")
         with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as handle:
             json.dump(urls, handle)

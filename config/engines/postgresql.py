@@ -54,10 +54,16 @@ class PostgreSQL:
         self._data = places.state / "postgresql"
         self._socket = places.sockets / "pg"
         self._login = self._unprivileged_login()
+        self._port = 0
 
     @property
     def url(self) -> str:
         return f"postgresql://{OWNER}@/{DATABASE}?host={quote(str(self._socket), safe='')}"
+
+    @property
+    def url_for_clickhouse(self) -> str:
+        """By loopback TCP, with the password: what `postgresql()` speaks."""
+        return f"postgresql://{OWNER}:{self._places.secret('postgresql')}@127.0.0.1:{self._port}/{DATABASE}"
 
     def start(self) -> None:
         binaries = self._binaries()
@@ -66,7 +72,7 @@ class PostgreSQL:
             self._initialise(binaries)
         self._prepare_folder(self._data)
         self._end_leftovers()
-        port = self._places.port("postgresql")
+        port = self._port = self._places.port("postgresql")
         options = self._settings | {
             "listen_addresses": "127.0.0.1",
             "port": str(port),

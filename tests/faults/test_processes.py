@@ -18,7 +18,15 @@ import psutil
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-ENGINES = ("DATABASE_URL", "REDIS_URL", "CLICKHOUSE_URL", "REDIS_DB", "PYTEST_XDIST_WORKER", "DJANGO_SETTINGS_MODULE")
+ENGINES = (
+    "DATABASE_URL",
+    "REDIS_URL",
+    "CLICKHOUSE_URL",
+    "CLICKHOUSE_PULL_URL",
+    "REDIS_DB",
+    "PYTEST_XDIST_WORKER",
+    "DJANGO_SETTINGS_MODULE",
+)
 pytestmark = [pytest.mark.xdist_group("processes"), pytest.mark.timeout(300)]
 
 

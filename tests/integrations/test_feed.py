@@ -3,7 +3,6 @@
 import json
 import socket
 import threading
-import time
 from contextlib import nullcontext
 from io import StringIO
 from typing import Any
@@ -17,50 +16,18 @@ from django.urls import reverse
 from django.utils import timezone
 from django_scopes import scope, scopes_disabled
 
-from integrations import clickhouse, feed, parity
-from integrations.models import FeedEpoch, ParityRun
+from integrations.analytics import clickhouse, feed, parity
+from integrations.models import FeedEpoch
 from integrations.tasks import feed_analytics
 from loyalty.models import Customer, Entry
 from tenants import crash, staff
 from tenants.actors import SYSTEM
 from tenants.models import ScheduledRun, Tenant
 from tests import builders
+from tests.analytics import ENTRIES, fed, feed_all, in_clickhouse
 from tests.conftest import signed_in
 
 pytestmark = pytest.mark.xdist_group("feed")
-
-
-ENTRIES = "SELECT kind, available, held, owed FROM entries FINAL WHERE tenant_id = {tenant:UInt64} ORDER BY id"
-
-
-def in_clickhouse(tenant: Tenant, question: str) -> Any:
-    with clickhouse.connected() as client:
-        return client.query(question, parameters={"tenant": tenant.pk}).result_rows
-
-
-def feed_all(*, seconds: float = 30) -> None:
-    """Until nothing is behind: an open write anywhere in the cluster, also of another test, holds the feed back."""
-    deadline = time.monotonic() + seconds
-    while feed.run(now=timezone.now()) or behind():
-        assert time.monotonic() < deadline, feed.lag()
-        time.sleep(0.05)
-
-
-def behind() -> bool:
-    epoch = feed.current_epoch("customers")
-    with connection.cursor() as cursor:
-        statement = "SELECT EXISTS (SELECT FROM loyalty_customer WHERE (xid, id) > (%s::text::xid8, %s))"
-        cursor.execute(statement, [epoch.xid, epoch.row_id])
-        return bool(cursor.fetchone()[0]) or feed.lag().entries > 0
-
-
-def fed(tenant: Tenant) -> list[tuple[Any, ...]]:
-    feed_all()
-    return list(
-        in_clickhouse(
-            tenant, "SELECT kind, available, held, owed FROM entries FINAL WHERE tenant_id = {tenant:UInt64} ORDER BY id"
-        )
-    )
 
 
 def test_entries_and_customers_arrive_as_they_are(committed: Tenant) -> None:
@@ -221,27 +188,6 @@ def test_with_a_frozen_clickhouse_pages_open_and_say_so_and_afterwards_all_is_eq
     settings.CLICKHOUSE_URL = real
     assert fed(committed) == [("issue", 50, 0, 0), ("issue", 7, 0, 0)]
     assert parity.compare(now=timezone.now(), tenant=committed).ok
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [
-        "ALTER TABLE entries DELETE WHERE tenant_id = {tenant:UInt64} AND kind = 'hold' SETTINGS mutations_sync = 2",
-        "ALTER TABLE entries UPDATE available = available + 1 WHERE tenant_id = {tenant:UInt64} AND kind = 'hold' SETTINGS mutations_sync = 2",
-        "INSERT INTO entries SELECT * REPLACE (id + 1000000 AS id, 0 AS xid) FROM entries WHERE tenant_id = {tenant:UInt64} AND kind = 'hold'",
-    ],
-)
-def test_parity_finds_a_missing_a_changed_and_an_extra_row(committed: Tenant, damage: str) -> None:
-    meera = builders.customer(committed, points=50)
-    builders.hold(committed, meera, 20)
-    fed(committed)
-    assert parity.compare(now=timezone.now(), tenant=committed).ok
-    with clickhouse.connected() as client:
-        client.command(damage, parameters={"tenant": committed.pk})
-    verdict = parity.compare(now=timezone.now(), tenant=committed)
-    assert not verdict.ok
-    assert {difference["tenant"] for difference in verdict.differences} == {committed.slug}
-    assert ParityRun.objects.first().ok is False  # type: ignore[union-attr]
 
 
 def test_parity_counts_what_it_compared(committed: Tenant) -> None:

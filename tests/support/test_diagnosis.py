@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from integrations import witnesses
-from integrations.feed import Lag
+from integrations.analytics.feed import Lag
 from integrations.models import CrmBalance, Delivery, ErpOrder, Incident, PosChange
 from loyalty import identity, operations
 from loyalty.models import Balance, Customer

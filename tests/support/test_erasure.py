@@ -10,7 +10,8 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from integrations import clickhouse, decisions, feed, inbox, messages, replay
+from integrations import decisions, inbox, messages, replay
+from integrations.analytics import clickhouse, feed
 from integrations.models import Bill, BillClaim, Channel, CrmBalance, Delivery, ErpOrder, ReplayState, Source
 from loyalty import customers, identity
 from loyalty.customer_import import CustomerResource

@@ -10,7 +10,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from integrations.feed import Lag
+from integrations.analytics.feed import Lag
 from loyalty import operations
 from loyalty.models import Customer, Hold
 from loyalty.state import Kind

@@ -2,7 +2,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from integrations import clickhouse, feed
+from integrations.analytics import clickhouse, feed
 from tenants.commands import JsonCommand
 from tenants.errors import DomainError
 

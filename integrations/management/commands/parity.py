@@ -4,8 +4,8 @@ from typing import Any
 from django.core.management.base import CommandParser
 from django.utils import timezone
 
-from integrations import clickhouse
-from integrations import parity as comparison
+from integrations.analytics import clickhouse
+from integrations.analytics import parity as comparison
 from tenants.commands import JsonCommand, tenant_of
 
 
@@ -23,7 +23,7 @@ class Command(JsonCommand):
         except clickhouse.Away as problem:
             self.stderr.write(f"ClickHouse cannot be asked: {problem}"[:300])
             sys.exit(2)
-        return {"ok": verdict.ok, "entries": verdict.rows, "differences": verdict.differences}
+        return {"ok": verdict.ok, "entries": verdict.rows, "differences": verdict.differences, "wrong": verdict.wrong}
 
     def found_wrong(self, result: dict[str, Any]) -> bool:
         return not result["ok"]

@@ -21,7 +21,8 @@ TABLES = (
         id UInt64, tenant_id UInt64, business_id String, customer_id UInt64, operation UInt64, seq UInt16,
         kind LowCardinality(String), of_kind LowCardinality(String), pending Int64, available Int64, held Int64, owed Int64,
         reason String, actor_kind LowCardinality(String), actor_name String, occurred_at DateTime64(6, 'UTC'), business_date Date32,
-        posted_at DateTime64(6, 'UTC'), store_id UInt64, bill_id UInt64, hold_id UInt64, job_id UInt64, xid UInt64, version UInt64
+        posted_at DateTime64(6, 'UTC'), store_id UInt64, bill_id UInt64, hold_id UInt64, job_id UInt64, xid UInt64, version UInt64,
+        INDEX posted posted_at TYPE minmax GRANULARITY 1
     ) ENGINE = ReplacingMergeTree(version) PARTITION BY toYYYYMM(business_date) ORDER BY (tenant_id, business_date, id)
     """,
     """
@@ -30,7 +31,16 @@ TABLES = (
         status LowCardinality(String), joined_on Nullable(Date32), xid UInt64, version UInt64
     ) ENGINE = ReplacingMergeTree(version) ORDER BY (tenant_id, id)
     """,
+    # Entries of posting days on which nothing can be posted any more, summed up; see `day_sums`.
+    """
+    CREATE TABLE IF NOT EXISTS day_sums (
+        tenant_id UInt64, day Date32, business_date Date32, store_id UInt64, kind LowCardinality(String), entries Int64,
+        pending Int64, available Int64, held Int64, owed_more Int64, owed_less Int64
+    ) ENGINE = MergeTree PARTITION BY (tenant_id, toYYYYMM(day)) ORDER BY (day, business_date, store_id, kind)
+    """,
 )
+#: What an older version of these tables lacks.
+ADDITIONS = ("ALTER TABLE entries ADD INDEX IF NOT EXISTS posted posted_at TYPE minmax GRANULARITY 1",)
 COLUMNS = {
     "entries": (
         "id", "tenant_id", "business_id", "customer_id", "operation", "seq", "kind", "of_kind", "pending", "available", "held", "owed",
@@ -68,7 +78,7 @@ def connected(*, timeout_seconds: int = 60) -> Iterator[Client]:
 
 
 def make_tables(client: Client) -> None:
-    for statement in TABLES:
+    for statement in (*TABLES, *ADDITIONS):
         client.command(statement)
 
 

@@ -15,7 +15,7 @@ from clickhouse_connect.driver.client import Client
 from django.db import connection, transaction
 from django.db.models.expressions import RawSQL
 
-from integrations import clickhouse
+from integrations.analytics import clickhouse
 from integrations.models import FeedEpoch
 from tenants import crash
 from tenants.runs import alone
@@ -52,10 +52,11 @@ _BY_ID = "WHERE r.id > %s AND r.id <= %s ORDER BY r.id LIMIT %s"
 BY_XID = {"entries": _ENTRIES + _BY_XID, "customers": _CUSTOMERS + _BY_XID}
 BY_ID = {"entries": _ENTRIES + _BY_ID, "customers": _CUSTOMERS + _BY_ID}
 
-LAG = """
+LAG_COUNTED = 10_000
+LAG = f"""
     SELECT count(*), min(posted_at) FROM (
-        SELECT posted_at FROM loyalty_entry WHERE (xid, id) > (%s::text::xid8, %s) ORDER BY xid, id LIMIT 10000) late
-"""
+        SELECT posted_at FROM loyalty_entry WHERE (xid, id) > (%s::text::xid8, %s) ORDER BY xid, id LIMIT {LAG_COUNTED}) late
+"""  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,9 @@ def _run_stream(client: Client, stream: str, *, now: datetime, rounds_max: int) 
         resynced = epoch.resynced_id >= epoch.resync_below_id
         rows = _send_some(client, epoch, now=now)
         sent += rows
-        if rows == 0 and resynced:  # an empty block by id says nothing of what is new by transaction
+        if (
+            rows < ROWS_MAX and resynced
+        ):  # all there was at that moment; a short block by id says nothing of what is new by transaction
             FeedEpoch.objects.filter(pk=epoch.pk).update(checked_at=now)
             break
     return sent
