@@ -83,6 +83,14 @@ UNFOLD: dict[str, Any] = {
                 ],
             },
             {
+                "title": gettext_lazy("Reports"),
+                "items": [
+                    _page(gettext_lazy("Liability"), "account_balance", "liability", "view_reports"),
+                    _page(gettext_lazy("Parity"), "balance", "integrations_parityrun_changelist", "view_runs"),
+                    _page(gettext_lazy("Resyncs"), "sync", "integrations_resync_changelist", "view_runs"),
+                ],
+            },
+            {
                 "title": gettext_lazy("Set-up"),
                 "items": [
                     _page(gettext_lazy("Programme"), "percent", "loyalty_programme_changelist", "view_rules"),
@@ -98,7 +106,6 @@ UNFOLD: dict[str, Any] = {
                     _page(gettext_lazy("Bulk limits"), "speed", "support_bulksettings_changelist", "manage_staff"),
                     _page(gettext_lazy("API keys"), "key", "tenants_apikey_changelist", "manage_staff"),
                     _page(gettext_lazy("Scheduled runs"), "schedule", "tenants_scheduledrun_changelist", "view_runs"),
-                    _page(gettext_lazy("Parity"), "balance", "integrations_parityrun_changelist", "view_runs"),
                     _page(gettext_lazy("Audit"), "policy", "tenants_auditevent_changelist", "view_audit"),
                 ],
             },

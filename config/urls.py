@@ -8,6 +8,7 @@ from django.views.generic import RedirectView
 from integrations import health
 from support.api import Activity, CustomerDiagnosis
 from support.bulk.api import BulkJobRows, BulkJobs, BulkJobStep, OneBulkJob
+from support.reports.api import Liability
 
 urlpatterns = [
     path("", RedirectView.as_view(url="/admin/"), name="home"),
@@ -16,6 +17,7 @@ urlpatterns = [
     path("ready", health.ready, name="ready"),
     path("status", health.status, name="status"),
     path("api/v1/activity", Activity.as_view(), name="activity"),
+    path("api/v1/reports/liability", Liability.as_view(), name="liability"),
     path("api/v1/customers/<str:mobile>/diagnosis", CustomerDiagnosis.as_view(), name="diagnosis"),
     path("api/v1/bulk-jobs", BulkJobs.as_view(), name="bulk-jobs"),
     path("api/v1/bulk-jobs/<int:pk>", OneBulkJob.as_view(), name="bulk-job"),

@@ -144,6 +144,14 @@ def check_parity(whole: bool = False) -> None:
 
 
 @shared_task
+def compare_tenant(tenant_id: int) -> None:
+    """Somebody asked for a verdict."""
+    tenant = Tenant.objects.filter(pk=tenant_id, is_active=True).first()
+    if tenant is not None:
+        parity.compare(now=timezone.now(), tenant=tenant)
+
+
+@shared_task
 def continue_resyncs() -> None:
     """Resyncs that somebody asked for, or whose worker was killed."""
     with scopes_disabled():

@@ -6,10 +6,10 @@ from datetime import date, timedelta
 from django.db.models import F, Sum
 
 from loyalty.models import Entry
+from support.charts import Drawing, steps
 from support.picture import Picture
 
 DAYS = 365
-WIDTH, HEIGHT = 720, 140
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,17 +23,12 @@ class Day:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """`days` newest first; `line`: the path of a picture of WIDTH by HEIGHT; `zero`: the height of 0 in it."""
+    """`days` newest first."""
 
     days: tuple[Day, ...]
-    line: str
-    zero: float
-    top: int
-    bottom: int
+    drawing: Drawing
     since: date
     until: date
-    width: int = WIDTH
-    height: int = HEIGHT
 
 
 def of(picture: Picture) -> Chart:
@@ -47,22 +42,5 @@ def of(picture: Picture) -> Chart:
     for day in sorted(moved, reverse=True):
         days.append(Day(day, moved[day], closing))
         closing -= moved[day]
-    return _drawn(tuple(days), began_with=closing, since=since, until=until)
-
-
-def _drawn(days: tuple[Day, ...], *, began_with: int, since: date, until: date) -> Chart:
-    values = [began_with, 0, *(day.closing for day in days)]
-    top, bottom = max(values), min(values)
-    scale = HEIGHT / ((top - bottom) or 1)
-
-    def x(day: date) -> float:
-        return round((day - since).days / DAYS * WIDTH, 1)
-
-    def y(points: int) -> float:
-        return round((top - points) * scale, 1)
-
-    line = [f"M0 {y(began_with)}"]
-    for day in reversed(days):
-        line.append(f"H{x(day.on)} V{y(day.closing)}")
-    line.append(f"H{WIDTH}")
-    return Chart(days, " ".join(line), y(0), top, bottom, since, until)
+    drawing = steps([(day.on, day.closing) for day in reversed(days)], began_with=closing, since=since, until=until)
+    return Chart(tuple(days), drawing, since, until)

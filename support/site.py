@@ -25,6 +25,7 @@ from support import (
     views,
 )
 from support.bulk import pages
+from support.reports import pages as report_pages
 from tenants.access import Access
 from tenants.errors import DomainError
 
@@ -110,6 +111,13 @@ class DeskSite(UnfoldAdminSite):
             path("jobs/<int:pk>/", self._page(pages.show), name="job"),
             path("jobs/<int:pk>/<slug:kind>.csv", self._page(pages.file), name="job_file"),
             path("jobs/<int:pk>/<slug:act>/", self._page(pages.act_on), name="act_on_job"),
+            path("liability/", self._page(report_pages.show), name="liability"),
+            path("liability/flags/", self._page(report_pages.flags), name="liability_flags"),
+            path("liability.csv", self._page(report_pages.export), {"kind": "csv"}, name="liability_csv"),
+            path("liability.xlsx", self._page(report_pages.export), {"kind": "xlsx"}, name="liability_xlsx"),
+            path("parity/now/", self._page(report_pages.compare_now), name="compare_now"),
+            path("parity/<int:pk>/", self._page(report_pages.parity_run), name="parity_run"),
+            path("parity/<int:pk>/mend/", self._page(report_pages.mend), name="mend_parity"),
             path("messages/", self._page(settings_views.message_settings), name="message_settings"),
             path("simulator/", self._page(views.simulator), name="simulator"),
             path("tenant/", self._page(views.switch_tenant), name="switch_tenant"),

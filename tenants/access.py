@@ -44,6 +44,7 @@ class Act(StrEnum):
     VIEW_RULES = "view_rules"
     MANAGE_RULES = "manage_rules"
     VIEW_RUNS = "view_runs"
+    VIEW_REPORTS = "view_reports"
     VIEW_AUDIT = "view_audit"
     MANAGE_STAFF = "manage_staff"
     MANAGE_STORES = "manage_stores"
@@ -69,10 +70,13 @@ ROLE_MAY: dict[str, frozenset[Act]] = {
             Act.SETTLE_BILLS,
             Act.RUN_JOBS,
             Act.EXPORT,
+            Act.VIEW_REPORTS,
         }
     ),
-    Role.INTEGRATOR: frozenset(_LOOK | {Act.VIEW_RUNS, Act.MANAGE_STORES, Act.SETTLE_BILLS, Act.REPLAY_BILLS, Act.WRITE_NOTES}),
-    Role.AUDITOR: frozenset(_LOOK | {Act.VIEW_RUNS, Act.VIEW_AUDIT, Act.EXPORT}),
+    Role.INTEGRATOR: frozenset(
+        _LOOK | {Act.VIEW_RUNS, Act.VIEW_REPORTS, Act.MANAGE_STORES, Act.SETTLE_BILLS, Act.REPLAY_BILLS, Act.WRITE_NOTES}
+    ),
+    Role.AUDITOR: frozenset(_LOOK | {Act.VIEW_RUNS, Act.VIEW_REPORTS, Act.VIEW_AUDIT, Act.EXPORT}),
     Role.ADMIN: frozenset(Act),
 }
 #: What a role may not do but may ask for: somebody who may approve does it then.

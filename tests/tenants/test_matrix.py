@@ -23,12 +23,14 @@ from integrations.models import (
     Delivery,
     Discrepancy,
     ErpOrder,
+    FeedEpoch,
     FileImport,
     Incident,
     Message,
     MissingKind,
     ParityRun,
     PosChange,
+    Resync,
 )
 from integrations.replay import choose
 from integrations.witnesses import DayTotals, settle_day
@@ -71,7 +73,8 @@ PAGES: dict[str, dict[str, str]] = {
     "admin:integrations_erporder_changelist": {}, "admin:integrations_crmbalance_changelist": {},
     "admin:integrations_poschange_changelist": {},
     "admin:integrations_fileimport_changelist": {}, "admin:new_replay": {}, "admin:queue": {}, "admin:activity": {}, "admin:activity_csv": {},
-    "admin:activity_xlsx": {},
+    "admin:activity_xlsx": {}, "admin:liability": {}, "admin:liability_flags": {}, "admin:liability_csv": {}, "admin:liability_xlsx": {},
+    "admin:compare_now": {}, "admin:integrations_resync_changelist": {},
     "admin:missing_bills": {}, "admin:ask_missing": {}, "admin:requests": {}, "admin:message_settings": {}, "admin:save_view": {},
     "admin:new_job": {}, "admin:support_bulkjob_changelist": {"q": CANARY}, "admin:support_bulksettings_changelist": {},
     "admin:support_pointslimit_changelist": {}, "admin:support_topiccontact_changelist": {}, "admin:support_case_changelist": {},
@@ -97,6 +100,7 @@ OURS = {
     "admin:award_bonus": "bonusevaluation", "admin:request": "approvalrequest", "admin:number_move": "numbermove",
     "admin:unblock_incident": "incident", "admin:forget_view": "savedview",
     "admin:job": "bulkjob", "admin:act_on_job": "bulkjob", "admin:job_file": "bulkjob",
+    "admin:parity_run": "parityrun", "admin:mend_parity": "parityrun",
     "admin:file_import": "fileimport", "admin:incident": "incident", "admin:set_mode": "incident", "admin:close_incident": "incident",
 }  # fmt: skip
 #: What stands behind the id.
@@ -108,7 +112,7 @@ SUFFIXES = {
 }
 API = {
     "api:bills", "api:bills-batch", "api:delivery", "api:holds", "api:hold", "api:hold-release", "api:balance", "api:entries",
-    "diagnosis", "activity", "bulk-jobs", "bulk-job", "bulk-job-rows", "bulk-job-step",
+    "diagnosis", "activity", "liability", "bulk-jobs", "bulk-job", "bulk-job-rows", "bulk-job-step",
     "api:adjustments", "api:issues", "api:bill", "api:day-ends", "api:erp-orders", "api:crm-balances",
 }  # fmt: skip
 MODELS = {
@@ -122,6 +126,7 @@ MODELS = {
     "support_bulkjob": "bulkjob", "support_bulksettings": "bulksettings",
     "support_pointslimit": "pointslimit", "support_topiccontact": "topiccontact", "support_case": "case",
     "integrations_crmbalance": "crmbalance", "integrations_poschange": "poschange", "integrations_fileimport": "fileimport",
+    "integrations_resync": "resync",
 }  # fmt: skip
 ID_PAGES = ("change", "delete", "history")
 
@@ -169,9 +174,12 @@ def theirs(kulfi: Tenant, liberty: Tenant) -> Theirs:
         ApiKey.objects.filter(tenant=liberty).update(name=f"{CANARY} key")
         Programme.objects.filter(tenant=liberty).update(name=f"{CANARY} points")
         staff.create_staff(liberty, email="zoe@example.com", role="agent", name=f"{CANARY} Zoe", actor=SYSTEM)
+        epoch = FeedEpoch.objects.create(system=CANARY, stream="entries")
         run = ParityRun.objects.create(
-            ok=False, rows=1, tenant_slug=liberty.slug, differences=[{"tenant": liberty.slug, "measure": CANARY}]
-        )
+            ok=False, rows=1, tenant=liberty, differences=[{"tenant": liberty.slug, "measure": CANARY}], whole=True, days=1, seconds=1,
+            epoch=epoch, xid="0", row_id=0,
+        )  # fmt: skip
+        resync = Resync.objects.create(tenant=liberty, reason=CANARY, asked_by=CANARY, customer=customer, note=CANARY)
         schedule = ScheduledRun.objects.create(job="x", started_at=hold.at, error=f"RuntimeError: {CANARY}", process="p")
         return Theirs(
             {
@@ -180,6 +188,7 @@ def theirs(kulfi: Tenant, liberty: Tenant) -> Theirs:
                 "bill": Bill.objects.first(), "incident": Incident.objects.get(), "discrepancy": Discrepancy.objects.first(),
                 "parityrun": run, "store": Store.objects.first(), "membership": Membership.objects.get(user__email="zoe@example.com"),
                 "apikey": ApiKey.objects.get(tenant=liberty), "auditevent": AuditEvent.objects.first(), "scheduledrun": schedule,
+                "resync": resync,
                 "programmeversion": ProgrammeVersion.objects.get(), "bonus": bonus, "bonusevaluation": BonusEvaluation.objects.first(),
                 "cohort": cohort,
                 "storeprogramme": StoreProgramme.objects.create(

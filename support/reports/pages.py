@@ -1,0 +1,220 @@
+"""The liability report as a page and as files; the comparisons and resyncs behind it."""
+
+import csv
+import io
+from collections.abc import Iterator
+from datetime import date
+from typing import Any
+
+import openpyxl
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_POST
+
+from integrations import bell, tasks
+from integrations.analytics import parity, resync
+from integrations.models import ParityRun, Resync
+from support.activity_views import XLSX
+from support.charts import steps
+from support.reports import no_spend
+from support.reports.asking import Answer, Asked, answer
+from support.reports.liability import DEFINITIONS, MOVEMENTS, TITLES, Line
+from support.views import render
+from tenants import access as gate
+from tenants import audit
+from tenants.access import Access, Act
+from tenants.admin_base import access_of
+from tenants.models import Store
+from tenants.spreadsheets import safe
+
+COLUMNS = (
+    "opening",
+    *MOVEMENTS,
+    "debt_created",
+    "debt_offset",
+    "closing",
+    "worth",
+    "pending",
+    "available",
+    "blocked",
+    "debt",
+    "earlier",
+)
+#: Columns that are left out of the page where all of them are zero.
+OFTEN_EMPTY = ("merged", "restored", "debt_created", "debt_offset", "earlier", "debt", "issued", "adjusted", "bonus", "returned")
+
+
+def _asked(request: HttpRequest) -> tuple[Access, Asked]:
+    access = access_of(request)
+    access.require(Act.VIEW_REPORTS)
+    return access, Asked(request.GET, tenant=access.tenant, now=timezone.now())
+
+
+@require_GET
+def show(request: HttpRequest) -> HttpResponse:
+    access, asked = _asked(request)
+    if not asked.is_valid():
+        refused = render(request, "support/liability.html", title=_("Liability"), asked=asked)
+        refused.status_code = 422
+        return refused
+    found, wanted = answer(access.tenant, asked), asked.wanted
+    values = [(line.first, line.closing) for line in found.report.lines]
+    query = request.GET.copy()
+    query.pop("source", None)
+    columns = _columns(found)
+    context: dict[str, Any] = {
+        "asked": asked, "wanted": wanted, "found": found, "total": found.report.total, "query": query.urlencode(),
+        "full": request.GET.urlencode(),
+        "columns": [(name, TITLES[name], DEFINITIONS[name]) for name in columns],
+        "rows": [(line, found.closed is not None and line.last <= found.closed, _cells(line, columns)) for line in reversed(found.report.lines)],
+        "total_cells": _cells(found.report.total, columns), "definitions": [(TITLES[name], DEFINITIONS[name]) for name in COLUMNS],
+        "drawing": steps(values, began_with=found.report.total.opening, since=wanted.since, until=wanted.until),
+        "may_export": access.may(Act.EXPORT), "may_mend": access.may(Act.REPLAY_BILLS), "may_compare": access.may(Act.VIEW_RUNS),
+    }  # fmt: skip
+    return render(request, "support/liability.html", title=_("Liability"), **context)
+
+
+def _columns(found: Answer) -> list[str]:
+    lines = [*found.report.lines, found.report.total]
+    return [name for name in COLUMNS if name not in OFTEN_EMPTY or any(line.value(name) for line in lines)]
+
+
+def _cells(line: Line, names: list[str]) -> list[tuple[str, Any]]:
+    return [(name, line.value(name)) for name in names]
+
+
+@require_GET
+def flags(request: HttpRequest) -> HttpResponse:
+    """The part of the page that asks for days without spend; it comes after the page."""
+    access, asked = _asked(request)
+    found: list[no_spend.Flag] = []
+    if asked.is_valid():
+        wanted = asked.wanted
+        stores = Store.objects.filter(tenant=access.tenant, **({"pk": wanted.store_id} if wanted.store_id is not None else {}))
+        found = no_spend.flags(
+            access.tenant, since=wanted.since, until=wanted.until, stores=dict(stores.values_list("pk", "code"))
+        )
+    context = {"faults": [each for each in found if each.code], "quiet": [each for each in found if not each.code]}
+    return TemplateResponse(request, "support/liability_flags.html", context)
+
+
+@require_GET
+def export(request: HttpRequest, kind: str) -> HttpResponseBase:
+    """A file of exactly what is shown; that it was taken is kept."""
+    access, asked = _asked(request)
+    access.require(Act.EXPORT)
+    if not asked.is_valid():
+        return show(request)
+    rows = list(table(answer(access.tenant, asked)))
+    audit.record(
+        access.tenant, actor=access.actor, action="export_liability", target=access.tenant, reason=f"Exported as {kind}",
+        after={name: str(value) for name, value in asked.cleaned_data.items() if value},
+    )  # fmt: skip
+    body, content_type = (_csv(rows), "text/csv; charset=utf-8") if kind == "csv" else (_xlsx(rows), XLSX)
+    response = HttpResponse(body, content_type=content_type)
+    wanted = asked.wanted
+    name = f"liability-{access.tenant.slug}-{wanted.since:%Y-%m-%d}-{wanted.until:%Y-%m-%d}.{kind}"
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
+
+
+def table(found: Answer) -> Iterator[list[Any]]:
+    """Head, a row a line, the total, and what is known of the figures."""
+    yield [str(TITLES["day"]), *(str(TITLES[name]) for name in COLUMNS)]
+    for line in [*found.report.lines, found.report.total]:
+        yield [safe(line.title or _("Total")), *(line.value(name) for name in COLUMNS)]
+    yield [said_of(found)]
+
+
+def said_of(found: Answer) -> str:
+    """How far the figures can be trusted, as one sentence."""
+    if found.instead:
+        return found.instead
+    if found.source == "postgresql" or found.standing is None:
+        return _("From the ledger itself.")
+    if found.standing.equal is None:
+        return _("From ClickHouse, which has not been compared with the ledger yet.")
+    at = timezone.localtime(found.standing.at)
+    if found.standing.different:
+        return _("From ClickHouse, which differed from the ledger on {count} days when last compared.").format(
+            count=len(found.standing.different)
+        )
+    if found.standing.stale:
+        return _("From ClickHouse; {count} days have entries since they were compared.").format(count=len(found.standing.stale))
+    return _("From ClickHouse, equal to the ledger at {at}.").format(at=f"{at:%Y-%m-%d %H:%M %Z}")
+
+
+def _csv(rows: list[list[Any]]) -> bytes:
+    out = io.StringIO()
+    csv.writer(out).writerows(rows)
+    return ("\ufeff" + out.getvalue()).encode()
+
+
+def _xlsx(rows: list[list[Any]]) -> bytes:
+    book = openpyxl.Workbook(write_only=True)
+    sheet = book.create_sheet(_("Liability"))
+    for row in rows:
+        sheet.append(row)
+    out = io.BytesIO()
+    book.save(out)
+    return out.getvalue()
+
+
+@require_GET
+def parity_run(request: HttpRequest, pk: int) -> HttpResponse:
+    """One comparison: its verdict, the figures that differ, the entries behind them and what may have happened."""
+    access = access_of(request)
+    access.require(Act.VIEW_RUNS)
+    run = gate.get(ParityRun, pk, access=access)
+    days = sorted({each["business_date"] for each in run.differences if "business_date" in each})
+    context = {
+        "run": run, "days": days, "wrong": [(each, parity.cause(each)) for each in run.wrong],
+        "figures": run.differences[:200], "more_figures": max(0, len(run.differences) - 200),
+        "mended": Resync.objects.filter(tenant=access.tenant, asked_at__gte=run.at).order_by("pk").first(),
+        "may_mend": access.may(Act.REPLAY_BILLS),
+    }  # fmt: skip
+    return render(
+        request,
+        "support/parity_run.html",
+        title=_("Comparison of {at}").format(at=f"{timezone.localtime(run.at):%d %b %Y %H:%M}"),
+        **context,
+    )
+
+
+@require_POST
+def mend(request: HttpRequest, pk: int) -> HttpResponseRedirect:
+    """Build the days anew on which a comparison found a difference."""
+    access = access_of(request)
+    access.require(Act.REPLAY_BILLS)
+    run = gate.get(ParityRun, pk, access=access)
+    days = sorted({each["business_date"] for each in run.differences if "business_date" in each})
+    reason = _("A comparison found {count} days different").format(count=len(days))
+    row = resync.ask(
+        access.tenant,
+        reason=reason,
+        asked_by=access.actor.name,
+        since=date.fromisoformat(days[0]) if days else None,
+        until=date.fromisoformat(days[-1]) if days else None,
+    )
+    audit.record(
+        access.tenant, actor=access.actor, action="resync_analytics", target=row, reason=reason, after={"days": days[:50]}
+    )
+    bell.send(tasks.work_on_resync.name, row.pk)
+    messages.success(request, _("The days are being built anew from the ledger. This takes seconds to minutes."))
+    return redirect("admin:integrations_resync_change", row.pk)
+
+
+@require_POST
+def compare_now(request: HttpRequest) -> HttpResponseRedirect:
+    """Compare everything of this tenant, by the worker."""
+    access = access_of(request)
+    access.require(Act.VIEW_RUNS)
+    bell.send(tasks.compare_tenant.name, access.tenant.pk)
+    messages.success(request, _("ClickHouse is being compared with the ledger; the verdict will stand here in a moment."))
+    return redirect(reverse("admin:integrations_parityrun_changelist"))
