@@ -56,7 +56,7 @@ class Liability(View):
         asked = Asked(data, tenant=self.access.tenant, now=timezone.now())
         if not asked.is_valid():
             words = {python: spoken for spoken, python in NAMES.items()}
-            raise ValidationError({words.get(name, name): list(texts) for name, texts in asked.errors.items()})
+            raise ValidationError({words.get(name, name): [str(text) for text in texts] for name, texts in asked.errors.items()})
         return Response(answered(answer(self.access.tenant, asked), asked))
 
 
