@@ -23,6 +23,10 @@ from tenants.runs import alone
 log = structlog.get_logger("pointdesk.day_sums")
 
 
+#: So long a report waits for ClickHouse; then the ledger answers.
+PATIENCE_SECONDS = 8
+
+
 class Basis(StrEnum):
     """The day of an entry: when it came into the books, which never changes afterwards; or the store's day on which it happened."""
 
@@ -138,7 +142,7 @@ def of_clickhouse(tenant: Tenant, wanted: Wanted) -> list[DaySum]:
         "from": starts, "as_of": wanted.as_of or datetime(2200, 1, 1, tzinfo=UTC), "store": wanted.store_id or 0,
         "tier": wanted.tier or "",
     }  # fmt: skip
-    with clickhouse.connected() as client:
+    with clickhouse.connected(timeout_seconds=PATIENCE_SECONDS) as client:
         rows = client.query(statement, parameters=values).result_rows
     return [DaySum(row[0], row[1], bool(row[2]), *row[3:]) for row in rows]
 

@@ -10,6 +10,7 @@ from django.db import connection
 from django_scopes import scope
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from config.bench.analytics import Feed, Parity, ResyncAll
 from config.bench.books import Audit, BookAdjust, ExpireLots, VerbTx
 from config.bench.bulk import BulkAdjust, BulkPreview, BulkRemove, BulkReset
 from config.bench.desk import Customer360
@@ -93,6 +94,9 @@ def _jobs(scale: dict[str, int]) -> dict[str, Callable[[Tenant, str], Job]]:
         BulkReset.name: lambda tenant, url: BulkReset(tenant, customers=scale["lots"]),
         ExpireLots.name: lambda tenant, url: ExpireLots(tenant, customers=scale["lots"]),
         Audit.name: lambda tenant, url: Audit(tenant, entries=scale["entries"]),
+        Feed.name: lambda tenant, url: Feed(tenant, customers=scale["customers"]),
+        ResyncAll.name: lambda tenant, url: ResyncAll(tenant, entries=scale["entries"]),
+        Parity.name: lambda tenant, url: Parity(tenant, entries=scale["entries"]),
     }
 
 
