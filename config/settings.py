@@ -119,6 +119,8 @@ DATABASES = {"default": _database(env.str("DATABASE_URL", "postgresql://pointdes
 
 REDIS_URL = env.str("REDIS_URL", "redis://127.0.0.1:6379")
 CLICKHOUSE_URL = env.str("CLICKHOUSE_URL", "http://127.0.0.1:8123/pointdesk")
+#: Whoever asks for /metrics must send this as a bearer token; empty: whoever reaches it may read it. It names no brand.
+METRICS_TOKEN = env.str("METRICS_TOKEN", "")
 #: PostgreSQL as ClickHouse reaches it, with a role that row-level security does not hold; empty: rows are carried by us.
 CLICKHOUSE_PULL_URL = env.str("CLICKHOUSE_PULL_URL", "")
 #: One instance serves both; the broker must never evict, so the cache lives by its time-outs.

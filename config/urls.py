@@ -6,6 +6,7 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from integrations import health
+from support import house_views
 from support.api import Activity, CustomerDiagnosis
 from support.bulk.api import BulkJobRows, BulkJobs, BulkJobStep, OneBulkJob
 from support.reports.api import Liability
@@ -16,6 +17,7 @@ urlpatterns = [
     path("live", health.live, name="live"),
     path("ready", health.ready, name="ready"),
     path("status", health.status, name="status"),
+    path("metrics", house_views.metrics, name="metrics"),
     path("api/v1/activity", Activity.as_view(), name="activity"),
     path("api/v1/reports/liability", Liability.as_view(), name="liability"),
     path("api/v1/customers/<str:mobile>/diagnosis", CustomerDiagnosis.as_view(), name="diagnosis"),

@@ -38,8 +38,7 @@ def engine_states(request: HttpRequest) -> dict[str, Any]:
     lag, today = feed.lag(), timezone.now().date()
     return {
         "postgresql": "up",
-        "valkey": _valkey(),
-        "clickhouse": _clickhouse(),
+        **{name: "up" if up else "away" for name, up in engines().items() if name != "postgresql"},
         "worker": "up" if worker_is_alive() else "silent",
         "inbox_waiting": Delivery.objects.filter(state=DeliveryState.RECEIVED).count()
         if getattr(request, "access", None)
@@ -49,18 +48,22 @@ def engine_states(request: HttpRequest) -> dict[str, Any]:
     }
 
 
-def _valkey() -> str:
+def engines() -> dict[str, bool]:
+    """Which of the engines answer; PostgreSQL does, or nobody would be asking."""
+    return {"postgresql": True, "valkey": _valkey(), "clickhouse": _clickhouse()}
+
+
+def _valkey() -> bool:
     try:
-        client = redis.Redis.from_url(settings.REDIS_URL, socket_timeout=0.5, socket_connect_timeout=0.5)
-        return "up" if client.ping() else "away"
+        return bool(redis.Redis.from_url(settings.REDIS_URL, socket_timeout=0.5, socket_connect_timeout=0.5).ping())
     except (redis.RedisError, OSError):
-        return "away"
+        return False
 
 
-def _clickhouse() -> str:
+def _clickhouse() -> bool:
     try:
         with clickhouse.connected(timeout_seconds=2) as client:
             client.command("SELECT 1")
     except clickhouse.Away:
-        return "away"
-    return "up"
+        return False
+    return True

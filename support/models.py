@@ -289,3 +289,36 @@ class SavedView(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class Measurement(models.Model):
+    """What the worker counted last over the whole house: one row, of no brand. Numbers only."""
+
+    at = models.DateTimeField()
+    figures = models.JSONField()
+
+    def __str__(self) -> str:
+        return f"{self.at:%Y-%m-%d %H:%M:%S}"
+
+
+class Alarm(models.Model):
+    """A trouble of a brand that goes on, or went on, and how often its contact was told. One is open for a code at a time."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False)
+    code = models.CharField(max_length=16)
+    since = models.DateTimeField()
+    count = models.BigIntegerField(default=0, help_text=gettext_lazy("How many it concerns."))
+    told_at = models.DateTimeField(null=True)
+    times_told = models.PositiveIntegerField(default=0)
+    ended_at = models.DateTimeField(null=True)
+
+    objects: ClassVar[Any] = ScopedManager(tenant="tenant")
+
+    class Meta:
+        ordering: ClassVar = ["-id"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["tenant", "code"], condition=models.Q(ended_at=None), name="one_open_alarm_a_code"),
+        ]
+
+    def __str__(self) -> str:
+        return self.code

@@ -5,7 +5,7 @@ from django.utils import timezone
 from django_scopes import scopes_disabled
 
 from integrations import bell
-from support import erasure
+from support import erasure, monitoring
 from support.bulk import jobs, results, running
 from support.bulk.models import BulkJob, JobState
 from tenants.runs import recorded
@@ -51,6 +51,15 @@ def forget_previews() -> None:
     with recorded("forget_previews") as tally:
         if not tally.busy:
             tally.done = jobs.forget_previews(now=timezone.now())
+
+
+@shared_task
+def watch_the_house() -> None:
+    """Count what waits, and tell of what is behind."""
+    with recorded("watch_the_house") as tally:
+        if not tally.busy:
+            monitoring.measure(now=timezone.now())
+            tally.done = monitoring.watch(now=timezone.now())
 
 
 def _jobs(**wanted: object) -> list[BulkJob]:

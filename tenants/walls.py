@@ -35,7 +35,7 @@ KEPT = (
     "integrations_returnedpart", "integrations_fileimport", "integrations_message", "integrations_messagesettings",
     "integrations_parityrun", "integrations_parityday", "integrations_closeddays", "integrations_resync",
     "support_erasure", "support_pointslimit", "support_dayofwork", "support_approvalrequest", "support_case",
-    "support_bulkjob", "support_jobrow", "support_bulksettings",
+    "support_bulkjob", "support_jobrow", "support_bulksettings", "support_alarm", "support_measurement",
     "loyalty_customer", "loyalty_balance", "loyalty_lot", "loyalty_hold",
     "loyalty_customermerge", "loyalty_numbermove", "loyalty_bonus", "tenants_tenant", "tenants_store", "tenants_apikey",
 )  # fmt: skip

@@ -50,7 +50,7 @@ MOBILE = "+15005557731"
 DIGITS = "5005557731"
 #: Addresses that show nothing of any tenant, or are the signed-out ones.
 WITHOUT_ROWS = {
-    "home", "favicon", "live", "ready", "status", "api:nothing", "api:schema", "api:docs",
+    "home", "favicon", "live", "ready", "status", "metrics", "api:nothing", "api:schema", "api:docs",
     "admin:login", "admin:logout", "admin:password_change", "admin:password_change_done",
     "admin:job_template", "admin:jsi18n",
     "admin:search", "admin:autocomplete", "admin:view_on_site", "admin:app_list", "admin:auth_group_changelist",
@@ -74,7 +74,7 @@ PAGES: dict[str, dict[str, str]] = {
     "admin:integrations_poschange_changelist": {},
     "admin:integrations_fileimport_changelist": {}, "admin:new_replay": {}, "admin:queue": {}, "admin:activity": {}, "admin:activity_csv": {},
     "admin:activity_xlsx": {}, "admin:liability": {}, "admin:liability_flags": {}, "admin:liability_csv": {}, "admin:liability_xlsx": {},
-    "admin:compare_now": {}, "admin:integrations_resync_changelist": {},
+    "admin:compare_now": {}, "admin:house": {}, "admin:integrations_resync_changelist": {},
     "admin:missing_bills": {}, "admin:ask_missing": {}, "admin:requests": {}, "admin:message_settings": {}, "admin:save_view": {},
     "admin:new_job": {}, "admin:support_bulkjob_changelist": {"q": CANARY}, "admin:support_bulksettings_changelist": {},
     "admin:support_pointslimit_changelist": {}, "admin:support_topiccontact_changelist": {}, "admin:support_case_changelist": {},
