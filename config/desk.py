@@ -86,6 +86,7 @@ UNFOLD: dict[str, Any] = {
                 "title": gettext_lazy("Reports"),
                 "items": [
                     _page(gettext_lazy("Liability"), "account_balance", "liability", "view_reports"),
+                    _page(gettext_lazy("Points"), "swap_vert", "points_report", "view_reports"),
                     _page(gettext_lazy("Parity"), "balance", "integrations_parityrun_changelist", "view_runs"),
                     _page(gettext_lazy("Resyncs"), "sync", "integrations_resync_changelist", "view_runs"),
                 ],

@@ -112,6 +112,7 @@ class DeskSite(UnfoldAdminSite):
             path("jobs/<int:pk>/", self._page(pages.show), name="job"),
             path("jobs/<int:pk>/<slug:kind>.csv", self._page(pages.file), name="job_file"),
             path("jobs/<int:pk>/<slug:act>/", self._page(pages.act_on), name="act_on_job"),
+            path("points/", self._page(report_pages.points), name="points_report"),
             path("liability/", self._page(report_pages.show), name="liability"),
             path("liability/flags/", self._page(report_pages.flags), name="liability_flags"),
             path("liability.csv", self._page(report_pages.export), {"kind": "csv"}, name="liability_csv"),

@@ -89,7 +89,7 @@ def context(access: Access, *, now: datetime) -> dict[str, Any]:
         "inbox": lambda: {"states": _states(tenant)},
         "lag": lambda: {"lag": feed.lag()},
         "by_hand": lambda: {"by_hand": issued_by_hand(tenant, now=now), "by_hand_days": BY_HAND_DAYS},
-        "ages": lambda: _ages(tenant, now=now),
+        "ages": lambda: ages(tenant, now=now),
         "holds": lambda: _oldest(tenant),
         "releases": lambda: _releases(tenant, now=now),
     }  # fmt: skip
@@ -134,7 +134,7 @@ def holds_by_age(tenant: Tenant, *, now: datetime) -> list[StoreAges]:
     return sorted(stores, key=lambda each: -each.points)
 
 
-def _ages(tenant: Tenant, *, now: datetime) -> dict[str, Any]:
+def ages(tenant: Tenant, *, now: datetime) -> dict[str, Any]:
     stores = holds_by_age(tenant, now=now)
     all_counts = [sum(each.counts[place] for each in stores) for place in range(len(AGES))]
     return {

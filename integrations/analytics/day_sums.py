@@ -44,6 +44,7 @@ class Wanted:
     as_of: datetime | None = None
     store_id: int | None = None
     tier: str | None = None
+    by_store: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,8 @@ class DaySum:
     held: int
     owed_more: int
     owed_less: int
+    #: Only where it was asked for by store; 0: without one.
+    store_id: int = 0
 
     @property
     def owed(self) -> int:
@@ -68,16 +71,17 @@ class DaySum:
 
 LEDGER = """
     SELECT nullif(greatest(day, %(before)s), %(before)s), kind, earlier, count(*), sum(pending)::bigint, sum(available)::bigint,
-           sum(held)::bigint, sum(greatest(owed, 0))::bigint, sum(greatest(-owed, 0))::bigint
+           sum(held)::bigint, sum(greatest(owed, 0))::bigint, sum(greatest(-owed, 0))::bigint, store
     FROM (
-        SELECT {day} AS day, coalesce(of_kind, kind) AS kind, business_date < {day} AS earlier, pending, available, held, owed
+        SELECT {day} AS day, coalesce(of_kind, kind) AS kind, business_date < {day} AS earlier, pending, available, held, owed,
+               CASE WHEN %(by_store)s THEN coalesce(store_id, 0) ELSE 0 END AS store
         FROM loyalty_entry e
         WHERE tenant_id = %(tenant)s AND (%(as_of)s::timestamptz IS NULL OR posted_at <= %(as_of)s)
           AND (%(store)s::bigint IS NULL OR coalesce(store_id, 0) = %(store)s)
           AND (%(tier)s::text IS NULL OR EXISTS (
             SELECT FROM loyalty_customer c WHERE c.tenant_id = e.tenant_id AND c.id = e.customer_id AND c.tier = %(tier)s))
     ) each
-    WHERE day <= %(until)s GROUP BY 1, 2, 3
+    WHERE day <= %(until)s GROUP BY 1, 2, 3, store
 """
 OUR_DAY = {Basis.POSTING: "(posted_at AT TIME ZONE %(zone)s)::date", Basis.BUSINESS: "business_date"}
 _CLOSED = """
@@ -94,8 +98,8 @@ _OF_TIER = "AND customer_id IN (SELECT id FROM customers FINAL WHERE tenant_id =
 THEIR_DAY = {Basis.POSTING: ("day", "toDate32(posted_at, {zone:String})"), Basis.BUSINESS: ("business_date", "business_date")}
 CLICKHOUSE = """
     SELECT if(on < {since:Date32}, NULL, on) AS shown, effect, earlier, sum(entries), sum(pending), sum(available), sum(held), sum(owed_more),
-           sum(owed_less)
-    FROM (%s) WHERE on <= {until:Date32} %s GROUP BY shown, effect, earlier
+           sum(owed_less), if({by_store:Bool}, store_id, 0) AS store
+    FROM (%s) WHERE on <= {until:Date32} %s GROUP BY shown, effect, earlier, store
 """
 _OF_STORE = "AND store_id = {store:UInt64}"
 #: One month of closed days of a tenant, from its entries.
@@ -116,7 +120,7 @@ def of_ledger(tenant: Tenant, wanted: Wanted) -> list[DaySum]:
     """From PostgreSQL, entry by entry."""
     values: dict[str, Any] = {
         "tenant": tenant.pk, "zone": tenant.timezone, "before": wanted.since - timedelta(days=1), "until": wanted.until,
-        "as_of": wanted.as_of, "store": wanted.store_id, "tier": wanted.tier,
+        "as_of": wanted.as_of, "store": wanted.store_id, "tier": wanted.tier, "by_store": wanted.by_store,
     }  # fmt: skip
     with connection.cursor() as cursor:
         cursor.execute(LEDGER.format(day=OUR_DAY[wanted.basis]), values)
@@ -140,7 +144,7 @@ def of_clickhouse(tenant: Tenant, wanted: Wanted) -> list[DaySum]:
     values: dict[str, Any] = {
         "tenant": tenant.pk, "zone": tenant.timezone, "since": wanted.since, "until": wanted.until, "closed": closed or date(1970, 1, 1),
         "from": starts, "as_of": wanted.as_of or datetime(2200, 1, 1, tzinfo=UTC), "store": wanted.store_id or 0,
-        "tier": wanted.tier or "",
+        "tier": wanted.tier or "", "by_store": wanted.by_store,
     }  # fmt: skip
     with clickhouse.connected(timeout_seconds=PATIENCE_SECONDS) as client:
         rows = client.query(statement, parameters=values).result_rows

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from integrations.analytics import clickhouse, day_sums, feed, parity
-from integrations.analytics.day_sums import Basis, Wanted
+from integrations.analytics.day_sums import Basis, DaySum, Wanted
 from support.reports import liability
 from support.reports.liability import Report
 from tenants.models import Store, Tenant
@@ -22,6 +22,7 @@ DAYS_SHOWN = 30
 #: More days than this are no report any more but an export of everything.
 DAYS_MAX = 3700
 NO_STORE = "none"
+AWAY = gettext_lazy("ClickHouse cannot be asked now: these figures are the ledger's own.")
 
 
 class Asked(forms.Form):
@@ -80,6 +81,11 @@ class Asked(forms.Form):
         return found
 
     @property
+    def short(self) -> list[forms.BoundField]:
+        """The fields of the page of points."""
+        return [self[name] for name in ("since", "until", "basis", "source")]
+
+    @property
     def wanted(self) -> Wanted:
         """What was asked for; the form is valid."""
         found = self.cleaned_data
@@ -107,18 +113,21 @@ class Answer:
         return self.source == POSTGRESQL or (self.standing is not None and bool(self.standing.equal) and not self.lag.entries)
 
 
-def answer(tenant: Tenant, asked: Asked) -> Answer:
-    """From ClickHouse, and where that cannot say, from the ledger."""
-    wanted, source, instead = asked.wanted, asked.cleaned_data["source"], ""
-    sums = None
+def sums_of(tenant: Tenant, wanted: Wanted, *, source: str) -> tuple[list[DaySum], str]:
+    """-> (sums, where they are from): ClickHouse if it was asked for, and the ledger where that cannot say."""
     if source == CLICKHOUSE:
         try:
-            sums = day_sums.of_clickhouse(tenant, wanted)
+            return day_sums.of_clickhouse(tenant, wanted), CLICKHOUSE
         except (*clickhouse.Away, DatabaseError) as problem:
             log.warning("the report comes from the ledger", error=type(problem).__name__)
-            source, instead = POSTGRESQL, _("ClickHouse cannot be asked now: these figures are the ledger's own.")
-    if sums is None:
-        sums = day_sums.of_ledger(tenant, wanted)
+    return day_sums.of_ledger(tenant, wanted), POSTGRESQL
+
+
+def answer(tenant: Tenant, asked: Asked) -> Answer:
+    """The liability report."""
+    wanted = asked.wanted
+    sums, source = sums_of(tenant, wanted, source=asked.cleaned_data["source"])
+    instead = "" if source == asked.cleaned_data["source"] else AWAY
     report = liability.made_of(
         sums,
         since=wanted.since,
@@ -128,4 +137,4 @@ def answer(tenant: Tenant, asked: Asked) -> Answer:
         by_month=asked.cleaned_data["by"] == "month",
     )
     standing = parity.standing(tenant, since=date(1970, 1, 1), until=wanted.until) if source == CLICKHOUSE else None
-    return Answer(report, source, instead, standing, feed.lag(), day_sums.closed_through(tenant))
+    return Answer(report, source, str(instead), standing, feed.lag(), day_sums.closed_through(tenant))

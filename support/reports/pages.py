@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -20,10 +21,11 @@ from django.views.decorators.http import require_GET, require_POST
 from integrations import bell, tasks
 from integrations.analytics import parity, resync
 from integrations.models import ParityRun, Resync
+from support import start_page
 from support.activity_views import XLSX
 from support.charts import steps
-from support.reports import no_spend
-from support.reports.asking import Answer, Asked, answer
+from support.reports import flow, no_spend
+from support.reports.asking import CLICKHOUSE, Answer, Asked, answer, sums_of
 from support.reports.liability import DEFINITIONS, MOVEMENTS, TITLES, Line
 from support.views import render
 from tenants import access as gate
@@ -87,6 +89,29 @@ def _columns(found: Answer) -> list[str]:
 
 def _cells(line: Line, names: list[str]) -> list[tuple[str, Any]]:
     return [(name, line.value(name)) for name in names]
+
+
+@require_GET
+def points(request: HttpRequest) -> HttpResponse:
+    """Where points come from and go, when they expire, how many are used, what needs an eye."""
+    access, asked = _asked(request)
+    tenant, now = access.tenant, timezone.now()
+    context: dict[str, Any] = {"asked": asked, "flows": None}
+    if asked.is_valid():
+        wanted = replace(asked.wanted, by_store=True)
+        sums, source = sums_of(tenant, wanted, source=asked.cleaned_data["source"])
+        flows, lots = flow.by_store(sums, tenant), flow.expiring(tenant, today=now.astimezone(tenant.zone).date())
+        context |= {
+            "flows": flows[: flow.STORES_SHOWN], "more_stores": max(0, len(flows) - flow.STORES_SHOWN), "rates": flow.rates(flows),
+            "flow_titles": [TITLES[name] for name in flow.FLOWS], "expiring": lots,
+            "most_expiring": max((each.points for each in lots), default=0) or 1,
+            "troubles": flow.troubles(tenant, since=wanted.since, until=wanted.until),
+            "told": _("From ClickHouse.") if source == CLICKHOUSE else _("From the ledger itself."),
+            **start_page.ages(tenant, now=now), "by_hand": start_page.issued_by_hand(tenant, now=now), "by_hand_days": start_page.BY_HAND_DAYS,
+        }  # fmt: skip
+    response: HttpResponse = render(request, "support/points.html", title=_("Points"), **context)
+    response.status_code = 200 if asked.is_valid() else 422
+    return response
 
 
 @require_GET

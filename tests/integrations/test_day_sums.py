@@ -1,6 +1,7 @@
 """The ledger summed up by day: ClickHouse, its closed days and the ledger itself say the same, for every way of asking."""
 
 import itertools
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -23,7 +24,7 @@ INDIA = timedelta(hours=5, minutes=30)
 
 
 def ordered(sums: list[DaySum]) -> list[DaySum]:
-    return sorted(sums, key=lambda each: (each.day or date.min, each.kind, each.earlier))
+    return sorted(sums, key=lambda each: (each.day or date.min, each.kind, each.earlier, each.store_id))
 
 
 def by_hand(tenant: Tenant, wanted: Wanted) -> list[DaySum]:
@@ -40,12 +41,15 @@ def by_hand(tenant: Tenant, wanted: Wanted) -> list[DaySum]:
         day = posted if wanted.basis == Basis.POSTING else entry.business_date
         if day > wanted.until:
             continue
-        key = (None if day < wanted.since else day, entry.of_kind or entry.kind, entry.business_date < day)
+        key = (
+            None if day < wanted.since else day, entry.of_kind or entry.kind, entry.business_date < day,
+            (entry.store_id or 0) if wanted.by_store else 0,
+        )  # fmt: skip
         sums = found.setdefault(key, [0] * 6)
         values = (1, entry.pending, entry.available, entry.held, max(entry.owed, 0), max(-entry.owed, 0))
         for place, value in enumerate(values):
             sums[place] += value
-    return [DaySum(*key, *sums) for key, sums in found.items()]
+    return [replace(DaySum(*key[:3], *sums), store_id=key[3]) for key, sums in found.items()]
 
 
 @pytest.fixture(params=["Asia/Kolkata", "America/New_York"])
@@ -87,8 +91,10 @@ def questions(tenant: Tenant) -> list[Wanted]:
     ]
     stores = [None, 0, Store.objects.get(tenant=tenant, code="K2").pk]
     return [
-        Wanted(since, until, basis, as_of, store, tier)
-        for (since, until), basis, as_of, store, tier in itertools.product(spans, Basis, moments, stores, (None, "Gold"))
+        Wanted(since, until, basis, as_of, store, tier, by_store)
+        for (since, until), basis, as_of, (store, by_store), tier in itertools.product(
+            spans, Basis, moments, [*((store, False) for store in stores), (None, True)], (None, "Gold")
+        )
     ]
 
 

@@ -15,7 +15,7 @@ from integrations.analytics.day_sums import Basis, Wanted, of_ledger
 from integrations.models import Bill, Delivery, Discrepancy
 from loyalty import identity, operations, sweeps
 from loyalty.models import Balance, Entry, Lot, ProgrammeVersion
-from support.reports import liability
+from support.reports import flow, liability
 from tenants import staff
 from tenants.actors import SYSTEM
 from tenants.models import AuditEvent, Store, Tenant
@@ -248,3 +248,44 @@ def test_the_call_answers_the_same(eventful: Tenant) -> None:
     assert refused.status == 400
     assert "to" in refused.text
     assert ApiClient(key_of(eventful, "pos")).get("/reports/liability").status == 403
+
+
+# Points
+
+
+def test_points_by_store_when_they_expire_and_what_needed_an_eye(auditor: Client, eventful: Tenant) -> None:
+    response: Any = auditor.get(reverse("admin:points_report"), {"source": "postgresql"})
+    found = response.context_data
+    total = report_of(eventful).total
+    for name, values in zip(flow.FLOWS, zip(*(each.figures for each in found["flows"]), strict=True), strict=True):
+        assert sum(values) == total.moved[name], name
+    assert {each.store for each in found["flows"]} >= {"Anna Nagar", "no store"}
+    granted = sum(total.moved[name] for name in ("earned", "bonus", "issued", "returned"))
+    assert (found["rates"].granted, found["rates"].expired) == (granted, -total.moved["expired"])
+    assert sum(each.points for each in found["expiring"]) == total.closing
+    assert sum(each.blocked for each in found["expiring"]) == total.blocked
+    assert {each.kind for each in found["troubles"]} == set(Discrepancy.objects.values_list("kind", flat=True)) != set()
+    text = " ".join(response.content.decode().split())
+    assert "points were granted" in text
+    assert "From the ledger itself." in text
+
+
+def test_points_of_a_brand_without_any(as_alice: Client) -> None:
+    response: Any = as_alice.get(reverse("admin:points_report"), {"source": "postgresql"})
+    text = response.content.decode()
+    assert response.status_code == 200
+    assert "No points moved in this time." in text
+    assert "No customer has points." in text
+    assert as_alice.get(reverse("admin:points_report"), {"since": "x"}).status_code == 422
+
+
+@pytest.mark.parametrize(("months", "title"), [(0, "month"), (3, "month"), (30, "later"), (None, "never"), (-1, "overdue")])
+def test_when_points_expire(kulfi: Tenant, months: int | None, title: str) -> None:
+    builders.customer(kulfi, points=9)
+    today = timezone.now().astimezone(kulfi.zone).date()
+    expires = None if months is None else today + timedelta(days=30 * months + 1) if months >= 0 else today - timedelta(days=1)
+    Lot.objects.update(expires_on=expires, granted_until=expires)
+    (found,) = flow.expiring(kulfi, today=today)
+    assert (found.title if title != "month" else "month", found.points, found.lots) == (title, 9, 1)
+    if title == "month" and expires:
+        assert found.title == f"{expires:%Y-%m}"
