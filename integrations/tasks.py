@@ -5,6 +5,7 @@ from typing import Any
 
 import structlog
 from celery import shared_task
+from clickhouse_connect.driver.exceptions import DatabaseError
 from django.utils import timezone
 from django_scopes import scope, scopes_disabled
 
@@ -134,9 +135,16 @@ def check_parity(whole: bool = False) -> None:
             return
         try:
             for tenant in Tenant.objects.filter(is_active=True):
-                found = parity.compare(now=timezone.now(), tenant=tenant, whole=whole)
-                tally.done, tally.failed = tally.done + found.days, tally.failed + len(found.different_days)
-                if found.different_days:
+                try:
+                    found = parity.compare(now=timezone.now(), tenant=tenant, whole=whole)
+                except DatabaseError as problem:  # one brand's trouble stops no other's
+                    if isinstance(problem, clickhouse.Away):
+                        raise
+                    log.error("not compared", tenant=tenant.slug, error=str(problem)[:200])
+                    tally.failed, tally.note = tally.failed + 1, f"{tenant.slug}: {type(problem).__name__}"
+                    continue
+                tally.done, tally.failed = tally.done + found.days, tally.failed + int(not found.ok)
+                if not found.ok:
                     with scope(tenant=tenant):
                         resync.repair(tenant, found.different_days, asked_by="Pointdesk")
         except clickhouse.Away as problem:

@@ -310,6 +310,7 @@ class Alarm(models.Model):
     count = models.BigIntegerField(default=0, help_text=gettext_lazy("How many it concerns."))
     told_at = models.DateTimeField(null=True)
     times_told = models.PositiveIntegerField(default=0)
+    quiet_since = models.DateTimeField(null=True, help_text=gettext_lazy("Since when it seems to be over."))
     ended_at = models.DateTimeField(null=True)
 
     objects: ClassVar[Any] = ScopedManager(tenant="tenant")

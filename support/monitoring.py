@@ -28,6 +28,8 @@ log = structlog.get_logger("pointdesk.monitoring")
 STALE = timedelta(minutes=2)
 #: When an alarm that goes on is told again; then once a day.
 REPEATED = (timedelta(0), timedelta(hours=1), timedelta(hours=6), timedelta(days=1))
+#: So long a trouble must be away before its alarm is over: one that comes and goes is one alarm.
+QUIET = timedelta(minutes=10)
 HOUSE = """
     SELECT (SELECT jsonb_object_agg(state, jsonb_build_array(n, extract(epoch FROM %(now)s - oldest)::bigint)) FROM (
                 SELECT state, count(*) AS n, min(received_at) AS oldest FROM integrations_delivery
@@ -55,7 +57,8 @@ TROUBLES = """
         WHERE state = 'active' AND expires_at < %(now)s - interval '15 minutes' GROUP BY tenant_id
     UNION ALL
     SELECT 'resync', tenant_id, min(ended_at), count(*) FROM integrations_resync r WHERE state = 'failed' AND NOT EXISTS (
-        SELECT FROM integrations_resync l WHERE l.tenant_id = r.tenant_id AND l.id > r.id AND l.state = 'done') GROUP BY tenant_id
+        SELECT FROM integrations_resync l WHERE l.tenant_id = r.tenant_id AND l.id > r.id AND l.state = 'done') AND NOT EXISTS (
+        SELECT FROM integrations_parityrun p WHERE p.tenant_id = r.tenant_id AND p.at > r.ended_at AND p.whole AND p.ok) GROUP BY tenant_id
     UNION ALL
     SELECT 'feed', t.id, %(late_since)s::timestamptz, %(late)s::bigint FROM tenants_tenant t
         WHERE t.is_active AND %(late_since)s::timestamptz < %(now)s - interval '10 minutes'
@@ -259,14 +262,22 @@ def watch(*, now: datetime) -> int:
             for code, (since, count) in mine.items():
                 Alarm.objects.get_or_create(tenant=tenant, code=code, ended_at=None, defaults={"since": since, "count": count})
             for alarm in Alarm.objects.filter(tenant=tenant, ended_at=None):
-                over = alarm.code not in mine
-                if over:
-                    alarm.ended_at = now
-                else:
-                    alarm.count = mine[alarm.code][1]
-                if (over and alarm.times_told) or (not over and _is_due(alarm, now)):
-                    sent += _tell(tenant, alarm, now=now)
-                alarm.save(update_fields=["ended_at", "count", "told_at", "times_told"])
+                sent += _follow(tenant, alarm, mine.get(alarm.code), now=now)
+    return sent
+
+
+def _follow(tenant: Tenant, alarm: Alarm, found: tuple[datetime, int] | None, *, now: datetime) -> int:
+    """Told when it is due; over when it has been quiet for a while, and whoever heard of it has heard that, too. -> mails sent."""
+    sent = 0
+    if found is not None:
+        alarm.quiet_since, alarm.count = None, found[1]
+        sent = _tell(tenant, alarm, now=now) if _is_due(alarm, now) else 0
+    elif alarm.quiet_since is None:
+        alarm.quiet_since = now
+    elif now - alarm.quiet_since >= QUIET:
+        sent = _tell(tenant, alarm, now=now, over=True) if alarm.times_told else 0
+        alarm.ended_at = alarm.quiet_since if sent or not alarm.times_told else None
+    alarm.save(update_fields=["ended_at", "quiet_since", "count", "told_at", "times_told"])
     return sent
 
 
@@ -277,14 +288,14 @@ def _is_due(alarm: Alarm, now: datetime) -> bool:
     return bool(now - alarm.told_at >= step)
 
 
-def _tell(tenant: Tenant, alarm: Alarm, *, now: datetime) -> int:
+def _tell(tenant: Tenant, alarm: Alarm, *, now: datetime, over: bool = False) -> int:
     """To the contact of the topic, if there is one with an address."""
     topic, title = ALARMS[alarm.code]
     contact = TopicContact.objects.filter(tenant=tenant, topic=topic).exclude(email="").first()
     if contact is None or not mail_is_set():
         return 0
     since = alarm.since.astimezone(tenant.zone)
-    if alarm.ended_at:
+    if over:
         subject, body = (
             _("Over: {title}").format(title=title),
             _("It began on {since:%d %b %Y at %H:%M} and is over.").format(since=since),

@@ -25,6 +25,8 @@ log = structlog.get_logger("pointdesk.day_sums")
 
 #: So long a report waits for ClickHouse; then the ledger answers.
 PATIENCE_SECONDS = 8
+#: One build of sums at a time over the cluster; a resync waits so long for another one.
+JOB, BUILD_WAITS_SECONDS = "sum up days", 300
 
 
 class Basis(StrEnum):
@@ -93,6 +95,7 @@ _OPEN = """
            available, held, greatest(owed, 0) AS owed_more, greatest(-owed, 0) AS owed_less
     FROM entries FINAL
     WHERE tenant_id = {{tenant:UInt64}} AND posted_at >= {{from:DateTime64(6, 'UTC')}} AND posted_at <= {{as_of:DateTime64(6, 'UTC')}}
+      AND toDate32(posted_at, {{zone:String}}) > {{closed:Date32}}
 """
 _OF_TIER = "AND customer_id IN (SELECT id FROM customers FINAL WHERE tenant_id = {tenant:UInt64} AND tier = {tier:String})"
 THEIR_DAY = {Basis.POSTING: ("day", "toDate32(posted_at, {zone:String})"), Basis.BUSINESS: ("business_date", "business_date")}
@@ -109,11 +112,29 @@ BUILD = """
         sum(greatest(-owed, 0))
     FROM entries FINAL
     WHERE tenant_id = {tenant:UInt64} AND posted_at >= {from:DateTime64(6, 'UTC')} AND posted_at < {to:DateTime64(6, 'UTC')}
+      AND toDate32(posted_at, {zone:String}) BETWEEN {first:Date32} AND {last:Date32}
     GROUP BY tenant_id, day, business_date, store_id, effect
 """
-FIRST_POSTED = "SELECT min(posted_at), count() FROM entries WHERE tenant_id = {tenant:UInt64}"
-#: When the oldest open transaction began: what it may still write was posted then.
-OLDEST_OPEN = "SELECT min(xact_start) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+FIRST_POSTED = "SELECT toDate32(min(posted_at), {zone:String}), count() FROM entries WHERE tenant_id = {tenant:UInt64}"
+MONTHS_KNOWN = "SELECT DISTINCT toYYYYMM(day) FROM day_sums WHERE tenant_id = {tenant:UInt64}"
+#: Both with their signs, so that what is equal comes to nothing; a checksum over the columns that are no sums.
+DIFFERENT = """
+    SELECT DISTINCT posted_on FROM (
+        SELECT posted_on, business_date, store_id, effect FROM (
+            SELECT day AS posted_on, business_date, store_id, kind AS effect, entries, pending, available, held, owed_more, owed_less
+            FROM day_sums WHERE tenant_id = {tenant:UInt64}
+            UNION ALL
+            SELECT toDate32(posted_at, {zone:String}) AS posted_on, business_date, store_id, if(of_kind = '', kind, of_kind) AS effect,
+                   toInt64(-1), -pending, -available, -held, -greatest(owed, 0), -greatest(-owed, 0)
+            FROM entries FINAL WHERE tenant_id = {tenant:UInt64} AND toDate32(posted_at, {zone:String}) <= {closed:Date32})
+        GROUP BY posted_on, business_date, store_id, effect
+        HAVING sum(entries) <> 0 OR sum(pending) <> 0 OR sum(available) <> 0 OR sum(held) <> 0 OR sum(owed_more) <> 0 OR sum(owed_less) <> 0)
+"""
+#: Before this instant, by the clock that posts, nothing can be posted any more: an open transaction may still write from its beginning on.
+SETTLED = """
+    SELECT least(statement_timestamp(), min(xact_start)) FROM pg_stat_activity
+    WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()
+"""
 
 
 def of_ledger(tenant: Tenant, wanted: Wanted) -> list[DaySum]:
@@ -135,14 +156,14 @@ def of_clickhouse(tenant: Tenant, wanted: Wanted) -> list[DaySum]:
     closed = closed_through(tenant) if wanted.tier is None else None
     if closed is not None and wanted.as_of is not None:
         closed = min(closed, wanted.as_of.astimezone(tenant.zone).date() - timedelta(days=1))
-    starts = day_starts(tenant, closed + timedelta(days=1)) if closed else datetime(1970, 1, 1, tzinfo=UTC)
+    starts = day_starts(tenant, closed - timedelta(days=1)) if closed else datetime(1900, 1, 1, tzinfo=UTC)
     of_closed, of_open = THEIR_DAY[wanted.basis]
     parts = [_OPEN.format(day=of_open) + (_OF_TIER if wanted.tier is not None else "")]
     if closed is not None:
         parts.append(_CLOSED.format(day=of_closed))
     statement = CLICKHOUSE % (" UNION ALL ".join(parts), _OF_STORE if wanted.store_id is not None else "")
     values: dict[str, Any] = {
-        "tenant": tenant.pk, "zone": tenant.timezone, "since": wanted.since, "until": wanted.until, "closed": closed or date(1970, 1, 1),
+        "tenant": tenant.pk, "zone": tenant.timezone, "since": wanted.since, "until": wanted.until, "closed": closed or date(1900, 1, 1),
         "from": starts, "as_of": wanted.as_of or datetime(2200, 1, 1, tzinfo=UTC), "store": wanted.store_id or 0,
         "tier": wanted.tier or "", "by_store": wanted.by_store,
     }  # fmt: skip
@@ -166,15 +187,12 @@ def close(*, now: datetime) -> int:
 
     Raises: one of `clickhouse.Away`.
     """
-    with alone("sum up days") as ours:
+    with alone(JOB) as ours:
         if not ours:
             return 0
         with connection.cursor() as cursor:
-            cursor.execute(OLDEST_OPEN)
-            (oldest,) = cursor.fetchone()
-        settled = min(
-            filter(None, (now, oldest))
-        )  # whatever was posted before has been committed: it is sent now, and nothing joins it
+            cursor.execute(SETTLED)
+            (settled,) = cursor.fetchone()
         feed.run(now=now)
         moved = 0
         with clickhouse.connected(timeout_seconds=600) as client:
@@ -198,34 +216,57 @@ def _close(client: Client, tenant: Tenant, *, through: date, now: datetime) -> b
 
 
 def build_again(client: Client, tenant: Tenant) -> None:
-    """The sums of all closed days, from what the entries are now."""
+    """The sums of all closed days, from what the entries are now.
+
+    Raises: TimeoutError, which is one of `clickhouse.Away`, where another build does not end.
+    """
     through = closed_through(tenant)
     if through is not None:
-        _build(client, tenant, since=None, through=through)
+        with alone(JOB, wait_seconds=BUILD_WAITS_SECONDS) as ours:
+            if not ours:
+                raise TimeoutError("another build of the days' sums does not end")
+            _build(client, tenant, since=None, through=through)
 
 
 def _build(client: Client, tenant: Tenant, *, since: date | None, through: date) -> None:
-    """Month by month of posting days; each is swapped whole."""
+    """Month by month of posting days; each is swapped whole. Without `since` all of them, and no other month stays."""
+    known = (
+        {month for (month,) in client.query(MONTHS_KNOWN, parameters={"tenant": tenant.pk}).result_rows}
+        if since is None
+        else set()
+    )
     if since is None:
-        first, count = client.query(FIRST_POSTED, parameters={"tenant": tenant.pk}).result_rows[0]
-        if not count:
-            return
-        since = first.replace(tzinfo=UTC).astimezone(tenant.zone).date()
-    for month in _months(since, through):
-        after = (month + timedelta(days=31)).replace(day=1)
-        partition = f"({tenant.pk}, {month:%Y%m})"
-        client.command("DROP TABLE IF EXISTS day_sums_anew")
-        client.command("CREATE TABLE day_sums_anew AS day_sums")
+        values = {"tenant": tenant.pk, "zone": tenant.timezone}
+        since, count = client.query(FIRST_POSTED, parameters=values).result_rows[0]
+        since = since if count else through + timedelta(days=1)
+    wanted = _months(since, through) if since <= through else []
+    shadow = f"day_sums_anew_{tenant.pk}"
+    for month in wanted:
+        last = min((month + timedelta(days=31)).replace(day=1) - timedelta(days=1), through)
+        client.command(f"DROP TABLE IF EXISTS {shadow}")
+        client.command(f"CREATE TABLE {shadow} AS day_sums")
         bounds = {
-            "tenant": tenant.pk, "zone": tenant.timezone, "from": day_starts(tenant, month),
-            "to": day_starts(tenant, min(after, through + timedelta(days=1))),
+            "tenant": tenant.pk, "zone": tenant.timezone, "first": month, "last": last, "from": day_starts(tenant, month - timedelta(days=1)),
+            "to": day_starts(tenant, last + timedelta(days=2)),
         }  # fmt: skip
-        client.command(BUILD, parameters=bounds)
-        if client.query("SELECT count() FROM day_sums_anew").result_rows[0][0]:
-            client.command(f"ALTER TABLE day_sums REPLACE PARTITION {partition} FROM day_sums_anew")
+        client.command(BUILD.replace("day_sums_anew", shadow), parameters=bounds)
+        partition = f"({tenant.pk}, {month:%Y%m})"
+        if client.query(f"SELECT count() FROM {shadow}").result_rows[0][0]:  # noqa: S608 - our own name
+            client.command(f"ALTER TABLE day_sums REPLACE PARTITION {partition} FROM {shadow}")
         else:
             client.command(f"ALTER TABLE day_sums DROP PARTITION {partition}")
-        client.command("DROP TABLE day_sums_anew")
+        client.command(f"DROP TABLE {shadow}")
+    for month in known - {int(f"{month:%Y%m}") for month in wanted}:
+        client.command(f"ALTER TABLE day_sums DROP PARTITION ({tenant.pk}, {month})")
+
+
+def different_days(client: Client, tenant: Tenant) -> list[date]:
+    """Closed days whose kept sums are not those of ClickHouse's own entries."""
+    through = closed_through(tenant)
+    if through is None:
+        return []
+    bounds = {"tenant": tenant.pk, "zone": tenant.timezone, "closed": through}
+    return [row[0] for row in client.query(DIFFERENT, parameters=bounds).result_rows]
 
 
 def _months(since: date, through: date) -> Sequence[date]:

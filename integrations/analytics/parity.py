@@ -6,7 +6,8 @@ A day whose verdict is older than one of its entries is stale: a run that is not
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -15,14 +16,15 @@ from clickhouse_connect.driver.client import Client
 from django.db import connection, transaction
 from django_scopes import scope
 
-from integrations.analytics import clickhouse, feed
+from integrations.analytics import clickhouse, day_sums, feed
+from integrations.analytics.resync import feed_at_rest
 from integrations.models import FeedEpoch, ParityDay, ParityRun
 from tenants.models import Tenant
 from tenants.saying import said
 
-#: The same in both engines: whole numbers, `%` that keeps the sign, no term that could overflow. It is not linear in the id, so that values
-#: that changed places are noticed.
-CHECKSUM = """(id % 9973 + 1) * (customer_id % 1000003 * 31 + operation % 1000003 * 37 + seq * 41 + pending % 1000003 * 43
+#: The same in both engines: whole numbers, `%` that keeps the sign, no term that could overflow (2^31 times less than 6 * 10^8). Each id has a
+#: weight of its own, so that values which changed places are noticed.
+CHECKSUM = """(id % 2147483647 + 1) * (customer_id % 1000003 * 31 + operation % 1000003 * 37 + seq * 41 + pending % 1000003 * 43
     + available % 1000003 * 47 + held % 1000003 * 53 + owed % 1000003 * 59 + {store} % 1000003 * 61 + {bill} % 1000003 * 67
     + {hold} % 1000003 * 71 + {posted} % 1000003 * 73)"""
 OURS = CHECKSUM.replace("%", "%%").format(
@@ -36,10 +38,8 @@ THEIRS = THEIRS.replace("operation %", "toInt64(operation) %").format(**_SIGNED,
 _LEDGER = """
     FROM loyalty_entry WHERE tenant_id = %(tenant)s AND (id <= %(resynced)s OR (xid, id) <= (%(xid)s::text::xid8, %(row_id)s))
 """
-_CLICKHOUSE = """
-    FROM entries FINAL WHERE tenant_id = {tenant:UInt64}
-    AND (id <= {resynced:UInt64} OR (xid, id) <= ({xid:UInt64}, {row_id:UInt64}))
-"""
+#: All there is: the feed rests, so nothing may lie above the watermark.
+_CLICKHOUSE = "FROM entries FINAL WHERE tenant_id = {tenant:UInt64}"
 _OUR_SUMS = f"count(*), sum(pending)::bigint, sum(available)::bigint, sum(held)::bigint, sum(owed)::bigint, sum({OURS})::text"
 _THEIR_SUMS = f"count(), sum(pending), sum(available), sum(held), sum(owed), toString(sum(toInt128({THEIRS})))"
 LEDGER = f"SELECT business_date, kind, coalesce(of_kind, ''), {_OUR_SUMS} {_LEDGER} {{days}} GROUP BY 1, 2, 3"
@@ -85,6 +85,19 @@ THEIR_BALANCES = f"""
     SELECT customer_id, sum(pending), sum(available), sum(held), sum(owed)
     {_CLICKHOUSE} AND intDiv(customer_id, {STRETCH}) IN {{crowds:Array(UInt64)}} GROUP BY 1
 """
+#: Of the customers what a report asks for: how many of each tier and status, and which.
+_WHICH = "count(*), sum(id % 1000003 * (id % 2147483647))::text"
+OUR_PEOPLE = f"""
+    SELECT tier, status, {_WHICH.replace("%", "%%")} FROM loyalty_customer
+    WHERE tenant_id = %(tenant)s AND (xid, id) <= (%(people_xid)s::text::xid8, %(people_id)s) GROUP BY 1, 2
+"""  # noqa: S608
+CHANGED_PEOPLE = """
+    SELECT id FROM loyalty_customer WHERE tenant_id = %(tenant)s AND (xid, id) > (%(people_xid)s::text::xid8, %(people_id)s)
+"""
+THEIR_PEOPLE = """
+    SELECT tier, status, count(), toString(sum(toInt128(id % 1000003 * (id % 2147483647)))) FROM customers FINAL
+    WHERE tenant_id = {tenant:UInt64} AND NOT has({changed:Array(UInt64)}, id) GROUP BY 1, 2
+"""
 STALE = """
     SELECT DISTINCT business_date FROM loyalty_entry
     WHERE tenant_id = %(tenant)s AND (xid, id) > (%(xid)s::text::xid8, %(row_id)s)
@@ -119,15 +132,12 @@ def compare(*, now: datetime, tenant: Tenant | None = None, whole: bool = True) 
 
     Raises: one of `clickhouse.Away`.
     """
-    feed.run(now=now)
     found = Verdict()
     with clickhouse.connected(timeout_seconds=600) as client:
         clickhouse.make_tables(client)
-        epoch = feed.current_epoch("entries")
-        epoch.refresh_from_db()
         for each in [tenant] if tenant else Tenant.objects.filter(is_active=True).order_by("pk"):
             with scope(tenant=each):
-                one = _compare_one(client, each, epoch, now=now, whole=whole)
+                one = _compare_one(client, each, now=now, whole=whole)
             found.ok, found.rows = found.ok and one.ok, found.rows + one.rows
             found.days, found.wrong_count = found.days + one.days, found.wrong_count + one.wrong_count
             found.differences += one.differences
@@ -136,34 +146,87 @@ def compare(*, now: datetime, tenant: Tenant | None = None, whole: bool = True) 
     return found
 
 
-def _compare_one(client: Client, tenant: Tenant, epoch: FeedEpoch, *, now: datetime, whole: bool) -> Verdict:
+@contextmanager
+def _all_sent(*, now: datetime) -> Iterator[FeedEpoch]:
+    """The feed rests, and has sent what was there; -> how far. A new epoch sends everything by id first."""
+    while True:
+        feed.run(now=now)
+        with feed_at_rest():
+            epoch = feed.current_epoch("entries")
+            epoch.refresh_from_db()
+            if epoch.resynced_id >= epoch.resync_below_id:
+                yield epoch
+                return
+
+
+def _compare_one(client: Client, tenant: Tenant, *, now: datetime, whole: bool) -> Verdict:
     began = time.monotonic()
     last = ParityRun.objects.filter(tenant=tenant).first()
-    days = (
-        None
-        if whole or last is None or last.epoch_id != epoch.pk
-        else sorted({*stale_days(tenant, last), *_days_not_equal(tenant)})
-    )
-    bounds: Bounds = {
-        "resynced": epoch.resynced_id, "xid": int(epoch.xid), "row_id": epoch.row_id, "tenant": tenant.pk,
-        **({"days": days} if days is not None else {}),
-    }  # fmt: skip
-    if days == []:
-        return Verdict()
-    ours, theirs = _groups(client, bounds)
-    verdict = Verdict(rows=sum(sums[0] for sums in ours.values()), days=len({key[0] for key in ours.keys() | theirs.keys()}))
-    different = [key for key in sorted(ours.keys() | theirs.keys()) if ours.get(key) != theirs.get(key)]
-    verdict.differences = [figure for key in different for figure in _figures(tenant, key, ours.get(key), theirs.get(key))]
+    with _all_sent(now=now) as epoch:
+        days = (
+            None
+            if whole or last is None or last.epoch_id != epoch.pk
+            else sorted({*stale_days(tenant, last), *_days_not_equal(tenant)})
+        )
+        people = feed.current_epoch("customers")
+        bounds: Bounds = {
+            "resynced": epoch.resynced_id, "xid": int(epoch.xid), "row_id": epoch.row_id, "tenant": tenant.pk,
+            "people_xid": int(people.xid), "people_id": people.row_id, **({"days": days} if days is not None else {}),
+        }  # fmt: skip
+        if days == []:
+            return Verdict()
+        ours, theirs = _groups(client, bounds)
+        verdict = Verdict(rows=sum(sums[0] for sums in ours.values()), days=len({key[0] for key in ours.keys() | theirs.keys()}))
+        different = [key for key in sorted(ours.keys() | theirs.keys()) if ours.get(key) != theirs.get(key)]
+        for key in different[:GROUPS_LOOKED_INTO]:
+            verdict.wrong += _entries(client, bounds, key)
+        if days is None:
+            verdict.differences += [*_customers(client, tenant, bounds), *_people(client, tenant, bounds)]
+    verdict.differences[:0] = [figure for key in different for figure in _figures(tenant, key, ours.get(key), theirs.get(key))]
     verdict.different_days = sorted({key[0] for key in different})
-    for key in different[:GROUPS_LOOKED_INTO]:
-        verdict.wrong += _entries(client, bounds, key)
     _say_where_else(verdict.wrong, tenant)
-    verdict.wrong_count = len(verdict.wrong)
+    verdict.wrong_count = max(len(verdict.wrong), sum(abs(_count(ours, key) - _count(theirs, key)) for key in different))
     if days is None:
-        verdict.differences += _customers(client, tenant, bounds)
+        verdict.differences += _day_sums(client, tenant)
     verdict.ok = not verdict.differences
     _keep(tenant, epoch, verdict, ours=ours, theirs=theirs, days=days, now=now, seconds=time.monotonic() - began)
     return verdict
+
+
+def _count(sums: dict[Group, tuple[Any, ...]], key: Group) -> int:
+    return int(sums[key][0]) if key in sums else 0
+
+
+def _day_sums(client: Client, tenant: Tenant) -> list[dict[str, Any]]:
+    """Closed days whose kept sums are not those of their entries; they are summed up anew at once."""
+    days = day_sums.different_days(client, tenant)
+    if days:
+        day_sums.build_again(client, tenant)
+    return [
+        {
+            "tenant": tenant.slug,
+            "posting_date": str(day),
+            "measure": "day_sums",
+            "postgresql": "as its entries",
+            "clickhouse": "otherwise",
+        }
+        for day in days
+    ]
+
+
+def _people(client: Client, tenant: Tenant, bounds: Bounds) -> list[dict[str, Any]]:
+    """Tiers and statuses of which ClickHouse has other customers. Who changed since the feed's watermark is left out."""
+    changed = [row[0] for row in _ask(CHANGED_PEOPLE, bounds)]
+    ours = {tuple(row[:2]): tuple(row[2:]) for row in _ask(OUR_PEOPLE, bounds)}
+    asked = {"tenant": tenant.pk, "changed": changed}
+    theirs = {tuple(row[:2]): tuple(row[2:]) for row in client.query(THEIR_PEOPLE, parameters=asked).result_rows}
+    nothing = (0, "0")
+    return [
+        {"tenant": tenant.slug, "tier": key[0], "status": key[1], "measure": "customers", "postgresql": ours.get(key, nothing)[0],
+         "clickhouse": theirs.get(key, nothing)[0]}
+        for key in sorted(ours.keys() | theirs.keys())
+        if ours.get(key, nothing) != theirs.get(key, nothing)
+    ]  # fmt: skip
 
 
 def stale_days(tenant: Tenant, last: ParityRun | None) -> list[date]:
@@ -315,10 +378,14 @@ def standing(tenant: Tenant, *, since: date, until: date) -> Standing:
     last = ParityRun.objects.filter(tenant=tenant).first()
     if last is None:
         return Standing(None, None, [], [])
+    whole = ParityRun.objects.filter(tenant=tenant, whole=True).first() or last
     stale = sorted(day for day in stale_days(tenant, last) if since <= day <= until)
     days = list(
         ParityDay.objects.filter(tenant=tenant, business_date__range=(since, until)).values_list("business_date", "ok", "at")
     )
     different = sorted(day for day, ok, _ in days if not ok)
     oldest = min((at for _, _, at in days), default=last.at)
-    return Standing(not different and not stale, oldest, stale, different)
+    others = any(
+        "business_date" not in each for each in whole.differences
+    )  # of customers or of kept sums: only a whole run looks there
+    return Standing(not different and not stale and not others, oldest, stale, different)

@@ -7,7 +7,7 @@ sees the month as it was or as it is, never half of it. ClickHouse pulls the row
 import contextlib
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -60,10 +60,10 @@ CUSTOMERS_OF = """
     SELECT id, tenant_id, '{business_id}' AS business_id, mobile, name, email, tier, status, joined_on, {xid_of} AS xid_no
     FROM {source} WHERE tenant_id = {tenant}
 """
+#: Without a watermark: a customer's row is replaced, and what is newer than the feed comes again with the same version.
 CUSTOMER_VALUES_OF = """
-    SELECT id, tenant_id, business_id, mobile, name, email, tier, status, joined_on, xid_no AS xid,
-           {base} + CASE WHEN id <= {resynced} THEN 0 ELSE xid_no % {step} END AS version
-    FROM ({entries}) e WHERE id <= {resynced} OR xid_no < {xid} OR (xid_no = {xid} AND id <= {row_id})
+    SELECT id, tenant_id, business_id, mobile, name, email, tier, status, joined_on, xid_no AS xid, {base} + xid_no % {step} AS version
+    FROM ({entries}) e
 """
 #: What ClickHouse says when it cannot reach PostgreSQL.
 UNREACHABLE = (
@@ -100,9 +100,9 @@ def ask(
 
 
 def repair(tenant: Tenant, days: list[date], *, asked_by: str) -> Resync:
-    """Days that a comparison found different."""
+    """Days that a comparison found different; without any it was customers or kept sums, and everything is built anew."""
     return ask(
-        tenant, since=min(days), until=max(days), asked_by=asked_by,
+        tenant, since=min(days, default=None), until=max(days, default=None), asked_by=asked_by,
         reason=said("ClickHouse differed from the ledger on {count} days", count=len(days)),
     )  # fmt: skip
 
@@ -137,8 +137,8 @@ def _work_on(row: Resync) -> None:
             row.save(update_fields=["months", "state"])
         while row.months:
             began = time.monotonic()
-            with feed_at_rest():
-                written, row.way = _build(client, row, row.months[0])
+            with feed_at_rest() as check:
+                written, row.way = _build(client, row, row.months[0], check=check)
             row.rows, row.months, row.months_done = row.rows + written, row.months[1:], row.months_done + 1
             row.seconds += round(time.monotonic() - began, 3)
             row.save(update_fields=["rows", "months", "months_done", "way", "seconds"])
@@ -148,12 +148,25 @@ def _work_on(row: Resync) -> None:
 
 
 @contextlib.contextmanager
-def feed_at_rest() -> Iterator[None]:
-    """Nothing is sent meanwhile. Raises: TimeoutError, which is one of `clickhouse.Away`: it is tried again."""
+def feed_at_rest() -> Iterator[Callable[[], None]]:
+    """Nothing is sent meanwhile; -> a function that makes sure of it. Both raise TimeoutError, which is one of `clickhouse.Away`: it is tried
+    again. A lock ends with its session, and the next statement would quietly open another one."""
     with alone(feed.JOB, wait_seconds=REST_SECONDS) as ours:
         if not ours:
             raise TimeoutError("the feed does not come to rest")
-        yield
+        session = _session()
+
+        def check() -> None:
+            if _session() != session:
+                raise TimeoutError("the session that kept the feed at rest has ended")
+
+        yield check
+
+
+def _session() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        return int(cursor.fetchone()[0])
 
 
 def _span(row: Resync) -> tuple[date, date]:
@@ -184,7 +197,7 @@ class _Part:
     marks: dict[str, Any]
 
 
-def _build(client: Client, row: Resync, month: int) -> tuple[int, str]:
+def _build(client: Client, row: Resync, month: int, *, check: Callable[[], None]) -> tuple[int, str]:
     """One partition anew; -> (rows written, by which way)."""
     part = _customers_part(row) if month == CUSTOMERS else _month_part(row, month)
     shadow = f"{part.table}_anew"
@@ -195,6 +208,7 @@ def _build(client: Client, row: Resync, month: int) -> tuple[int, str]:
     way = _fill(client, shadow, part)
     filled = _count(client, shadow)
     crash.point("resync_before_swap")
+    check()
     if filled:
         client.command(f"ALTER TABLE {part.table} REPLACE PARTITION {part.partition} FROM {shadow}")
     else:
@@ -269,6 +283,7 @@ def _carry(client: Client, shadow: str, columns: tuple[str, ...], values: str) -
     reading = {
         "date_time_input_format": "best_effort",
         "input_format_csv_empty_as_default": 0,
+        "input_format_csv_trim_whitespaces": 0,
         "format_csv_null_representation": nothing,
     }
     carried = bytearray()

@@ -38,7 +38,7 @@ CALLS["Liability", "GET"] = Call(
             description="Days by posting date never change.",
         ),
         OpenApiParameter("by", str, enum=["day", "month"]),
-        OpenApiParameter("store", str, description="A store's code; `none`: what names no store."),
+        OpenApiParameter("store", str, description="A store's code; `~none`: what names no store."),
         OpenApiParameter("tier", str, description="Customers who have this tier today."),
         OpenApiParameter("as_of", str, description="As it was known at this instant (ISO 8601)."),
         OpenApiParameter("source", str, enum=["clickhouse", "postgresql"]),

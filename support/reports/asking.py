@@ -21,7 +21,8 @@ CLICKHOUSE, POSTGRESQL = "clickhouse", "postgresql"
 DAYS_SHOWN = 30
 #: More days than this are no report any more but an export of everything.
 DAYS_MAX = 3700
-NO_STORE = "none"
+FIRST_YEAR, LAST_YEAR = 1971, 2199
+NO_STORE = "~none"  # no store can be called that
 AWAY = gettext_lazy("ClickHouse cannot be asked now: these figures are the ledger's own.")
 
 
@@ -74,6 +75,9 @@ class Asked(forms.Form):
     def clean(self) -> dict[str, Any]:
         found: dict[str, Any] = super().clean() or {}
         since, until = found.get("since"), found.get("until")
+        for name in ("since", "until", "as_of"):
+            if (value := found.get(name)) and not FIRST_YEAR <= value.year < LAST_YEAR:
+                self.add_error(name, _("A year from {first} to {last}.").format(first=FIRST_YEAR, last=LAST_YEAR - 1))
         if since and until and until < since:
             self.add_error("until", _("The last day is before the first."))
         elif since and until and (until - since).days > DAYS_MAX:
@@ -136,5 +140,6 @@ def answer(tenant: Tenant, asked: Asked) -> Answer:
         tenant=tenant,
         by_month=asked.cleaned_data["by"] == "month",
     )
-    standing = parity.standing(tenant, since=date(1970, 1, 1), until=wanted.until) if source == CLICKHOUSE else None
+    until = wanted.until if wanted.basis == Basis.BUSINESS else date.max  # what was posted on a day may be of any business day
+    standing = parity.standing(tenant, since=date.min, until=until) if source == CLICKHOUSE else None
     return Answer(report, source, str(instead), standing, feed.lag(), day_sums.closed_through(tenant))

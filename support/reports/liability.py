@@ -179,8 +179,10 @@ def _add(line: Line, each: DaySum) -> None:
     change = each.pending + each.available + each.held
     line.earlier += change if each.earlier else 0
     name = OF_KIND.get(each.kind)
-    if name == "merged":
-        line.moved[name] += change  # what is owed moves along, and is neither created nor paid
+    if name == "merged":  # what is owed moves along; what the survivor's points paid of it is all that is less than before
+        paid = min(max(-each.owed, 0), max(-change, 0))
+        line.moved[name] += change + paid
+        line.debt_offset += paid
         return
     line.debt_created += each.owed_more
     line.debt_offset += each.owed_less

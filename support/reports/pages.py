@@ -4,7 +4,6 @@ import csv
 import io
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date
 from typing import Any
 
 import openpyxl
@@ -20,7 +19,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from integrations import bell, tasks
 from integrations.analytics import parity, resync
-from integrations.models import ParityRun, Resync
+from integrations.models import ParityDay, ParityRun, Resync
 from support import start_page
 from support.activity_views import XLSX
 from support.charts import steps
@@ -218,17 +217,18 @@ def mend(request: HttpRequest, pk: int) -> HttpResponseRedirect:
     access = access_of(request)
     access.require(Act.REPLAY_BILLS)
     run = gate.get(ParityRun, pk, access=access)
-    days = sorted({each["business_date"] for each in run.differences if "business_date" in each})
-    reason = _("A comparison found {count} days different").format(count=len(days))
+    days = sorted(ParityDay.objects.filter(tenant=access.tenant, ok=False).values_list("business_date", flat=True))
+    reason = _("Comparison {number} found {count} days different").format(number=run.pk, count=len(days))
     row = resync.ask(
-        access.tenant,
-        reason=reason,
-        asked_by=access.actor.name,
-        since=date.fromisoformat(days[0]) if days else None,
-        until=date.fromisoformat(days[-1]) if days else None,
-    )
+        access.tenant, reason=reason, asked_by=access.actor.name, since=min(days, default=None), until=max(days, default=None)
+    )  # without days it was customers or kept sums: everything
     audit.record(
-        access.tenant, actor=access.actor, action="resync_analytics", target=row, reason=reason, after={"days": days[:50]}
+        access.tenant,
+        actor=access.actor,
+        action="resync_analytics",
+        target=row,
+        reason=reason,
+        after={"days": [str(day) for day in days[:50]]},
     )
     bell.send(tasks.work_on_resync.name, row.pk)
     messages.success(request, _("The days are being built anew from the ledger. This takes seconds to minutes."))

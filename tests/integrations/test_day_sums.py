@@ -1,6 +1,7 @@
 """The ledger summed up by day: ClickHouse, its closed days and the ledger itself say the same, for every way of asking."""
 
 import itertools
+import threading
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -8,8 +9,9 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.utils import timezone
+from django_scopes import scope
 
-from integrations.analytics import day_sums
+from integrations.analytics import clickhouse, day_sums
 from integrations.analytics.day_sums import Basis, DaySum, Wanted
 from integrations.models import ClosedDays
 from loyalty.models import Customer, Entry
@@ -105,7 +107,7 @@ def test_ledger_clickhouse_and_a_hand_computation_say_the_same(days: Tenant, mon
     assert sum(map(len, hand)) > 200
     assert [ordered(day_sums.of_ledger(days, wanted)) for wanted in asked] == hand
     assert [ordered(day_sums.of_clickhouse(days, wanted)) for wanted in asked] == hand
-    monkeypatch.setattr(day_sums, "OLDEST_OPEN", "SELECT NULL::timestamptz")  # other tests' transactions
+    monkeypatch.setattr(day_sums, "SETTLED", "SELECT now()")  # other tests' transactions
     day_sums.close(now=timezone.now())
     assert day_sums.closed_through(days) == timezone.now().astimezone(days.zone).date() - timedelta(days=1)
     assert in_clickhouse(days, "SELECT count() FROM day_sums WHERE tenant_id = {tenant:UInt64}")[0][0] > 5
@@ -113,7 +115,7 @@ def test_ledger_clickhouse_and_a_hand_computation_say_the_same(days: Tenant, mon
 
 
 def test_closed_days_are_read_from_their_sums_and_follow_a_resync(days: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(day_sums, "OLDEST_OPEN", "SELECT NULL::timestamptz")
+    monkeypatch.setattr(day_sums, "SETTLED", "SELECT now()")
     day_sums.close(now=timezone.now())
     today = timezone.now().astimezone(days.zone).date()
     wanted = Wanted(today - timedelta(days=60), today - timedelta(days=1))
@@ -133,14 +135,89 @@ def test_a_day_closes_when_nothing_can_be_posted_on_it_any_more(committed: Tenan
     noon = datetime.combine(timezone.now().date(), datetime.min.time(), tzinfo=UTC) + timedelta(hours=12)
     for open_since, closed in ((noon - timedelta(days=2), 3), (noon - timedelta(hours=1), 1), (None, 1)):
         ClosedDays.objects.filter(tenant=committed).delete()
-        moment = f"'{open_since.isoformat()}'" if open_since else "NULL"
-        monkeypatch.setattr(day_sums, "OLDEST_OPEN", f"SELECT {moment}::timestamptz")
+        monkeypatch.setattr(day_sums, "SETTLED", f"SELECT '{open_since or noon}'::timestamptz")
         day_sums.close(now=noon)
         assert day_sums.closed_through(committed) == noon.date() - timedelta(days=closed)
 
 
 def test_the_oldest_open_transaction_is_seen(committed: Tenant) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(day_sums.OLDEST_OPEN)
+        cursor.execute(day_sums.SETTLED)
         (oldest,) = cursor.fetchone()
-    assert oldest is None or oldest <= timezone.now()
+    assert oldest <= timezone.now()
+
+
+def test_a_clock_that_is_ahead_closes_nothing(committed: Tenant) -> None:
+    builders.customer(committed, points=5)
+    fed(committed)
+    day_sums.close(now=timezone.now() + timedelta(days=3))
+    closed = day_sums.closed_through(committed)
+    assert closed is None or closed < timezone.now().astimezone(committed.zone).date()
+
+
+def closed_reports(tenant: Tenant) -> tuple[list[DaySum], list[DaySum]]:
+    today = timezone.now().astimezone(tenant.zone).date()
+    wanted = Wanted(today - timedelta(days=400), today)
+    return ordered(day_sums.of_ledger(tenant, wanted)), ordered(day_sums.of_clickhouse(tenant, wanted))
+
+
+def test_damaged_sums_are_found_and_built_anew(days: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(day_sums, "SETTLED", "SELECT now()")
+    day_sums.close(now=timezone.now())
+    damage(days, "ALTER TABLE day_sums UPDATE available = available + 900 WHERE tenant_id = {tenant:UInt64}")
+    found = compared(days)
+    assert {each["measure"] for each in found.differences} == {"day_sums"}
+    assert compared(days).ok
+    ledger, theirs = closed_reports(days)
+    assert ledger == theirs
+
+
+def test_months_that_no_entry_has_leave_the_sums(days: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(day_sums, "SETTLED", "SELECT now()")
+    damage(
+        days,
+        "ALTER TABLE entries UPDATE posted_at = posted_at - INTERVAL 200 DAY WHERE tenant_id = {tenant:UInt64} AND kind = 'hold'",
+    )
+    day_sums.close(now=timezone.now())
+    assert not compared(days).ok
+    resynced(days)
+    assert compared(days).ok
+    ledger, theirs = closed_reports(days)
+    assert ledger == theirs
+
+
+def test_two_builds_at_once_spoil_nothing(days: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(day_sums, "SETTLED", "SELECT now()")
+    day_sums.close(now=timezone.now())
+
+    def build() -> None:
+        with scope(tenant=days), clickhouse.connected() as client:
+            for _ in range(4):
+                day_sums.build_again(client, days)
+        connection.close()
+
+    threads = [threading.Thread(target=build) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    ledger, theirs = closed_reports(days)
+    assert ledger == theirs
+
+
+def test_a_zone_that_the_engines_know_otherwise_loses_nothing(committed: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bounds are Python's, days are ClickHouse's: as if Python did not know the zone's offset."""
+    builders.customer(committed, points=5)
+    today = timezone.now().astimezone(committed.zone).date()
+    edge = datetime.combine(today.replace(day=1), datetime.min.time(), tzinfo=committed.zone)
+    with clock_of_the_books() as post_at:
+        for minutes in (-90, -1, 0, 90):
+            post_at(edge + timedelta(minutes=minutes))
+            builders.issue(committed, Customer.objects.get(), 7)
+    fed(committed)
+    monkeypatch.setattr(day_sums, "SETTLED", "SELECT now()")
+    monkeypatch.setattr(day_sums, "day_starts", lambda tenant, day: datetime.combine(day, datetime.min.time(), tzinfo=UTC))
+    day_sums.close(now=timezone.now())
+    ledger, theirs = closed_reports(committed)
+    assert sum(each.available for each in ledger) == sum(each.available for each in theirs) == 33
+    assert ledger == theirs

@@ -3,13 +3,13 @@
 import json
 import threading
 import time
-from datetime import timedelta
+from datetime import date, timedelta
 from io import StringIO
 from typing import Any
 
 import pytest
 from django.core.management import call_command
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 from django_scopes import scope
 
@@ -292,3 +292,81 @@ def test_by_command(told: Tenant) -> None:
     found = json.loads(out.getvalue())
     assert (found["ok"], found["wrong"][0]["fault"]) == (False, "missing")
     assert day_sums.closed_through(told) is None
+
+
+def test_rows_that_hide_above_the_watermark_are_found(told: Tenant) -> None:
+    damage(
+        told,
+        "INSERT INTO entries SELECT * REPLACE (id + 1000000 AS id, 18446744073709551615 AS xid) FROM entries WHERE tenant_id = {tenant:UInt64}",
+    )
+    found = compared(told)
+    assert [each["fault"] for each in found.wrong] == ["extra", "extra"]
+    resynced(told)
+    assert compared(told).ok
+
+
+def test_what_a_lost_life_of_the_ledger_left_is_found(told: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A backup was restored: rows that were written after it are in ClickHouse, with transactions that are still to come."""
+    damage(
+        told,
+        "INSERT INTO entries SELECT * REPLACE (id + 50 AS id, xid + 100000 AS xid) FROM entries WHERE tenant_id = {tenant:UInt64}",
+    )
+    monkeypatch.setattr(feed, "SYSTEM", f"SELECT 'lost-{told.slug}'")
+    assert [each["fault"] for each in compared(told).wrong] == ["extra", "extra"]
+
+
+def test_a_tier_that_differs_is_found_and_mended(told: Tenant) -> None:
+    Customer.objects.update(tier="Gold")
+    feed_all()
+    assert compared(told).ok
+    damage(told, "ALTER TABLE customers UPDATE tier = 'Silver' WHERE tenant_id = {tenant:UInt64}")
+    tasks.check_parity(whole=True)
+    assert not parity.standing(told, since=date.min, until=date.max).equal
+    assert compared(told, whole=False).days == 0  # what looks at days alone does not overrule it
+    assert not parity.standing(told, since=date.min, until=date.max).equal
+    tasks.continue_resyncs()
+    assert compared(told).ok
+    assert parity.standing(told, since=date.min, until=date.max).equal
+
+
+def test_a_customer_who_changed_since_the_watermark_stays_through_a_resync(told: Tenant) -> None:
+    written, go_on = threading.Event(), threading.Event()
+
+    def late() -> None:
+        with scope(tenant=told), transaction.atomic():
+            builders.customer(told, "+919840000099")
+            written.set()
+            go_on.wait(60)
+        connection.close()
+
+    thread = threading.Thread(target=late)
+    thread.start()
+    written.wait(20)
+    Customer.objects.filter(mobile=builders.MEERA).update(tier="Gold")
+    resynced(told)
+    assert in_clickhouse(told, "SELECT tier FROM customers FINAL WHERE tenant_id = {tenant:UInt64}") == [("Gold",)]
+    assert compared(told).ok
+    go_on.set()
+    thread.join()
+    feed_all()
+    assert compared(told).ok
+
+
+def test_a_month_is_not_swapped_when_the_feed_went_on(told: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The session that keeps the feed at rest is ended by the server: the next statement would quietly open another one."""
+    row = resync.ask(told, reason="for a test", asked_by="Alice")
+
+    def end(name: str) -> None:
+        if name == "resync_before_swap":
+            connection.close()
+            builders.issue(told, Customer.objects.get(), 5)
+            connection.close()
+            feed_all()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(crash, "point", end)
+        with pytest.raises(clickhouse.Away):
+            resync.work_on(row)
+    assert compared(told).ok
+    assert resync.work_on(row)
+    assert compared(told).ok

@@ -113,6 +113,15 @@ def test_a_redemption_that_was_not_covered_counts_whole(lenient_kulfi: Tenant) -
     assert (total.moved["redeemed"], total.debt_created, total.closing, total.debt) == (-30, 10, 0, 10)
 
 
+def test_a_debt_that_a_merge_pays_is_offset(lenient_kulfi: Tenant) -> None:
+    meera, raj = builders.customer(lenient_kulfi), builders.customer(lenient_kulfi, "+919840054321", points=40)
+    deliver(lenient_kulfi, paid_with_points("A1", 10, net="10.00"))
+    identity.merge(lenient_kulfi, meera.pk, raj.pk, reason="for a test", actor=SYSTEM, now=timezone.now())
+    total = report_of(lenient_kulfi).total
+    assert (total.moved["merged"], total.debt_created, total.debt_offset, total.closing, total.debt) == (0, 10, 10, 30, 0)
+    assert liability.adds_up(total)
+
+
 @pytest.mark.case(39)
 def test_what_belongs_to_earlier_days_stands_apart_and_by_business_date_on_its_day(kulfi: Tenant) -> None:
     builders.customer(kulfi, points=20)
@@ -177,7 +186,9 @@ def test_with_clickhouse_away_the_ledger_answers(auditor: Client, settings: Any)
 @pytest.mark.parametrize(
     "asked",
     [{"since": "x"}, {"since": "2026-02-30"}, {"since": "2026-02-03", "until": "2026-02-01"}, {"basis": "x"}, {"store": "nowhere"},
-     {"as_of": "yesterday"}, {"source": "oracle"}, {"since": "0001-01-01"}, {"by": "year"}],
+     {"as_of": "yesterday"}, {"source": "oracle"}, {"since": "0001-01-01", "until": "0001-01-02"}, {"until": "9999-12-31"},
+     {"as_of": "0001-01-01T00:00"},
+     {"as_of": "9999-12-31T23:59:59-12:00"}, {"by": "year"}],
 )  # fmt: skip
 def test_what_cannot_be_asked_is_said_at_its_field(auditor: Client, asked: dict[str, str]) -> None:
     response = auditor.get(reverse(PAGE), asked)

@@ -2,6 +2,7 @@
 
 import re
 from datetime import datetime, timedelta
+from smtplib import SMTPException
 from typing import Any
 
 import pytest
@@ -120,11 +121,32 @@ def test_an_alarm_is_told_at_once_then_quietly_again_and_its_end_once(kulfi: Ten
     assert "Concerned: 1." in first.body
     assert Alarm.objects.get(code="inbox").since == row.received_at
     Delivery.objects.update(state="rejected")
-    assert [monitoring.watch(now=now + timedelta(hours=hours)) for hours in (80, 81)] == [1, 0]
+    later = now + timedelta(hours=80)
+    assert [monitoring.watch(now=later + timedelta(minutes=minutes)) for minutes in (0, 5, 10, 15)] == [0, 0, 1, 0]
     assert mail.outbox[-1].subject == "Over: Bills wait to be processed"
+    assert Alarm.objects.get(code="inbox").ended_at == later
     Delivery.objects.update(state="received")
     assert monitoring.watch(now=now + timedelta(hours=82)) == 1  # a new one
     assert Alarm.objects.filter(code="inbox").count() == 2
+
+
+def test_what_comes_and_goes_is_one_alarm_and_its_end_is_not_lost(kulfi: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = timezone.now()
+    TopicContact.objects.create(tenant=kulfi, topic="POS", name="Pia", email="pia@example.com")
+    stuck(kulfi, since=now - timedelta(minutes=11))
+    for minutes in range(12):
+        Delivery.objects.update(state="rejected" if minutes % 2 else "received")
+        monitoring.watch(now=now + timedelta(minutes=minutes))
+    assert len(mail.outbox) == 1
+    with monkeypatch.context() as patched:
+        patched.setattr(mail.EmailMessage, "send", refused)
+        assert [monitoring.watch(now=now + timedelta(minutes=minutes)) for minutes in (12, 30, 31)] == [0, 0, 0]
+    assert monitoring.watch(now=now + timedelta(minutes=32)) == 1
+    assert mail.outbox[-1].subject.startswith("Over")
+
+
+def refused(self: Any, *args: Any, **kwargs: Any) -> int:
+    raise SMTPException("away")
 
 
 def test_an_alarm_without_a_contact_stands_on_the_page(ines: Client, kulfi: Tenant) -> None:
