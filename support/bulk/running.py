@@ -111,7 +111,7 @@ class Turn:
         self.at = NOWHERE
 
     def fits(self, took: float, rows: int) -> None:
-        """The next chunk takes about a fifth of a second; it grows slowly, for what a chunk costs depends on who else wants the same customers."""
+        """The next chunk takes about a fifth of a second. It grows slowly: what it costs depends on who else wants its customers."""
         wanted = rows * min(1.3, max(0.3, CHUNK_SECONDS / max(took, 0.001)))
         _fitted[self.job.type] = self.rows = max(CHUNK_LEAST, min(choice.BLOCK, int(wanted)))
 
