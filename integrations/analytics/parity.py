@@ -44,7 +44,7 @@ _OUR_SUMS = f"count(*), sum(pending)::bigint, sum(available)::bigint, sum(held):
 _THEIR_SUMS = f"count(), sum(pending), sum(available), sum(held), sum(owed), toString(sum(toInt128({THEIRS})))"
 LEDGER = f"SELECT business_date, kind, coalesce(of_kind, ''), {_OUR_SUMS} {_LEDGER} {{days}} GROUP BY 1, 2, 3"
 CLICKHOUSE = f"SELECT business_date, kind, of_kind, {_THEIR_SUMS} {_CLICKHOUSE} {{days}} GROUP BY 1, 2, 3"
-OUR_DAYS, THEIR_DAYS = "AND business_date = ANY(%(days)s)", "AND business_date IN {{days:Array(Date32)}}"
+OUR_DAYS = "AND business_date = ANY(%(days)s)"
 #: Down to the entries: by stretches of ids first, then row by row.
 STRETCH = 4096
 _ONE = "AND business_date = {0} AND kind = {1} AND {2} = {3}"
@@ -168,20 +168,28 @@ def _compare_one(client: Client, tenant: Tenant, *, now: datetime, whole: bool) 
             if whole or last is None or last.epoch_id != epoch.pk
             else sorted({*stale_days(tenant, last), *_days_not_equal(tenant)})
         )
-        people = feed.current_epoch("customers")
+        customers = feed.current_epoch("customers")
         bounds: Bounds = {
             "resynced": epoch.resynced_id, "xid": int(epoch.xid), "row_id": epoch.row_id, "tenant": tenant.pk,
-            "people_xid": int(people.xid), "people_id": people.row_id, **({"days": days} if days is not None else {}),
+            "people_xid": int(customers.xid), "people_id": customers.row_id, **({"days": days} if days is not None else {}),
         }  # fmt: skip
         if days == []:
             return Verdict()
-        ours, theirs = _groups(client, bounds)
-        verdict = Verdict(rows=sum(sums[0] for sums in ours.values()), days=len({key[0] for key in ours.keys() | theirs.keys()}))
-        different = [key for key in sorted(ours.keys() | theirs.keys()) if ours.get(key) != theirs.get(key)]
-        for key in different[:GROUPS_LOOKED_INTO]:
-            verdict.wrong += _entries(client, bounds, key)
-        if days is None:
-            verdict.differences += [*_customers(client, tenant, bounds), *_people(client, tenant, bounds)]
+        theirs = _their_groups(client, bounds)
+        crowds = _their_crowds(client, bounds) if days is None else None
+        people = _people(client, tenant, bounds) if days is None else []
+    # The ledger below the watermark does not change any more: the feed may go on while it is read.
+    ours = _our_groups(bounds)
+    others_differ = crowds is not None and crowds != _our_crowds(bounds)
+    verdict = Verdict(rows=sum(sums[0] for sums in ours.values()), days=len({key[0] for key in ours.keys() | theirs.keys()}))
+    different = [key for key in sorted(ours.keys() | theirs.keys()) if ours.get(key) != theirs.get(key)]
+    verdict.differences = people
+    if different or others_differ:
+        with _all_sent(now=now) as epoch:
+            bounds |= {"resynced": epoch.resynced_id, "xid": int(epoch.xid), "row_id": epoch.row_id}
+            for key in different[:GROUPS_LOOKED_INTO]:
+                verdict.wrong += _entries(client, bounds, key)
+            verdict.differences += _customers(client, tenant, bounds) if days is None else []
     verdict.differences[:0] = [figure for key in different for figure in _figures(tenant, key, ours.get(key), theirs.get(key))]
     verdict.different_days = sorted({key[0] for key in different})
     _say_where_else(verdict.wrong, tenant)
@@ -242,13 +250,29 @@ def _days_not_equal(tenant: Tenant) -> list[date]:
     return list(ParityDay.objects.filter(tenant=tenant, ok=False).values_list("business_date", flat=True))
 
 
-def _groups(client: Client, bounds: Bounds) -> tuple[dict[Group, tuple[Any, ...]], dict[Group, tuple[Any, ...]]]:
-    """-> (of the ledger, of ClickHouse): sums by business day and kind, in the order of MEASURES."""
-    some = "days" in bounds
-    asked = CLICKHOUSE.replace("{days}", "AND business_date IN {days:Array(Date32)}" if some else "")
-    theirs = {tuple(row[:3]): tuple(row[3:]) for row in client.query(asked, parameters=bounds).result_rows}
-    ours = {tuple(row[:3]): tuple(row[3:]) for row in _ask(LEDGER.format(days=OUR_DAYS if some else ""), bounds)}
-    return ours, theirs
+type Sums = dict[Group, tuple[Any, ...]]
+
+
+def _their_groups(client: Client, bounds: Bounds) -> Sums:
+    """Of ClickHouse: sums by business day and kind, in the order of MEASURES."""
+    asked = CLICKHOUSE.replace("{days}", "AND business_date IN {days:Array(Date32)}" if "days" in bounds else "")
+    rows = client.query(asked, parameters=bounds).result_rows
+    return {(row[0], row[1], row[2]): tuple(row[3:]) for row in rows}
+
+
+def _our_groups(bounds: Bounds) -> Sums:
+    """Of the ledger: the same."""
+    rows = _ask(LEDGER.format(days=OUR_DAYS if "days" in bounds else ""), bounds)
+    return {(row[0], row[1], row[2]): tuple(row[3:]) for row in rows}
+
+
+def _their_crowds(client: Client, bounds: Bounds) -> dict[int, str]:
+    """Checksums of the balances of customers who stand beside each other; without those of nothing."""
+    return {row[0]: row[1] for row in client.query(THEIR_CROWDS, parameters=bounds).result_rows if row[1] != "0"}
+
+
+def _our_crowds(bounds: Bounds) -> dict[int, str]:
+    return {row[0]: row[1] for row in _ask(OUR_CROWDS, bounds) if row[1] != "0"}
 
 
 def _ask(statement: str, bounds: Bounds) -> list[tuple[Any, ...]]:
@@ -320,9 +344,8 @@ def cause(wrong: dict[str, Any]) -> str:
 
 def _customers(client: Client, tenant: Tenant, bounds: Bounds) -> list[dict[str, Any]]:
     """Balance by balance: customers whose entries add up to something else in ClickHouse."""
-    ours = dict(_ask(OUR_CROWDS, bounds))
-    theirs = {row[0]: row[1] for row in client.query(THEIR_CROWDS, parameters=bounds).result_rows}
-    crowds = [place for place in ours.keys() | theirs.keys() if ours.get(place, "0") != theirs.get(place, "0")]
+    ours, theirs = _our_crowds(bounds), _their_crowds(client, bounds)
+    crowds = [place for place in ours.keys() | theirs.keys() if ours.get(place) != theirs.get(place)]
     if not crowds:
         return []
     asked = bounds | {"crowds": sorted(crowds)}
