@@ -81,7 +81,10 @@ document.addEventListener("input", showAfter);
 document.addEventListener("DOMContentLoaded", showAfter);
 
 // The browser forgets its own autofocus when scripts have moved the focus meanwhile.
-window.addEventListener("load", () => document.querySelector("[autofocus]")?.focus());
+// Whoever types already stays where they are: the rest of their words would go into another field.
+window.addEventListener("load", () => {
+  if (!document.activeElement?.matches("input, textarea, select")) document.querySelector("[autofocus]")?.focus();
+});
 
 // The admin's list of buttons holds no list items; to a reader it is no list then.
 document.addEventListener("DOMContentLoaded", () => {
