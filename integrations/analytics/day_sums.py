@@ -10,7 +10,6 @@ from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from typing import Any
 
-import structlog
 from clickhouse_connect.driver.client import Client
 from django.db import connection
 from django_scopes import scope
@@ -19,9 +18,6 @@ from integrations.analytics import clickhouse, feed
 from integrations.models import ClosedDays
 from tenants.models import Tenant
 from tenants.runs import alone
-
-log = structlog.get_logger("pointdesk.day_sums")
-
 
 #: So long a report waits for ClickHouse; then the ledger answers.
 PATIENCE_SECONDS = 8

@@ -84,7 +84,7 @@ def ask(
     until: date | None = None,
     customer: Customer | None = None,
 ) -> Resync:
-    """A resync that the worker takes up; an open one that covers as much answers instead.
+    """A resync that the worker takes up; the same one answers instead, where it is open.
 
     Raises: DomainError `bad_value`.
     """

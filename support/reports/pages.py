@@ -76,7 +76,7 @@ def show(request: HttpRequest) -> HttpResponse:
         "rows": [(line, found.closed is not None and line.last <= found.closed, _cells(line, columns)) for line in reversed(found.report.lines)],
         "total_cells": _cells(found.report.total, columns), "definitions": [(TITLES[name], DEFINITIONS[name]) for name in COLUMNS],
         "drawing": steps(values, began_with=found.report.total.opening, since=wanted.since, until=wanted.until),
-        "may_export": access.may(Act.EXPORT), "may_mend": access.may(Act.REPLAY_BILLS), "may_compare": access.may(Act.VIEW_RUNS),
+        "may_export": access.may(Act.EXPORT), "may_compare": access.may(Act.VIEW_RUNS),
     }  # fmt: skip
     return render(request, "support/liability.html", title=_("Liability"), **context)
 
@@ -171,6 +171,8 @@ def said_of(found: Answer) -> str:
         )
     if found.standing.stale:
         return _("From ClickHouse; {count} days have entries since they were compared.").format(count=len(found.standing.stale))
+    if not found.standing.equal:
+        return _("From ClickHouse, whose customers or kept sums differed from the ledger when all was last compared.")
     return _("From ClickHouse, equal to the ledger at {at}.").format(at=f"{at:%Y-%m-%d %H:%M %Z}")
 
 
