@@ -43,11 +43,7 @@ def feed_all(*, seconds: float = 30) -> None:
 
 
 def behind() -> bool:
-    epoch = feed.current_epoch("customers")
-    with connection.cursor() as cursor:
-        statement = "SELECT EXISTS (SELECT FROM loyalty_customer WHERE (xid, id) > (%s::text::xid8, %s))"
-        cursor.execute(statement, [epoch.xid, epoch.row_id])
-        return bool(cursor.fetchone()[0]) or feed.lag().entries > 0
+    return any(feed.rows_behind().values())
 
 
 def fed(tenant: Tenant) -> list[tuple[Any, ...]]:

@@ -1,5 +1,7 @@
 """The feed, the resync and the comparison, each beside what the engines do by themselves with the same rows."""
 
+import os
+import sys
 from datetime import timedelta
 from urllib.parse import urlsplit
 
@@ -11,22 +13,19 @@ from django.utils import timezone
 
 from config.bench.books import ADJUST_CHAIN, ManyCustomers
 from config.bench.seeding import seed
-from integrations.analytics import clickhouse, feed, parity, resync
+from config.bench.web import Visitor
+from integrations.analytics import clickhouse, day_sums, feed, parity, resync
+from integrations.analytics.streams import ENTRIES
 from integrations.models import FeedEpoch, ResyncState
-from tenants.models import Tenant
+from loyalty.models import Entry
+from tenants.models import Store, Tenant
 
 CLICKHOUSE_DATABASE = "pointdesk_bench"
-COLUMNS = """
-    id, tenant_id, customer_id, operation, seq, kind, coalesce(of_kind, ''), pending, available, held, owed, reason, actor_kind, actor_name,
-    occurred_at, business_date, posted_at, coalesce(store_id, 0), coalesce(bill_id, 0), coalesce(hold_id, 0), coalesce(job_id, 0)
-"""
-PLAIN = """
-    CREATE TABLE plain (
-        id UInt64, tenant_id UInt64, customer_id UInt64, operation UInt64, seq UInt16, kind LowCardinality(String),
-        of_kind LowCardinality(String), pending Int64, available Int64, held Int64, owed Int64, reason String,
-        actor_kind LowCardinality(String), actor_name String, occurred_at DateTime64(6, 'UTC'), business_date Date32,
-        posted_at DateTime64(6, 'UTC'), store_id UInt64, bill_id UInt64, hold_id UInt64, job_id UInt64
-    ) ENGINE = MergeTree PARTITION BY toYYYYMM(business_date) ORDER BY (tenant_id, business_date, id)
+PAGES = 40
+COLUMNS = ", ".join(["id", "tenant_id", *(column.value for column in ENTRIES.columns)])
+PLAIN = f"""
+    CREATE TABLE plain (id UInt64, tenant_id UInt64, {", ".join(f"{column.name} {column.type}" for column in ENTRIES.columns)})
+    ENGINE = MergeTree PARTITION BY {ENTRIES.partition} ORDER BY ({ENTRIES.order})
 """
 AGGREGATE = """
     SELECT sum(n) FROM (SELECT business_date, kind, of_kind, count(*) AS n, sum(pending), sum(available), sum(held), sum(owed)
@@ -45,6 +44,7 @@ class _Analytics:
             client.command(f"DROP DATABASE IF EXISTS {CLICKHOUSE_DATABASE}")
             client.command(f"CREATE DATABASE {CLICKHOUSE_DATABASE}")
         settings.CLICKHOUSE_URL = urlsplit(self._before)._replace(path=f"/{CLICKHOUSE_DATABASE}").geturl()
+        os.environ["CLICKHOUSE_URL"] = settings.CLICKHOUSE_URL  # for a web process
 
     def prepare(self, *, round_number: int) -> None:
         with clickhouse.connected() as client:
@@ -52,14 +52,14 @@ class _Analytics:
             client.command(PLAIN)
 
     def close(self) -> None:
-        settings.CLICKHOUSE_URL = self._before
+        settings.CLICKHOUSE_URL = os.environ["CLICKHOUSE_URL"] = self._before
         with clickhouse.connected() as client:
             client.command(f"DROP DATABASE {CLICKHOUSE_DATABASE}")
 
 
 def _pull(client: Client, tenant: Tenant, *, after: int = 0) -> int:
     """ClickHouse's own pull of the same columns into a plain table."""
-    server = resync._server("loyalty_entry")
+    server = resync.pulled(ENTRIES.source)
     client.command(f"INSERT INTO plain SELECT {COLUMNS} FROM postgresql({server}) WHERE tenant_id = {tenant.pk} AND id > {after}")
     return int(client.query("SELECT count() FROM plain").result_rows[0][0])
 
@@ -99,7 +99,8 @@ class _Big(_Analytics):
     def __init__(self, tenant: Tenant, *, entries: int) -> None:
         super().__init__()
         self._tenant = tenant
-        self._entries = seed(tenant, customers=entries // 20, entries=entries)
+        if not Entry.objects.filter(tenant=tenant).exists():
+            seed(tenant, customers=entries // 20, entries=entries)
         self._resync()
         FeedEpoch.objects.update(resynced_id=F("resync_below_id"))  # so that the feed does not send all of it again
 
@@ -142,3 +143,36 @@ class Parity(_Big):
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(AGGREGATE, [self._tenant.pk])
             return int(cursor.fetchone()[0])
+
+
+class Liability(_Big):
+    """The liability page of a year, from a real web process."""
+
+    name = "liability"
+    unit = "pages/s"
+    target = 0.67
+    limit_is = "the admin's change page of one store, same web process, same client"
+
+    def __init__(self, tenant: Tenant, *, entries: int, database_url: str) -> None:
+        super().__init__(tenant, entries=entries)
+        day_sums.close(now=timezone.now())
+        parity.compare(now=timezone.now(), tenant=tenant)
+        self._store = Store.objects.get(tenant=tenant)
+        self._visitor = Visitor(database_url, tenant)
+        today = timezone.now().date()
+        self._pages = [
+            f"/admin/liability/?since={today - timedelta(days=365 + place % 30)}&until={today}&by={by}"
+            for place in range(PAGES // 2)
+            for by in ("day", "month")
+        ]
+
+    def ours(self) -> int:
+        return self._visitor.look(self._pages, "ours")
+
+    def limit(self) -> int:
+        return self._visitor.look([f"/admin/tenants/store/{self._store.pk}/change/"] * PAGES, "limit")
+
+    def close(self) -> None:
+        print(f"liability: {self._visitor.times()}", file=sys.stderr)
+        self._visitor.close()
+        super().close()

@@ -5,20 +5,16 @@ import statistics
 import sys
 import time
 from datetime import timedelta
-from statistics import quantiles
 
-from django.conf import settings
-from django.test import Client
 from django.utils import timezone
 
 from config.bench.seeding import seed
-from config.bench.web import Web
+from config.bench.web import Visitor
 from integrations import inbox
 from integrations.models import Source
 from loyalty.models import Customer
 from support import facts, picture, walk
 from support.diagnosis import Reporter
-from tenants import staff
 from tenants.actors import SYSTEM
 from tenants.models import Store, Tenant
 
@@ -39,13 +35,7 @@ class Customer360:
         seed(tenant, customers=customers, entries=entries)
         self._store = Store.objects.get(tenant=tenant)
         self._shown = self._with_bills()
-        user, _ = staff.create_staff(tenant, email="bench@pointdesk.example", role="admin", name="Bench", actor=SYSTEM)
-        signed_in = Client()
-        signed_in.force_login(user)
-        self._headers = {"Cookie": f"{settings.SESSION_COOKIE_NAME}={signed_in.cookies[settings.SESSION_COOKIE_NAME].value}"}
-        self._web = Web(database_url)
-        self._client = self._web.connect()
-        self._seconds: dict[str, list[float]] = {"ours": [], "limit": []}
+        self._visitor = Visitor(database_url, tenant)
 
     def _with_bills(self) -> list[Customer]:
         chosen = list(Customer.objects.filter(tenant=self._tenant).order_by("pk")[:PAGES])
@@ -65,28 +55,15 @@ class Customer360:
         """Nothing: pages are looked at."""
 
     def ours(self) -> int:
-        return self._look([f"/admin/customers/{customer.pk}/" for customer in self._shown], "ours")
+        return self._visitor.look([f"/admin/customers/{customer.pk}/" for customer in self._shown], "ours")
 
     def limit(self) -> int:
-        return self._look([f"/admin/tenants/store/{self._store.pk}/change/"] * PAGES, "limit")
-
-    def _look(self, paths: list[str], what: str) -> int:
-        for path in paths:
-            began = time.perf_counter()
-            self._client.request("GET", path, headers=self._headers)
-            answer = self._client.getresponse()
-            text = answer.read()
-            self._seconds[what].append(time.perf_counter() - began)
-            assert answer.status == 200, text[:300]
-        return len(paths)
+        return self._visitor.look([f"/admin/tenants/store/{self._store.pk}/change/"] * PAGES, "limit")
 
     def close(self) -> None:
-        p95 = {what: quantiles(seconds, n=20)[18] for what, seconds in self._seconds.items()}
         took = statistics.median(self._diagnosis(customer) for customer in self._shown[:30])
-        times = f"p95 {p95['ours'] * 1000:.1f} ms, the change page {p95['limit'] * 1000:.1f} ms"
-        print(f"customer360: {times}; facts and checks {took * 1000:.1f} ms", file=sys.stderr)
-        self._client.close()
-        self._web.close()
+        print(f"customer360: {self._visitor.times()}; facts and checks {took * 1000:.1f} ms", file=sys.stderr)
+        self._visitor.close()
 
     def _diagnosis(self, customer: Customer) -> float:
         seen = picture.load(self._tenant, customer, now=timezone.now())

@@ -16,16 +16,17 @@ TEMPLATE = """
     CREATE TEMP TABLE seeded ON COMMIT DROP AS
     SELECT %(base)s + step * %(customers)s + place AS id, customer_id, step, step %% 4 = 3 AS spends,
            10 + (customer_id * 7 + step) %% 90 AS points, 5 AS spent,
-           timestamptz '2026-01-05 06:00+00' + step * interval '3 hours' + place %% 3600 * interval '1 second' AS at
+           now() - interval '1 day' * (%(days)s - (step * %(days)s / %(steps)s + place %% (%(days)s / %(steps)s + 1)))
+               + place %% 3600 * interval '1 second' AS at
     FROM generate_series(0, %(steps)s - 1) step,
          (SELECT id AS customer_id, row_number() OVER (ORDER BY id) - 1 AS place FROM loyalty_customer
           WHERE tenant_id = %(tenant)s AND id BETWEEN %(low)s AND %(high)s) c
 """
 ENTRIES = """
     INSERT INTO loyalty_entry (id, tenant_id, customer_id, operation, seq, kind, pending, available, held, owed, reason, actor_kind,
-        actor_name, occurred_at, business_date, snapshot, key, fingerprint)
+        actor_name, occurred_at, business_date, posted_at, snapshot, key, fingerprint)
     SELECT id, %(tenant)s, customer_id, id, 0, CASE WHEN spends THEN 'redeem' ELSE 'earn' END, 0,
-        CASE WHEN spends THEN -spent ELSE points END, 0, 0, 'Seeded', 'system', 'Pointdesk', at, (at AT TIME ZONE %(zone)s)::date,
+        CASE WHEN spends THEN -spent ELSE points END, 0, 0, 'Seeded', 'system', 'Pointdesk', at, (at AT TIME ZONE %(zone)s)::date, at,
         CASE WHEN NOT spends THEN jsonb_build_object('kind', 'purchase_amount', 'programme', 'Seeded', 'programme_id', 0, 'version', 1,
             'net', (points * 100)::text, 'paid_by_points', '0', 'base', (points * 100)::text, 'earn_per', '100', 'rounding', 'down',
             'points', points) END,
@@ -50,6 +51,8 @@ BALANCES = """
 """
 #: Customers written together, so that one statement's memory and undo stay bounded.
 CUSTOMERS_AT_ONCE = 250_000
+#: The entries lie in so many days before today.
+DAYS = 340
 #: So that the planner knows what came.
 VACUUM = ("customer", "balance", "entry", "entrylot", "lot")
 
@@ -75,6 +78,7 @@ def _some(tenant: Tenant, count: int, *, first: int, steps: int, validity_days: 
         "first": first,
         "steps": steps,
         "zone": tenant.timezone,
+        "days": DAYS,
         "validity": validity_days,
     }
     with transaction.atomic(), connection.cursor() as cursor:

@@ -6,9 +6,17 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
+from statistics import quantiles
+
+from django.conf import settings
+from django.test import Client
 
 from config.engines.house import ROOT
 from config.processes import WEB_WORKER
+from tenants import staff
+from tenants.actors import SYSTEM
+from tenants.models import Tenant
 
 
 class Web:
@@ -42,3 +50,35 @@ class Web:
     def close(self) -> None:
         self._process.terminate()
         self._process.wait(20)
+
+
+class Visitor:
+    """An administrator of the tenant, signed in to a web process, who looks at pages one after the other."""
+
+    def __init__(self, database_url: str, tenant: Tenant) -> None:
+        user, _ = staff.create_staff(tenant, email="bench@pointdesk.example", role="admin", name="Bench", actor=SYSTEM)
+        signed_in = Client()
+        signed_in.force_login(user)
+        self._headers = {"Cookie": f"{settings.SESSION_COOKIE_NAME}={signed_in.cookies[settings.SESSION_COOKIE_NAME].value}"}
+        self._web = Web(database_url)
+        self._client = self._web.connect()
+        self._seconds: dict[str, list[float]] = {}
+
+    def look(self, paths: Sequence[str], what: str) -> int:
+        """-> pages seen. Raises: AssertionError where one does not open."""
+        for path in paths:
+            began = time.perf_counter()
+            self._client.request("GET", path, headers=self._headers)
+            answer = self._client.getresponse()
+            text = answer.read()
+            self._seconds.setdefault(what, []).append(time.perf_counter() - began)
+            assert answer.status == 200, text[:300]
+        return len(paths)
+
+    def times(self) -> str:
+        p95 = {what: quantiles(seconds, n=20)[18] * 1000 for what, seconds in self._seconds.items()}
+        return f"p95 {p95['ours']:.1f} ms, the change page {p95['limit']:.1f} ms"
+
+    def close(self) -> None:
+        self._client.close()
+        self._web.close()

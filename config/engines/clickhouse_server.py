@@ -38,6 +38,8 @@ BODY_MAX = 1 << 30
 
 
 class Handler(BaseHTTPRequestHandler):
+    #: An answer is written in two steps, and the second must not wait until the client has acknowledged the first: 40 ms a question.
+    disable_nagle_algorithm = True
     protocol_version = "HTTP/1.1"
     server: "Server"
 

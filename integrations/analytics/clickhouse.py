@@ -11,46 +11,24 @@ from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
 from django.conf import settings
 from urllib3.exceptions import HTTPError
 
+from integrations.analytics.streams import BALANCES_BY_DAY, NAMED, POSTED, STREAMS, Stream
+
 #: Whatever says that ClickHouse cannot be reached now. What it says about our statements is another matter, and is raised.
 Away = (OperationalError, HTTPError, OSError)
 
-#: Delivery is at least once: every read is FINAL. `version` grows with the feed's epoch and the row's transaction.
-TABLES = (
-    """
-    CREATE TABLE IF NOT EXISTS entries (
-        id UInt64, tenant_id UInt64, business_id String, customer_id UInt64, operation UInt64, seq UInt16,
-        kind LowCardinality(String), of_kind LowCardinality(String), pending Int64, available Int64, held Int64, owed Int64,
-        reason String, actor_kind LowCardinality(String), actor_name String, occurred_at DateTime64(6, 'UTC'), business_date Date32,
-        posted_at DateTime64(6, 'UTC'), store_id UInt64, bill_id UInt64, hold_id UInt64, job_id UInt64, xid UInt64, version UInt64,
-        INDEX posted posted_at TYPE minmax GRANULARITY 1
-    ) ENGINE = ReplacingMergeTree(version) PARTITION BY toYYYYMM(business_date) ORDER BY (tenant_id, business_date, id)
-    """,
-    """
-    CREATE TABLE IF NOT EXISTS customers (
-        id UInt64, tenant_id UInt64, business_id String, mobile String, name String, email String, tier LowCardinality(String),
-        status LowCardinality(String), joined_on Nullable(Date32), xid UInt64, version UInt64
-    ) ENGINE = ReplacingMergeTree(version) ORDER BY (tenant_id, id)
-    """,
-    # Entries of posting days on which nothing can be posted any more, summed up; see `day_sums`.
-    """
+#: Entries of posting days on which nothing can be posted any more, summed up; see `day_sums`.
+DAY_SUMS = """
     CREATE TABLE IF NOT EXISTS day_sums (
         tenant_id UInt64, day Date32, business_date Date32, store_id UInt64, kind LowCardinality(String), entries Int64,
         pending Int64, available Int64, held Int64, owed_more Int64, owed_less Int64
     ) ENGINE = MergeTree PARTITION BY (tenant_id, toYYYYMM(day)) ORDER BY (day, business_date, store_id, kind)
-    """,
-)
+"""
+TABLES = (*(stream.table for stream in STREAMS.values()), DAY_SUMS, BALANCES_BY_DAY)
 #: What an older version of these tables lacks.
-ADDITIONS = ("ALTER TABLE entries ADD INDEX IF NOT EXISTS posted posted_at TYPE minmax GRANULARITY 1",)
-COLUMNS = {
-    "entries": (
-        "id", "tenant_id", "business_id", "customer_id", "operation", "seq", "kind", "of_kind", "pending", "available", "held", "owed",
-        "reason", "actor_kind", "actor_name", "occurred_at", "business_date", "posted_at", "store_id", "bill_id", "hold_id", "job_id",
-        "xid", "version",
-    ),
-    "customers": (
-        "id", "tenant_id", "business_id", "mobile", "name", "email", "tier", "status", "joined_on", "xid", "version",
-    ),
-}  # fmt: skip
+ADDITIONS = (
+    f"ALTER TABLE entries ADD {POSTED.replace('INDEX', 'INDEX IF NOT EXISTS')}",
+    *(f"ALTER TABLE {name} ADD {NAMED.replace('CONSTRAINT', 'CONSTRAINT IF NOT EXISTS')}" for name in ("entries", "customers")),
+)
 
 
 @contextlib.contextmanager
@@ -77,7 +55,20 @@ def connected(*, timeout_seconds: int = 60) -> Iterator[Client]:
         client.close()
 
 
+#: By their definitions, which say whether an older version made them.
+COMPLETE = """
+    SELECT count() = {tables:UInt8} AND countIf(name = 'entries' AND position(create_table_query, 'INDEX posted') > 0) = 1
+        AND countIf(position(create_table_query, 'business_named') > 0) = {streams:UInt8}
+    FROM system.tables WHERE database = currentDatabase() AND name IN {names:Array(String)}
+"""
+
+
 def make_tables(client: Client) -> None:
+    """Whatever of them is not there. Asked before each run of the feed, so in one question where all are."""
+    names = [*STREAMS, "day_sums", "balances_by_day"]
+    asked = {"tables": len(names), "streams": len(STREAMS), "names": names}
+    if client.query(COMPLETE, parameters=asked).result_rows[0][0]:
+        return
     for statement in (*TABLES, *ADDITIONS):
         client.command(statement)
 
@@ -86,12 +77,12 @@ class RowsLost(RuntimeError):
     """ClickHouse took a block and says that it wrote fewer rows than we sent."""
 
 
-def insert(client: Client, stream: str, rows: Sequence[Sequence[Any]]) -> None:
+def insert(client: Client, stream: Stream, rows: Sequence[Sequence[Any]]) -> None:
     """Raises: RowsLost, one of `Away`; whatever ClickHouse has to say."""
-    summary = client.insert(stream, rows, column_names=COLUMNS[stream]).summary
+    summary = client.insert(stream.name, rows, column_names=stream.column_names).summary
     written = int(summary.get("written_rows", len(rows)))  # a proxy may keep it from us
     if written < len(rows):
-        raise RowsLost(f"{stream}: {len(rows):,} rows were sent and {written:,} written")
+        raise RowsLost(f"{stream.name}: {len(rows):,} rows were sent and {written:,} written")
 
 
 CUSTOMER_BALANCE = """

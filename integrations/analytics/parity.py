@@ -18,6 +18,7 @@ from django_scopes import scope
 
 from integrations.analytics import clickhouse, day_sums, feed
 from integrations.analytics.resync import feed_at_rest
+from integrations.analytics.streams import ENTRIES, STREAMS, Stream
 from integrations.models import FeedEpoch, ParityDay, ParityRun
 from tenants.models import Tenant
 from tenants.saying import said
@@ -85,23 +86,24 @@ THEIR_BALANCES = f"""
     SELECT customer_id, sum(pending), sum(available), sum(held), sum(owed)
     {_CLICKHOUSE} AND intDiv(customer_id, {STRETCH}) IN {{crowds:Array(UInt64)}} GROUP BY 1
 """
-#: Of the customers what a report asks for: how many of each tier and status, and which.
-_WHICH = "count(*), sum(id % 1000003 * (id % 2147483647))::text"
-OUR_PEOPLE = f"""
-    SELECT tier, status, {_WHICH.replace("%", "%%")} FROM loyalty_customer
-    WHERE tenant_id = %(tenant)s AND (xid, id) <= (%(people_xid)s::text::xid8, %(people_id)s) GROUP BY 1, 2
-"""  # noqa: S608
-CHANGED_PEOPLE = """
-    SELECT id FROM loyalty_customer WHERE tenant_id = %(tenant)s AND (xid, id) > (%(people_xid)s::text::xid8, %(people_id)s)
+#: Of a stream whose rows change: how many rows of each group, which, and their sums. What changed since the feed's watermark is left out.
+_WHICH = "id % 1000003 * (id % 2147483647)"
+OUR_ROWS_OF = """
+    SELECT {groups}, count(*) FILTER (WHERE sent), (sum({which}) FILTER (WHERE sent))::text {sums}, array_agg(id) FILTER (WHERE NOT sent)
+    FROM (SELECT *, (xid, id) <= (%(xid)s::text::xid8, %(row_id)s) AS sent FROM {source} WHERE tenant_id = %(tenant)s) r GROUP BY {groups}
 """
-THEIR_PEOPLE = """
-    SELECT tier, status, count(), toString(sum(toInt128(id % 1000003 * (id % 2147483647)))) FROM customers FINAL
-    WHERE tenant_id = {tenant:UInt64} AND NOT has({changed:Array(UInt64)}, id) GROUP BY 1, 2
+OUR_SUM_OF = ", coalesce(sum({name}) FILTER (WHERE sent), 0)::text"
+THEIR_ROWS_OF = """
+    SELECT {groups}, count(), toString(sum(toInt128(id % 1000003 * (id % 2147483647)))) {sums} FROM {table} FINAL
+    WHERE tenant_id = {{tenant:UInt64}} AND NOT has({{changed:Array(UInt64)}}, id) GROUP BY {groups}
 """
+THEIR_SUM_OF = ", toString(sum(toInt128({name})))"
 STALE = """
     SELECT DISTINCT business_date FROM loyalty_entry
     WHERE tenant_id = %(tenant)s AND (xid, id) > (%(xid)s::text::xid8, %(row_id)s)
 """
+#: Streams whose rows change: compared whole, as they are now.
+REPLACED = tuple(stream for stream in STREAMS.values() if stream.groups)
 MEASURES = ("entries", "pending", "available", "held", "owed", "checksum")
 BUCKETS = ("pending", "available", "held", "owed")
 #: What is kept of a run that finds much: so many figures, groups looked into, entries, customers.
@@ -152,9 +154,9 @@ def _all_sent(*, now: datetime) -> Iterator[FeedEpoch]:
     while True:
         feed.run(now=now)
         with feed_at_rest():
-            epoch = feed.current_epoch("entries")
+            epoch = feed.current_epoch(ENTRIES)
             epoch.refresh_from_db()
-            if epoch.resynced_id >= epoch.resync_below_id:
+            if all(each.resynced_id >= each.resync_below_id for each in map(feed.current_epoch, STREAMS.values())):
                 yield epoch
                 return
 
@@ -168,22 +170,21 @@ def _compare_one(client: Client, tenant: Tenant, *, now: datetime, whole: bool) 
             if whole or last is None or last.epoch_id != epoch.pk
             else sorted({*stale_days(tenant, last), *_days_not_equal(tenant)})
         )
-        customers = feed.current_epoch("customers")
         bounds: Bounds = {
             "resynced": epoch.resynced_id, "xid": int(epoch.xid), "row_id": epoch.row_id, "tenant": tenant.pk,
-            "people_xid": int(customers.xid), "people_id": customers.row_id, **({"days": days} if days is not None else {}),
+            **({"days": days} if days is not None else {}),
         }  # fmt: skip
         if days == []:
             return Verdict()
         theirs = _their_groups(client, bounds)
         crowds = _their_crowds(client, bounds) if days is None else None
-        people = _people(client, tenant, bounds) if days is None else []
+        replaced = [each for stream in REPLACED for each in _replaced_rows(client, tenant, stream)] if days is None else []
     # The ledger below the watermark does not change any more: the feed may go on while it is read.
     ours = _our_groups(bounds)
     others_differ = crowds is not None and crowds != _our_crowds(bounds)
     verdict = Verdict(rows=sum(sums[0] for sums in ours.values()), days=len({key[0] for key in ours.keys() | theirs.keys()}))
     different = [key for key in sorted(ours.keys() | theirs.keys()) if ours.get(key) != theirs.get(key)]
-    verdict.differences = people
+    verdict.differences = replaced
     if different or others_differ:
         with _all_sent(now=now) as epoch:
             bounds |= {"resynced": epoch.resynced_id, "xid": int(epoch.xid), "row_id": epoch.row_id}
@@ -222,19 +223,40 @@ def _day_sums(client: Client, tenant: Tenant) -> list[dict[str, Any]]:
     ]
 
 
-def _people(client: Client, tenant: Tenant, bounds: Bounds) -> list[dict[str, Any]]:
-    """Tiers and statuses of which ClickHouse has other customers. Who changed since the feed's watermark is left out."""
-    changed = [row[0] for row in _ask(CHANGED_PEOPLE, bounds)]
-    ours = {tuple(row[:2]): tuple(row[2:]) for row in _ask(OUR_PEOPLE, bounds)}
+def _replaced_rows(client: Client, tenant: Tenant, stream: Stream) -> list[dict[str, Any]]:
+    """Groups of a stream's rows of which ClickHouse has others, or with other figures."""
+    epoch = feed.current_epoch(stream)
+    groups, width = ", ".join(stream.groups), len(stream.groups)
+    ours_asked = OUR_ROWS_OF.format(
+        groups=groups,
+        which=_WHICH.replace("%", "%%"),
+        sums="".join(OUR_SUM_OF.format(name=name) for name in stream.sums),
+        source=stream.source,
+    )
+    theirs_asked = THEIR_ROWS_OF.format(
+        groups=groups, sums="".join(THEIR_SUM_OF.format(name=name) for name in stream.sums), table=stream.name
+    )
+    rows = _ask(ours_asked, {"tenant": tenant.pk, "xid": epoch.xid, "row_id": epoch.row_id})
+    changed = [number for row in rows for number in row[-1] or ()]
+    ours = {tuple(row[:width]): tuple(row[width:-1]) for row in rows if row[width]}
     asked = {"tenant": tenant.pk, "changed": changed}
-    theirs = {tuple(row[:2]): tuple(row[2:]) for row in client.query(THEIR_PEOPLE, parameters=asked).result_rows}
-    nothing = (0, "0")
+    theirs = {tuple(row[:width]): tuple(row[width:]) for row in client.query(theirs_asked, parameters=asked).result_rows}
+    nothing = (0, "0", *("0" for _ in stream.sums))
     return [
-        {"tenant": tenant.slug, "tier": key[0], "status": key[1], "measure": "customers", "postgresql": ours.get(key, nothing)[0],
-         "clickhouse": theirs.get(key, nothing)[0]}
+        {"tenant": tenant.slug, "group": ", ".join(str(value) or "–" for value in key), "measure": stream.name,
+         **_first_difference((None, None, *stream.sums), ours.get(key, nothing), theirs.get(key, nothing))}
         for key in sorted(ours.keys() | theirs.keys())
         if ours.get(key, nothing) != theirs.get(key, nothing)
     ]  # fmt: skip
+
+
+def _first_difference(names: Sequence[str | None], ours: Sequence[Any], theirs: Sequence[Any]) -> dict[str, Any]:
+    """The counts, where they differ or only the rows do; else the first sum that does."""
+    if ours[:2] == theirs[:2]:
+        for name, left, right in zip(names, ours, theirs, strict=True):
+            if left != right:
+                return {"sum_of": name, "postgresql": left, "clickhouse": right}
+    return {"postgresql": ours[0], "clickhouse": theirs[0]}
 
 
 def stale_days(tenant: Tenant, last: ParityRun | None) -> list[date]:

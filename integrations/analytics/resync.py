@@ -22,6 +22,7 @@ from django.utils import timezone
 from django_scopes import scope
 
 from integrations.analytics import clickhouse, day_sums, feed
+from integrations.analytics.streams import BILLS, CUSTOMERS, DELIVERIES, ENTRIES, HOLDS, Stream
 from integrations.models import FeedEpoch, Resync, ResyncState
 from loyalty.models import Customer
 from tenants import crash
@@ -32,8 +33,8 @@ from tenants.saying import said
 
 log = structlog.get_logger("pointdesk.resync")
 OPEN = (ResyncState.WAITING, ResyncState.RUNNING)
-#: The place of the customers among the months.
-CUSTOMERS = 0
+#: The places, among the months, of the streams that are built anew whole.
+WHOLE = {0: CUSTOMERS, -1: BILLS, -2: HOLDS, -3: DELIVERIES}
 #: Bytes that we carry at a time.
 CARRIED = 16 << 20
 #: So long a month waits for the feed to come to rest.
@@ -45,25 +46,17 @@ OUR_MONTHS = """
 THEIR_MONTHS = "SELECT DISTINCT toYYYYMM(business_date) FROM entries WHERE "
 #: Which rows are built anew, and up to where: the same words in both engines.
 CHOSEN = "tenant_id = {tenant} AND business_date >= '{first}' AND business_date <= '{last}' AND ({customer} = 0 OR customer_id = {customer})"
-ENTRIES_OF = """
-    SELECT id, tenant_id, customer_id, operation, seq, kind, of_kind, pending, available, held, owed, reason, actor_kind, actor_name,
-           occurred_at, business_date, posted_at, store_id, bill_id, hold_id, job_id, {xid_of} AS xid_no FROM {source} WHERE {chosen}
-"""
+#: What the feed had sent at the watermark, with the version it gave it.
 VALUES_OF = """
-    SELECT id, tenant_id, '{business_id}' AS business_id, customer_id, operation, seq, kind, coalesce(of_kind, '') AS of_kind, pending,
-           available, held, owed, reason, actor_kind, actor_name, occurred_at, business_date, posted_at, coalesce(store_id, 0) AS store_id,
-           coalesce(bill_id, 0) AS bill_id, coalesce(hold_id, 0) AS hold_id, coalesce(job_id, 0) AS job_id, xid_no AS xid,
+    SELECT id, tenant_id, '{business_id}' AS business_id, {values}, xid_no AS xid,
            {base} + CASE WHEN id <= {resynced} THEN 0 ELSE xid_no % {step} END AS version
-    FROM ({entries}) e WHERE id <= {resynced} OR xid_no < {xid} OR (xid_no = {xid} AND id <= {row_id})
+    FROM (SELECT id, tenant_id, {columns}, {xid_of} AS xid_no FROM {source} WHERE {chosen}) e
+    WHERE id <= {resynced} OR xid_no < {xid} OR (xid_no = {xid} AND id <= {row_id})
 """
-CUSTOMERS_OF = """
-    SELECT id, tenant_id, '{business_id}' AS business_id, mobile, name, email, tier, status, joined_on, {xid_of} AS xid_no
-    FROM {source} WHERE tenant_id = {tenant}
-"""
-#: Without a watermark: a customer's row is replaced, and what is newer than the feed comes again with the same version.
-CUSTOMER_VALUES_OF = """
-    SELECT id, tenant_id, business_id, mobile, name, email, tier, status, joined_on, xid_no AS xid, {base} + xid_no % {step} AS version
-    FROM ({entries}) e
+#: Without a watermark, where rows are replaced: what is newer than the feed comes again with the same version.
+PRESENT_VALUES_OF = """
+    SELECT id, tenant_id, '{business_id}' AS business_id, {values}, xid_no AS xid, {base} + xid_no % {step} AS version
+    FROM (SELECT id, tenant_id, {columns}, {xid_of} AS xid_no FROM {source} WHERE {chosen}) e
 """
 #: What ClickHouse says when it cannot reach PostgreSQL.
 UNREACHABLE = (
@@ -181,38 +174,49 @@ def _months(client: Client, row: Resync) -> list[int]:
     chosen = CHOSEN.format(tenant=row.tenant_id, first=first, last=last, customer=row.customer_id or 0)
     months |= {found for (found,) in client.query(THEIR_MONTHS + chosen).result_rows}
     whole = row.since is None and row.until is None and row.customer_id is None
-    return [*([CUSTOMERS] if whole else []), *sorted(months)]
+    return [*(WHOLE if whole else ()), *sorted(months)]
 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A partition of a table, and the statements that fill its shadow."""
+    """A partition of a stream's table. `others`: which of its rows stay as they are, as a condition, none where all are ours."""
 
-    table: str
+    stream: Stream
     partition: str
     others: str
-    source: str
-    entries: str
+    chosen: str
     values: str
     marks: dict[str, Any]
 
+    def keep_others(self, client: Client, shadow: str) -> None:
+        if self.others:
+            client.command(f"INSERT INTO {shadow} SELECT * FROM {self.stream.name} FINAL WHERE {self.others}")  # noqa: S608
 
-def _build(client: Client, row: Resync, month: int, *, check: Callable[[], None]) -> tuple[int, str]:
+    def rows_of(self, source: str, *, xid_of: str) -> str:
+        names = [column.name for column in self.stream.columns]
+        values = [f"{column.value} AS {column.name}" if column.nothing else column.name for column in self.stream.columns]
+        return self.values.format(
+            source=source, xid_of=xid_of, chosen=self.chosen, columns=", ".join(names), values=", ".join(values), **self.marks
+        )
+
+
+def _build(client: Client, row: Resync, place: int, *, check: Callable[[], None]) -> tuple[int, str]:
     """One partition anew; -> (rows written, by which way)."""
-    part = _customers_part(row) if month == CUSTOMERS else _month_part(row, month)
-    shadow = f"{part.table}_anew"
+    part = _whole_part(row, WHOLE[place]) if place in WHOLE else _month_part(row, place)
+    table = part.stream.name
+    shadow = f"{table}_anew"
     client.command(f"DROP TABLE IF EXISTS {shadow}")
-    client.command(f"CREATE TABLE {shadow} AS {part.table}")
-    client.command(part.others.format(shadow=shadow))
+    client.command(f"CREATE TABLE {shadow} AS {table}")
+    part.keep_others(client, shadow)
     before = _count(client, shadow)
     way = _fill(client, shadow, part)
     filled = _count(client, shadow)
     crash.point("resync_before_swap")
     check()
     if filled:
-        client.command(f"ALTER TABLE {part.table} REPLACE PARTITION {part.partition} FROM {shadow}")
+        client.command(f"ALTER TABLE {table} REPLACE PARTITION {part.partition} FROM {shadow}")
     else:
-        client.command(f"ALTER TABLE {part.table} DROP PARTITION {part.partition}")
+        client.command(f"ALTER TABLE {table} DROP PARTITION {part.partition}")
     client.command(f"DROP TABLE {shadow}")
     return filled - before, way
 
@@ -221,11 +225,11 @@ def _count(client: Client, table: str) -> int:
     return int(client.query(f"SELECT count() FROM {table}").result_rows[0][0])  # noqa: S608 - our own name
 
 
-def _marks(row: Resync, stream: str) -> dict[str, Any]:
+def _marks(row: Resync, stream: Stream) -> dict[str, Any]:
     """Up to where the feed has sent: the shadow holds that and no more."""
     epoch: FeedEpoch = feed.current_epoch(stream)
     return {
-        "tenant": row.tenant_id, "business_id": row.tenant.business_id.replace("\\", "\\\\").replace("'", "\\'"), "resynced": epoch.resynced_id,
+        "business_id": row.tenant.business_id.replace("\\", "\\\\").replace("'", "\\'"), "resynced": epoch.resynced_id,
         "xid": int(epoch.xid), "row_id": epoch.row_id, "base": epoch.pk * feed.EPOCH_STEP, "step": feed.EPOCH_STEP,
     }  # fmt: skip
 
@@ -235,39 +239,38 @@ def _month_part(row: Resync, month: int) -> _Part:
     starts = date(month // 100, month % 100, 1)
     ends = (starts + timedelta(days=31)).replace(day=1) - timedelta(days=1)
     chosen = CHOSEN.format(tenant=row.tenant_id, first=max(first, starts), last=min(last, ends), customer=row.customer_id or 0)
-    others = f"INSERT INTO {{shadow}} SELECT * FROM entries FINAL WHERE toYYYYMM(business_date) = {month} AND NOT ({chosen})"  # noqa: S608
-    return _Part(
-        "entries", str(month), others, "loyalty_entry", ENTRIES_OF.replace("{chosen}", chosen), VALUES_OF, _marks(row, "entries")
-    )
+    others = f"toYYYYMM(business_date) = {month} AND NOT ({chosen})"
+    return _Part(ENTRIES, str(month), others, chosen, VALUES_OF, _marks(row, ENTRIES))
 
 
-def _customers_part(row: Resync) -> _Part:
-    others = f"INSERT INTO {{shadow}} SELECT * FROM customers FINAL WHERE tenant_id <> {row.tenant_id}"  # noqa: S608
-    return _Part("customers", "tuple()", others, "loyalty_customer", CUSTOMERS_OF, CUSTOMER_VALUES_OF, _marks(row, "customers"))
+def _whole_part(row: Resync, stream: Stream) -> _Part:
+    """All of a brand's rows of a stream whose rows change: a partition of its own, or all there is but the others' rows."""
+    chosen = f"tenant_id = {row.tenant_id}"
+    if stream.partition:
+        return _Part(stream, str(row.tenant_id), "", chosen, PRESENT_VALUES_OF, _marks(row, stream))
+    return _Part(stream, "tuple()", f"NOT ({chosen})", chosen, PRESENT_VALUES_OF, _marks(row, stream))
 
 
 def _fill(client: Client, shadow: str, part: _Part) -> str:
     """-> `pull` or `copy`."""
-    columns = clickhouse.COLUMNS[part.table]
+    columns = part.stream.column_names
     if settings.CLICKHOUSE_PULL_URL:
-        source = f"postgresql({_server(part.source)})"
-        entries = part.entries.format(source=source, xid_of="toUInt64(xid)", **part.marks)
+        rows = part.rows_of(f"postgresql({pulled(part.stream.source)})", xid_of="toUInt64(xid)")
         try:
-            client.command(f"INSERT INTO {shadow} ({', '.join(columns)}) {part.values.format(entries=entries, **part.marks)}")
+            client.command(f"INSERT INTO {shadow} ({', '.join(columns)}) {rows}")
         except DatabaseError as problem:
             if not any(word in str(problem) for word in UNREACHABLE):
                 raise
             log.warning("ClickHouse does not reach PostgreSQL, so we carry the rows", error=str(problem)[:60])
             client.command(f"TRUNCATE TABLE {shadow}")
-            client.command(part.others.format(shadow=shadow))
+            part.keep_others(client, shadow)
         else:
             return "pull"
-    entries = part.entries.format(source=part.source, xid_of="xid::text::bigint", **part.marks)
-    _carry(client, shadow, columns, part.values.format(entries=entries, **part.marks))
+    _carry(client, shadow, columns, part.rows_of(part.stream.source, xid_of="xid::text::bigint"))
     return "copy"
 
 
-def _server(table: str) -> str:
+def pulled(table: str) -> str:
     """The arguments of ClickHouse's `postgresql()`: our own database, at the address where ClickHouse finds it."""
     parts = urlsplit(settings.CLICKHOUSE_PULL_URL)
     texts = (

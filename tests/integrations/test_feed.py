@@ -17,6 +17,8 @@ from django.utils import timezone
 from django_scopes import scope, scopes_disabled
 
 from integrations.analytics import clickhouse, feed, parity
+from integrations.analytics.streams import ENTRIES as ENTRIES_STREAM
+from integrations.analytics.streams import STREAMS, Stream
 from integrations.models import FeedEpoch
 from integrations.tasks import feed_analytics
 from loyalty.models import Customer, Entry
@@ -44,7 +46,7 @@ def test_a_long_block_arrives_whole(committed: Tenant) -> None:
     row = (committed.business_id, 1, 1, 0, "issue", "", 0, 1, 0, 0, "r", "system", "s", now, now.date(), now, 0, 0, 0, 0, 0, 1)
     with clickhouse.connected() as client:
         clickhouse.make_tables(client)
-        clickhouse.insert(client, "entries", [(place, committed.pk, *row) for place in range(feed.ROWS_MAX * 2)])
+        clickhouse.insert(client, ENTRIES_STREAM, [(place, committed.pk, *row) for place in range(feed.ROWS_MAX * 2)])
     assert in_clickhouse(committed, "SELECT count() FROM entries WHERE tenant_id = {tenant:UInt64}") == [(feed.ROWS_MAX * 2,)]
     with clickhouse.connected() as client:
         client.command("DELETE FROM entries WHERE tenant_id = {tenant:UInt64}", parameters={"tenant": committed.pk})
@@ -57,7 +59,7 @@ def test_a_block_of_which_rows_were_lost_is_not_taken_for_sent(said: dict[str, s
             return QuerySummary(said)
 
     with pytest.raises(clickhouse.RowsLost) if lost else nullcontext():
-        clickhouse.insert(Forgetful(), "entries", [(), ()])  # type: ignore[arg-type]
+        clickhouse.insert(Forgetful(), ENTRIES_STREAM, [(), ()])  # type: ignore[arg-type]
 
 
 def test_a_changed_customer_is_sent_again(committed: Tenant) -> None:
@@ -97,7 +99,7 @@ def test_a_block_delivered_twice_is_counted_once(committed: Tenant, monkeypatch:
     builders.customer(committed, points=50)
     real = clickhouse.insert
 
-    def twice(client: Client, stream: str, rows: Any) -> None:
+    def twice(client: Client, stream: Stream, rows: Any) -> None:
         real(client, stream, rows)
         real(client, stream, rows)
 
@@ -129,7 +131,7 @@ def test_a_new_database_system_begins_an_epoch_and_loses_and_doubles_nothing(
     builders.issue(committed, meera, 7)
     assert fed(committed) == [("issue", 50, 0, 0), ("issue", 7, 0, 0)]
     assert parity.compare(now=timezone.now(), tenant=committed).ok
-    assert FeedEpoch.objects.filter(system__startswith=f"restored-{committed.slug}").count() == len(feed.STREAMS)
+    assert FeedEpoch.objects.filter(system__startswith=f"restored-{committed.slug}").count() == len(STREAMS)
 
 
 def test_who_writes_while_an_epoch_begins_is_not_lost(committed: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
