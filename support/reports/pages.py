@@ -19,6 +19,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from integrations import bell, tasks
 from integrations.analytics import parity, resync
+from integrations.analytics.day_sums import Basis, Wanted
 from integrations.models import ParityDay, ParityRun, Resync
 from support import start_page
 from support.activity_views import XLSX
@@ -73,7 +74,7 @@ def show(request: HttpRequest) -> HttpResponse:
         "asked": asked, "wanted": wanted, "found": found, "total": found.report.total, "query": query.urlencode(),
         "full": request.GET.urlencode(),
         "columns": [(name, TITLES[name], DEFINITIONS[name]) for name in columns],
-        "rows": [(line, found.closed is not None and line.last <= found.closed, _cells(line, columns)) for line in reversed(found.report.lines)],
+        "rows": [(line.title, _is_settled(line, found, wanted), _cells(line, columns)) for line in reversed(found.report.lines)],
         "total_cells": _cells(found.report.total, columns), "definitions": [(TITLES[name], DEFINITIONS[name]) for name in COLUMNS],
         "drawing": steps(values, began_with=found.report.total.opening, since=wanted.since, until=wanted.until),
         "may_export": access.may(Act.EXPORT), "may_compare": access.may(Act.VIEW_RUNS),
@@ -86,8 +87,13 @@ def _columns(found: Answer) -> list[str]:
     return [name for name in COLUMNS if name not in OFTEN_EMPTY or any(line.value(name) for line in lines)]
 
 
-def _cells(line: Line, names: list[str]) -> list[tuple[str, Any]]:
-    return [(name, line.value(name)) for name in names]
+def _cells(line: Line, names: list[str]) -> list[Any]:
+    return [line.value(name) for name in names]
+
+
+def _is_settled(line: Line, found: Answer, wanted: Wanted) -> bool:
+    """Whether nothing can be posted on it any more; by business date nothing is ever settled, and nothing is said of it."""
+    return wanted.basis == Basis.BUSINESS or (found.closed is not None and line.last <= found.closed)
 
 
 @require_GET
