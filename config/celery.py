@@ -49,6 +49,7 @@ app.conf.update(
             "kwargs": {"whole": True},
         },
         "continue_resyncs": {"task": "integrations.tasks.continue_resyncs", "schedule": timedelta(seconds=30)},
+        "reconcile": {"task": "integrations.tasks.reconcile", "schedule": timedelta(minutes=2)},
         "gather_incidents": {"task": "integrations.tasks.gather_incidents", "schedule": timedelta(minutes=2)},
         "send_messages": {"task": "integrations.tasks.send_messages", "schedule": timedelta(seconds=15)},
         "finish_erasures": {"task": "support.tasks.finish_erasures", "schedule": timedelta(minutes=1)},

@@ -87,6 +87,12 @@ UNFOLD: dict[str, Any] = {
                 "items": [
                     _page(gettext_lazy("Liability"), "account_balance", "liability", "view_reports"),
                     _page(gettext_lazy("Points"), "swap_vert", "points_report", "view_reports"),
+                    _page(
+                        gettext_lazy("Reconciliation"),
+                        "compare_arrows",
+                        "integrations_reconciliationpolicy_changelist",
+                        "view_reports",
+                    ),
                     _page(gettext_lazy("Parity"), "balance", "integrations_parityrun_changelist", "view_runs"),
                     _page(gettext_lazy("Resyncs"), "sync", "integrations_resync_changelist", "view_runs"),
                 ],

@@ -3,9 +3,10 @@
 from functools import partial
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Prefetch, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.loader import render_to_string
@@ -35,12 +36,17 @@ from integrations.models import (
     Incident,
     ParityRun,
     PosChange,
+    ReconciliationPolicy,
+    ReconciliationRun,
     Replay,
     ReplayState,
     RepushRequest,
     Resync,
     ReturnedPart,
+    RunState,
+    Side,
 )
+from integrations.reconciling.sides import grain_of
 from integrations.tasks import read_file
 from loyalty import customers
 from loyalty.models import Customer, mask_mobile
@@ -49,6 +55,7 @@ from tenants import stores
 from tenants.access import Act
 from tenants.actors import Actor
 from tenants.admin_base import ReadOnlyAdmin, ReadOnlyInline, TenantAdmin, TenantResource, access_of, may
+from tenants.errors import DomainError
 from tenants.import_form import LONG_FILES, FileAdmin
 from tenants.models import Store, Tenant
 from tenants.saying import said
@@ -462,3 +469,71 @@ class ResyncAdmin(ReadOnlyAdmin):
     @admin.display(description=gettext_lazy("months done"))
     def progress(self, row: Resync) -> str:
         return "–" if row.months is None else f"{row.months_done} / {row.months_done + len(row.months)}"
+
+
+class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
+    """Two sides that say something of the same, and days in their order."""
+
+    def clean(self) -> dict[str, Any]:
+        found: dict[str, Any] = super().clean() or {}
+        left, right = found.get("left"), found.get("right")
+        if left and right:
+            try:
+                grain_of(Side(left), Side(right))
+            except DomainError as refusal:
+                self.add_error("right", refusal.sentence)
+        first, last = found.get("first_day"), found.get("last_day")
+        if first is not None and last is not None and first < last:
+            self.add_error("first_day", said("The first day is after the last. Say more days ago than for the last one."))
+        return found
+
+
+@admin.register(ReconciliationPolicy)
+class ReconciliationPolicyAdmin(TenantAdmin):
+    """Which sides are held against each other; what the last run found stands in the list."""
+
+    view_act = Act.VIEW_REPORTS
+    change_act = Act.REPLAY_BILLS
+    form = PolicyForm
+    list_display = ("name", "left", "right", "last_verdict", "rows_off", "last_run", "is_active")
+    fields = ("name", ("left", "right"), ("first_day", "last_day"), ("tolerance", "hour"), "is_active")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ReconciliationPolicy]:
+        rows: QuerySet[ReconciliationPolicy] = super().get_queryset(request)
+        return rows.prefetch_related(
+            Prefetch("runs", ReconciliationRun.objects.defer("rows").order_by("policy_id", "-id").distinct("policy_id"))
+        )
+
+    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        """The list leads to what was found; the form is one step further."""
+        if request.method == "GET" and "edit" not in request.GET:
+            return _page_of(self, request, object_id, "admin:reconciliation")
+        answer: HttpResponse = super().change_view(request, object_id, form_url, extra_context)
+        return answer
+
+    def response_change(self, request: HttpRequest, obj: ReconciliationPolicy) -> HttpResponse:
+        return redirect("admin:reconciliation", obj.pk)
+
+    @display(
+        description=gettext_lazy("Last verdict"),
+        label={"agrees": "success", "differs": "danger", "waits": "info", "failed": "danger"},
+    )
+    def last_verdict(self, row: ReconciliationPolicy) -> tuple[str, str]:
+        run = next(iter(row.runs.all()), None)
+        if run is None:
+            return "", "–"
+        if run.state == RunState.FAILED:
+            return "failed", said("failed")
+        if run.ok is None:
+            return "waits", said("waits")
+        return ("agrees", said("agrees")) if run.ok else ("differs", said("differs"))
+
+    @admin.display(description=gettext_lazy("Rows off"))
+    def rows_off(self, row: ReconciliationPolicy) -> str:
+        run = next(iter(row.runs.all()), None)
+        return f"{run.off:,}" if run is not None and run.ok is not None else "–"
+
+    @admin.display(description=gettext_lazy("Last run"))
+    def last_run(self, row: ReconciliationPolicy) -> Any:
+        run = next(iter(row.runs.all()), None)
+        return run.asked_at if run is not None else "–"

@@ -11,7 +11,8 @@ from django_scopes import scope, scopes_disabled
 
 from integrations import bell, files, gathering, inbox, messages, replay
 from integrations.analytics import clickhouse, day_sums, feed, parity, resync
-from integrations.models import FileImport, FileState, Replay, Resync
+from integrations.models import FileImport, FileState, ReconciliationRun, Replay, Resync
+from integrations.reconciling import runs
 from tenants.models import Tenant
 from tenants.runs import recorded
 from tenants.saying import said
@@ -68,7 +69,7 @@ def continue_files() -> None:
     _go_on("file", _files(state__in=[FileState.WAITING, FileState.RUNNING]), files.work_on)
 
 
-def _go_on[R: (Replay, FileImport, Resync)](what: str, rows: list[R], work: Callable[[R], bool]) -> None:
+def _go_on[R: (Replay, FileImport, Resync, ReconciliationRun)](what: str, rows: list[R], work: Callable[[R], bool]) -> None:
     with recorded(f"continue_{what}s") as tally:
         for row in rows if not tally.busy else ():
             try:
@@ -165,6 +166,28 @@ def continue_resyncs() -> None:
     with scopes_disabled():
         rows = list(Resync.objects.filter(tenant__is_active=True, state__in=resync.OPEN).select_related("tenant").order_by("pk"))
     _go_on("resync", rows, resync.work_on)
+
+
+@shared_task
+def reconcile() -> None:
+    """Policies whose hour has come, and runs that somebody asked for or whose worker was killed."""
+    now = timezone.now()
+    for tenant in Tenant.objects.filter(is_active=True):
+        with scope(tenant=tenant):
+            runs.ask_due(tenant, now=now)
+    _go_on("reconciliation", _runs(state__in=runs.OPEN), runs.work_on)
+
+
+@shared_task
+def work_on_run(run_id: int) -> None:
+    for run in _runs(pk=run_id):
+        runs.work_on(run)
+
+
+def _runs(**wanted: Any) -> list[ReconciliationRun]:
+    with scopes_disabled():
+        found = ReconciliationRun.objects.filter(tenant__is_active=True, **wanted).select_related("tenant", "policy__tenant")
+        return list(found.defer("rows").order_by("pk"))
 
 
 @shared_task

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from integrations import bell, gathering, incidents
 from integrations.models import Incident, IncidentKind, Replay
+from integrations.reconciling import runs
 from integrations.tasks import work_on_replay
 from support.forms import ModeForm, ReasonForm
 from support.views import dialog, render
@@ -33,6 +34,8 @@ def incident(request: HttpRequest, pk: int) -> HttpResponse:
     access = access_of(request)
     access.require(Act.VIEW_INBOX)
     row = gate.get(Incident, pk, access=access)
+    if row.kind == IncidentKind.DRIFT:
+        return redirect("admin:reconciliation", runs.policy_of(row))
     rows, field = _members(row)
     page = Paginator(rows, ROWS_SHOWN).get_page(request.GET.get("page"))
     zone = row.store.timezone_or(access.tenant)

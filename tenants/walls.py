@@ -34,6 +34,7 @@ KEPT = (
     "integrations_delivery", "integrations_bill", "integrations_billline", "integrations_discrepancy", "integrations_incident",
     "integrations_returnedpart", "integrations_fileimport", "integrations_message", "integrations_messagesettings",
     "integrations_parityrun", "integrations_parityday", "integrations_closeddays", "integrations_resync",
+    "integrations_reconciliationpolicy", "integrations_reconciliationrun",
     "support_erasure", "support_pointslimit", "support_dayofwork", "support_approvalrequest", "support_case",
     "support_bulkjob", "support_jobrow", "support_bulksettings", "support_alarm", "support_measurement",
     "loyalty_customer", "loyalty_balance", "loyalty_lot", "loyalty_hold",

@@ -30,6 +30,7 @@ from integrations.models import (
     MissingKind,
     ParityRun,
     PosChange,
+    ReconciliationPolicy,
     Resync,
 )
 from integrations.replay import choose
@@ -76,6 +77,7 @@ PAGES: dict[str, dict[str, str]] = {
     "admin:activity_xlsx": {}, "admin:liability": {}, "admin:points_report": {},
     "admin:liability_flags": {}, "admin:liability_csv": {}, "admin:liability_xlsx": {},
     "admin:compare_now": {}, "admin:house": {}, "admin:integrations_resync_changelist": {},
+    "admin:integrations_reconciliationpolicy_changelist": {},
     "admin:missing_bills": {}, "admin:ask_missing": {}, "admin:requests": {}, "admin:message_settings": {}, "admin:save_view": {},
     "admin:new_job": {}, "admin:support_bulkjob_changelist": {"q": CANARY}, "admin:support_bulksettings_changelist": {},
     "admin:support_pointslimit_changelist": {}, "admin:support_topiccontact_changelist": {}, "admin:support_case_changelist": {},
@@ -101,6 +103,8 @@ OURS = {
     "admin:award_bonus": "bonusevaluation", "admin:request": "approvalrequest", "admin:number_move": "numbermove",
     "admin:unblock_incident": "incident", "admin:forget_view": "savedview",
     "admin:job": "bulkjob", "admin:act_on_job": "bulkjob", "admin:job_file": "bulkjob",
+    "admin:reconciliation": "reconciliationpolicy", "admin:reconcile_now": "reconciliationpolicy",
+    "admin:reconciliation_csv": "reconciliationpolicy",
     "admin:parity_run": "parityrun", "admin:mend_parity": "parityrun",
     "admin:file_import": "fileimport", "admin:incident": "incident", "admin:set_mode": "incident", "admin:close_incident": "incident",
 }  # fmt: skip
@@ -127,7 +131,7 @@ MODELS = {
     "support_bulkjob": "bulkjob", "support_bulksettings": "bulksettings",
     "support_pointslimit": "pointslimit", "support_topiccontact": "topiccontact", "support_case": "case",
     "integrations_crmbalance": "crmbalance", "integrations_poschange": "poschange", "integrations_fileimport": "fileimport",
-    "integrations_resync": "resync",
+    "integrations_resync": "resync", "integrations_reconciliationpolicy": "reconciliationpolicy",
 }  # fmt: skip
 ID_PAGES = ("change", "delete", "history")
 
@@ -181,6 +185,7 @@ def theirs(kulfi: Tenant, liberty: Tenant) -> Theirs:
             epoch=epoch, xid="0", row_id=0,
         )  # fmt: skip
         resync = Resync.objects.create(tenant=liberty, reason=CANARY, asked_by=CANARY, customer=customer, note=CANARY)
+        policy = ReconciliationPolicy.objects.create(tenant=liberty, name=CANARY, left="erp", right="ledger")
         schedule = ScheduledRun.objects.create(job="x", started_at=hold.at, error=f"RuntimeError: {CANARY}", process="p")
         return Theirs(
             {
@@ -189,7 +194,7 @@ def theirs(kulfi: Tenant, liberty: Tenant) -> Theirs:
                 "bill": Bill.objects.first(), "incident": Incident.objects.get(), "discrepancy": Discrepancy.objects.first(),
                 "parityrun": run, "store": Store.objects.first(), "membership": Membership.objects.get(user__email="zoe@example.com"),
                 "apikey": ApiKey.objects.get(tenant=liberty), "auditevent": AuditEvent.objects.first(), "scheduledrun": schedule,
-                "resync": resync,
+                "resync": resync, "reconciliationpolicy": policy,
                 "programmeversion": ProgrammeVersion.objects.get(), "bonus": bonus, "bonusevaluation": BonusEvaluation.objects.first(),
                 "cohort": cohort,
                 "storeprogramme": StoreProgramme.objects.create(

@@ -1,0 +1,257 @@
+"""Runs of policies: when they are due, what they found, which handoff that points to, and the incident that a drift opens."""
+
+import time
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import structlog
+from clickhouse_connect.driver.exceptions import DatabaseError
+from django.db import connection, transaction
+from django.utils import timezone
+from django_scopes import scope
+
+from integrations.analytics import clickhouse
+from integrations.models import (
+    Incident,
+    IncidentKind,
+    ReconciliationPolicy,
+    ReconciliationRun,
+    RunState,
+    Side,
+)
+from integrations.reconciling.matching import Found, Pair, Pattern, match
+from integrations.reconciling.sides import TELL_SOME, Grain, Span, grain_of, told_by
+from loyalty.models import mask_mobile
+from tenants.models import Store, Tenant
+from tenants.runs import alone
+from tenants.saying import said
+
+log = structlog.get_logger("pointdesk.reconciling")
+OPEN = (RunState.WAITING, RunState.RUNNING)
+#: As it is stored, and found again.
+BY_ITSELF = "Pointdesk: both sides agree again."
+#: The four places at which the chain can break.
+STORE_TO_ERP, ERP_TO_CONNECTOR, CONNECTOR_TO_LOYALTY, LOYALTY_TO_REPORTS = 1, 2, 3, 4
+SET_ASIDE = ["quarantined", "waiting_parent", "conflict", "received", "rejected"]
+#: Of bills that one side has and the ledger has not: how many have reached us and stand there unbooked.
+REACHED_US = """
+    SELECT count(DISTINCT d.bill_no) FROM integrations_delivery d
+    WHERE d.tenant_id = %s AND d.bill_no = ANY(%s) AND d.state = ANY(%s)
+"""
+#: Messages of these stores that stand unbooked since these days.
+STAND_AT = """
+    SELECT count(*) FROM integrations_delivery d
+    WHERE d.tenant_id = %(tenant)s AND d.state = ANY(%(states)s) AND d.received_at >= %(since)s AND d.store_code = ANY(
+        SELECT code FROM tenants_store WHERE tenant_id = %(tenant)s AND id = ANY(%(stores)s)
+        UNION SELECT code FROM tenants_storealias WHERE tenant_id = %(tenant)s AND store_id = ANY(%(stores)s))
+"""
+
+
+def ask(policy: ReconciliationPolicy, *, asked_by: str, now: datetime, by_itself: bool = False) -> ReconciliationRun:
+    """A run that the worker takes up; one that is open answers instead. Raises: DomainError `sides_unlike`."""
+    grain_of(Side(policy.left), Side(policy.right))
+    same = ReconciliationRun.objects.filter(tenant=policy.tenant_id, policy=policy, state__in=OPEN).first()
+    if same is not None:
+        return same  # type: ignore[no-any-return]
+    today = now.astimezone(policy.tenant.zone).date()
+    until = today - timedelta(days=policy.last_day)
+    run: ReconciliationRun = ReconciliationRun.objects.create(
+        tenant=policy.tenant, policy=policy, asked_by=asked_by, by_itself=by_itself, asked_at=now,
+        since=today - timedelta(days=policy.first_day), until=until, as_of=_end_of(policy.tenant, until),
+    )  # fmt: skip
+    return run
+
+
+def _end_of(tenant: Tenant, day: date) -> datetime:
+    """The last instant of a business day by the brand's clock."""
+    return datetime.combine(day + timedelta(days=1), datetime.min.time(), tzinfo=tenant.zone) - timedelta(microseconds=1)
+
+
+def ask_due(tenant: Tenant, *, now: datetime) -> int:
+    """Runs of policies whose hour has come and that have not run by themselves today; -> how many."""
+    local = now.astimezone(tenant.zone)
+    midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
+    ran = ReconciliationRun.objects.filter(tenant=tenant, by_itself=True, asked_at__gte=midnight).values_list(
+        "policy_id", flat=True
+    )
+    due = ReconciliationPolicy.objects.filter(tenant=tenant, is_active=True, hour__lte=local.hour).exclude(pk__in=list(ran))
+    policies = list(due.select_related("tenant"))
+    for policy in policies:
+        ask(policy, asked_by="Pointdesk", now=now, by_itself=True)
+    return len(policies)
+
+
+def work_on(run: ReconciliationRun) -> bool:
+    """Compare, keep what was found, open or close its incident; -> whether it was ours to do.
+
+    Raises: one of `clickhouse.Away`: it is tried again.
+    """
+    with scope(tenant=run.tenant), alone(f"reconciliation {run.pk}") as ours:
+        if not ours:
+            return False
+        run.refresh_from_db()
+        if run.state not in OPEN:
+            return False
+        run.state = RunState.RUNNING
+        run.save(update_fields=["state"])
+        began = time.monotonic()
+        try:
+            found, handoff = _compare(run)
+        except clickhouse.Away:
+            raise
+        except DatabaseError as problem:
+            log.error("reconciliation failed", run=run.pk, error=str(problem)[:200])
+            run.state, run.note, run.ended_at = RunState.FAILED, str(problem)[:500], timezone.now()
+            run.save(update_fields=["state", "note", "ended_at"])
+            return True
+        _keep(run, found, handoff=handoff, seconds=time.monotonic() - began)
+        return True
+
+
+def _span(run: ReconciliationRun) -> Span:
+    return Span(run.tenant, run.since, run.until, run.as_of)
+
+
+def _compare(run: ReconciliationRun) -> tuple[Found, int]:
+    policy, span = run.policy, _span(run)
+    left, right = Side(policy.left), Side(policy.right)
+    grain = grain_of(left, right)
+    with transaction.atomic():
+        found = _match(left, right, span, grain=grain, tolerance=policy.tolerance)
+        return found, 0 if found.ok else _handoff(left, right, span, found, grain=grain, tolerance=policy.tolerance)
+
+
+def _match(left: Side, right: Side, span: Span, *, grain: Grain, tolerance: Decimal) -> Found:
+    return match(
+        told_by(left, span, grain=grain, other=right), told_by(right, span, grain=grain, other=left), tolerance=tolerance,
+        left_tells_all=left not in TELL_SOME, right_tells_all=right not in TELL_SOME,
+    )  # fmt: skip
+
+
+def _handoff(left: Side, right: Side, span: Span, found: Found, *, grain: Grain, tolerance: Decimal) -> int:
+    """Where the chain most likely broke."""
+    sides = {left, right}
+    if grain is Grain.CUSTOMER:
+        return LOYALTY_TO_REPORTS
+    if sides == {Side.POS, Side.ERP}:
+        return STORE_TO_ERP
+    witness = left if left in (Side.POS, Side.ERP) else right
+    if Side.CLICKHOUSE in sides:  # the ledger may have what ClickHouse lacks
+        of_ledger = _match(witness, Side.LEDGER, span, grain=grain, tolerance=tolerance)
+        if of_ledger.ok:
+            return LOYALTY_TO_REPORTS
+        found = of_ledger if witness is left else _turned(of_ledger)
+    only_ours = Pattern.RIGHT_ONLY if witness is left else Pattern.LEFT_ONLY
+    if grain is Grain.BILL:
+        if found.pattern is only_ours:
+            return STORE_TO_ERP  # the ERP does not know what we have
+        numbers = [str(pair.key[1]) for pair in found.rows]
+        return (
+            CONNECTOR_TO_LOYALTY
+            if _one(REACHED_US, [span.tenant.pk, numbers, SET_ASIDE]) * 2 >= len(numbers)
+            else ERP_TO_CONNECTOR
+        )
+    stores = sorted({pair.key[0] for pair in found.rows})
+    asked = {"tenant": span.tenant.pk, "states": SET_ASIDE, "since": span.begins, "stores": stores}
+    if _one(STAND_AT, asked):
+        return CONNECTOR_TO_LOYALTY
+    orders = list(told_by(Side.ERP, span, grain=grain, other=Side.POS))
+    if orders and _match(Side.POS, Side.ERP, span, grain=grain, tolerance=tolerance).ok:
+        return ERP_TO_CONNECTOR
+    return STORE_TO_ERP
+
+
+def _turned(found: Found) -> Found:
+    found.rows = [Pair(pair.key, pair.right, pair.left) for pair in found.rows]
+    counts = found.counts
+    found.counts = {
+        Pattern.LOWER: counts[Pattern.HIGHER], Pattern.HIGHER: counts[Pattern.LOWER], Pattern.LEFT_ONLY: counts[Pattern.RIGHT_ONLY],
+        Pattern.RIGHT_ONLY: counts[Pattern.LEFT_ONLY],
+    }  # fmt: skip
+    return found
+
+
+def _one(statement: str, values: Any) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+        return int(cursor.fetchone()[0])
+
+
+def _keep(run: ReconciliationRun, found: Found, *, handoff: int, seconds: float) -> None:
+    run.ok, run.state, run.ended_at, run.seconds = found.ok, RunState.DONE, timezone.now(), round(seconds, 3)
+    run.left_rows, run.right_rows, run.left_sum, run.right_sum = (
+        found.left_rows,
+        found.right_rows,
+        found.left_sum,
+        found.right_sum,
+    )
+    run.agreed, run.untold = found.agreed, found.untold
+    run.different = found.counts[Pattern.LOWER] + found.counts[Pattern.HIGHER]
+    run.left_only, run.right_only = found.counts[Pattern.LEFT_ONLY], found.counts[Pattern.RIGHT_ONLY]
+    run.pattern, run.handoff = found.pattern.value, handoff
+    run.rows = _written(run, found.rows)
+    with transaction.atomic():
+        run.save()
+        _follow(run)
+
+
+def _written(run: ReconciliationRun, rows: Sequence[Pair]) -> list[dict[str, Any]]:
+    """As they are kept: a number that nobody has is masked, so that no run keeps a stranger's."""
+    grain = grain_of(Side(run.policy.left), Side(run.policy.right))
+    stores = dict(Store.objects.filter(tenant=run.tenant_id).values_list("pk", "code"))
+    written = []
+    for pair in rows:
+        row: dict[str, Any] = {"left": _plain(pair.left), "right": _plain(pair.right), "difference": _plain(pair.difference)}
+        first, second = pair.key
+        match grain:
+            case Grain.CUSTOMER:
+                row |= {"customer": first or None, "mobile": mask_mobile(second) if second else ""}
+            case Grain.BILL:
+                row |= {"store": stores.get(first, ""), "bill_no": second}
+            case Grain.STORE_DAY:
+                row |= {"store": stores.get(first, ""), "day": f"{second:%Y-%m-%d}"}
+        written.append(row)
+    return written
+
+
+def _plain(amount: Decimal | None) -> str | None:
+    """Without the zeros that a column of four decimals adds."""
+    return None if amount is None else f"{amount.normalize():f}"
+
+
+def cause_of(policy: ReconciliationPolicy) -> str:
+    """By which its incident is found."""
+    return f"policy {policy.pk}"
+
+
+def policy_of(incident: Incident) -> int:
+    """The other way round."""
+    return int(incident.cause.removeprefix("policy "))
+
+
+def incident_of(policy: ReconciliationPolicy) -> Incident | None:
+    """The one that is open."""
+    rows = Incident.objects.filter(
+        tenant=policy.tenant_id, kind=IncidentKind.DRIFT, store=None, cause=cause_of(policy), closed_at=None
+    )
+    return rows.first()  # type: ignore[no-any-return]
+
+
+def _follow(run: ReconciliationRun) -> None:
+    """One incident of a policy is open while its sides do not agree; it counts what the last run found."""
+    incident = incident_of(run.policy)
+    if run.ok:
+        if incident is not None:
+            incident.closed_at, incident.closed_by = run.ended_at, BY_ITSELF
+            incident.save(update_fields=["closed_at", "closed_by"])
+        return
+    incident = incident or Incident(tenant=run.tenant, kind=IncidentKind.DRIFT, cause=cause_of(run.policy))
+    by_people = grain_of(Side(run.policy.left), Side(run.policy.right)) is Grain.CUSTOMER
+    incident.bills, incident.customers = (0, run.off) if by_people else (run.off, 0)
+    incident.points = int(run.drift) if by_people else 0
+    incident.last_at = run.ended_at or timezone.now()
+    incident.message = said("{policy}: {left} and {right} do not agree on {count} rows.", policy=run.policy.name, count=f"{run.off:,}",
+                            left=run.policy.get_left_display(), right=run.policy.get_right_display())[:500]  # fmt: skip
+    incident.save()
