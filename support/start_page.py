@@ -30,20 +30,26 @@ AGES = (
     gettext_lazy("< 2 hours"), gettext_lazy("< 1 day"), gettext_lazy("1–7 days"), gettext_lazy("7–30 days"), gettext_lazy("> 30 days"),
 )  # fmt: skip
 STORES_SHOWN = 10
-BY_AGE = """
+#: Only of a store (0: without one), only of customers who have a tier today; NULL: of all.
+OF = """
+    (%(store)s::bigint IS NULL OR coalesce({row}.store_id, 0) = %(store)s) AND (%(tier)s::text IS NULL OR EXISTS (
+        SELECT FROM loyalty_customer c WHERE c.tenant_id = {person}.tenant_id AND c.id = {person}.customer_id AND c.tier = %(tier)s))
+"""
+BY_AGE = f"""
     SELECT h.store_id, coalesce(nullif(s.name, ''), s.code, %(no_store)s),
            width_bucket(extract(epoch FROM %(now)s - h.at), ARRAY[7200, 86400, 604800, 2592000]::numeric[]), count(*), sum(h.points)
     FROM loyalty_hold h LEFT JOIN tenants_store s ON s.tenant_id = h.tenant_id AND s.id = h.store_id
-    WHERE h.tenant_id = %(tenant)s AND h.state = 'active' GROUP BY 1, 2, 3
-"""
+    WHERE h.tenant_id = %(tenant)s AND h.state = 'active' AND {OF.format(row="h", person="h")} GROUP BY 1, 2, 3
+"""  # noqa: S608
 #: Issued by people, who and for which store; where a bill was named its store is known.
-BY_HAND = """
+BY_HAND = f"""
     SELECT e.actor_name, coalesce(nullif(s.name, ''), s.code, ''), count(*), sum(e.available + e.pending - e.owed)
     FROM loyalty_entry e LEFT JOIN integrations_billissue i ON i.tenant_id = e.tenant_id AND i.operation = e.operation
     LEFT JOIN tenants_store s ON s.tenant_id = e.tenant_id AND s.id = i.store_id
     WHERE e.tenant_id = %(tenant)s AND e.actor_kind = 'person' AND e.posted_at > %(since)s AND e.kind = 'issue' AND e.of_kind IS NULL
+      AND {OF.format(row="i", person="e")}
     GROUP BY 1, 2 ORDER BY 4 DESC LIMIT 200
-"""
+"""  # noqa: S608
 BY_HAND_DAYS = 30
 #: A hold that should have been freed so long ago says that the timetable is behind.
 LATE = timedelta(minutes=5)
@@ -120,10 +126,11 @@ def _oldest(tenant: Tenant) -> dict[str, Any]:
     return {"oldest_holds": holds.select_related("customer", "store").order_by("at")[:8], "blocked_count": holds.count()}
 
 
-def holds_by_age(tenant: Tenant, *, now: datetime) -> list[StoreAges]:
+def holds_by_age(tenant: Tenant, *, now: datetime, store_id: int | None = None, tier: str | None = None) -> list[StoreAges]:
     """By store, most points first."""
     with connection.cursor() as cursor:
-        cursor.execute(BY_AGE, {"tenant": tenant.pk, "now": now, "no_store": _("no store")})
+        values: dict[str, Any] = {"tenant": tenant.pk, "now": now, "no_store": _("no store"), "store": store_id, "tier": tier}
+        cursor.execute(BY_AGE, values)
         rows = cursor.fetchall()
     found: dict[int | None, tuple[str, list[int], int]] = {}
     for store_id, name, age, count, points in rows:
@@ -134,8 +141,8 @@ def holds_by_age(tenant: Tenant, *, now: datetime) -> list[StoreAges]:
     return sorted(stores, key=lambda each: -each.points)
 
 
-def ages(tenant: Tenant, *, now: datetime) -> dict[str, Any]:
-    stores = holds_by_age(tenant, now=now)
+def ages(tenant: Tenant, *, now: datetime, store_id: int | None = None, tier: str | None = None) -> dict[str, Any]:
+    stores = holds_by_age(tenant, now=now, store_id=store_id, tier=tier)
     all_counts = [sum(each.counts[place] for each in stores) for place in range(len(AGES))]
     return {
         "ages": list(zip(AGES, all_counts, strict=True)), "age_names": AGES, "most_of_an_age": max(all_counts, default=0) or 1,
@@ -143,10 +150,11 @@ def ages(tenant: Tenant, *, now: datetime) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def issued_by_hand(tenant: Tenant, *, now: datetime) -> list[ByHand]:
+def issued_by_hand(tenant: Tenant, *, now: datetime, store_id: int | None = None, tier: str | None = None) -> list[ByHand]:
     """By person, most points first: who issues much by hand needs help, or training."""
     with connection.cursor() as cursor:
-        cursor.execute(BY_HAND, {"tenant": tenant.pk, "since": now - timedelta(days=BY_HAND_DAYS)})
+        since = now - timedelta(days=BY_HAND_DAYS)
+        cursor.execute(BY_HAND, {"tenant": tenant.pk, "since": since, "store": store_id, "tier": tier})
         rows = cursor.fetchall()
     people: dict[str, list[tuple[str, int, int]]] = {}
     for name, store, count, points in rows:

@@ -3,6 +3,7 @@
 Alice administers Kulfi House, Bob is her agent; Charlie works for Liberty Deli.
 """
 
+import os
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -15,6 +16,7 @@ from django.test import Client
 from django.test.utils import setup_databases
 from django_scopes import scope, scopes_disabled
 
+from config import partitioning
 from config.engines.postgresql import drop_database
 from loyalty.audit import audit_ledger
 from loyalty.programmes import create_programme
@@ -37,6 +39,8 @@ def django_db_setup(django_test_environment: None, django_db_blocker: Any, djang
     with django_db_blocker.unblock():
         _drop(str(connection.settings_dict["TEST"]["NAME"] or f"test_{connection.settings_dict['NAME']}"))
         setup_databases(verbosity=0, interactive=False, aliases={"default": None})
+        if parts := int(os.environ.get("PARTITIONS", "0")):  # docs/scale.md: the same tests on partitioned tables
+            partitioning.partition(parts=parts)
     yield
     with django_db_blocker.unblock():
         name = connection.settings_dict["NAME"]

@@ -64,10 +64,10 @@ def _in_the_erp_only(stream: TenantStream, plain: Iterator[Sold], call: Call) ->
     orders = [
         {
             "order_no": f"SO-{bill['bill_no']}", "store_code": bill["store_code"], "bill_no": bill["bill_no"], "amount": bill["net_amount"],
-            "mobile": bill["customer"]["mobile"], "state": "confirmed", "at": bill["bill_date"],
+            "mobile": bill["customer"]["mobile"] if bill.get("customer") else "", "state": "confirmed", "at": bill["bill_date"],
         }
         for bill in bills
-        if bill.get("customer") and {"bill_no", "net_amount", "store_code", "bill_date"} <= bill.keys()
+        if {"bill_no", "net_amount", "store_code", "bill_date"} <= bill.keys()
     ]  # fmt: skip
     for place in range(0, len(orders), 500):
         call("/erp/orders", {"orders": orders[place : place + 500]})

@@ -87,7 +87,7 @@ class Asked(forms.Form):
     @property
     def short(self) -> list[forms.BoundField]:
         """The fields of the page of points."""
-        return [self[name] for name in ("since", "until", "basis", "source")]
+        return [self[name] for name in ("since", "until", "basis", "store", "tier", "source")]
 
     @property
     def wanted(self) -> Wanted:

@@ -9,7 +9,7 @@ from django.db import connection
 from django.db.models import Count, Sum
 from django.utils.translation import gettext as _
 
-from integrations.analytics.day_sums import DaySum, day_starts
+from integrations.analytics.day_sums import DaySum, Wanted, day_starts
 from integrations.models import Discrepancy, DiscrepancyKind
 from support.reports.liability import OF_KIND
 from tenants.models import Store, Tenant
@@ -21,7 +21,12 @@ STORES_SHOWN, MONTHS_SHOWN, TROUBLES_SHOWN = 50, 13, 10
 EXPIRING = """
     SELECT CASE WHEN expires_on IS NULL THEN NULL WHEN expires_on <= %(today)s THEN date '0001-01-01'
            ELSE date_trunc('month', expires_on)::date END AS month, count(*), sum(pending + available + held)::bigint, sum(held)::bigint
-    FROM loyalty_lot WHERE tenant_id = %(tenant)s AND NOT spent GROUP BY 1 ORDER BY 1
+    FROM loyalty_lot l WHERE tenant_id = %(tenant)s AND NOT spent
+      AND (%(store)s::bigint IS NULL OR EXISTS (SELECT FROM loyalty_entry g WHERE g.tenant_id = l.tenant_id AND g.id = l.entry_id
+           AND coalesce(g.store_id, 0) = %(store)s))
+      AND (%(tier)s::text IS NULL OR EXISTS (SELECT FROM loyalty_customer c WHERE c.tenant_id = l.tenant_id AND c.id = l.customer_id
+           AND c.tier = %(tier)s))
+    GROUP BY 1 ORDER BY 1
 """
 
 
@@ -101,10 +106,10 @@ def rates(flows: list[StoreFlow]) -> Rates:
     return Rates(granted, -(total["redeemed"] + total["restored"]), -total["expired"])
 
 
-def expiring(tenant: Tenant, *, today: date) -> list[Expiring]:
-    """What expires when: a year by month, then the rest."""
+def expiring(tenant: Tenant, *, today: date, store_id: int | None = None, tier: str | None = None) -> list[Expiring]:
+    """What expires when: a year by month, then the rest; of a store: what was granted there."""
     with connection.cursor() as cursor:
-        cursor.execute(EXPIRING, {"tenant": tenant.pk, "today": today})
+        cursor.execute(EXPIRING, {"tenant": tenant.pk, "today": today, "store": store_id, "tier": tier})
         rows = cursor.fetchall()
     found, later = [], [0, 0, 0]
     horizon = today.replace(day=1) + timedelta(days=31 * MONTHS_SHOWN)
@@ -123,10 +128,14 @@ def expiring(tenant: Tenant, *, today: date) -> list[Expiring]:
     return found
 
 
-def troubles(tenant: Tenant, *, since: date, until: date) -> list[Trouble]:
+def troubles(tenant: Tenant, wanted: Wanted) -> list[Trouble]:
     """Discrepancies raised in a time, by kind and store, the most first."""
-    span = (day_starts(tenant, since), day_starts(tenant, until + timedelta(days=1)))
+    span = (day_starts(tenant, wanted.since), day_starts(tenant, wanted.until + timedelta(days=1)))
     rows: Any = Discrepancy.objects.filter(tenant=tenant, raised_at__gte=span[0], raised_at__lt=span[1]).order_by()
+    if wanted.store_id is not None:
+        rows = rows.filter(store=wanted.store_id) if wanted.store_id else rows.filter(store=None)
+    if wanted.tier is not None:
+        rows = rows.filter(customer__tier=wanted.tier)
     counted = (
         rows.values("kind", "store__code", "store__name")
         .annotate(count=Count("pk"), points=Sum("points"))

@@ -105,14 +105,16 @@ def points(request: HttpRequest) -> HttpResponse:
     if asked.is_valid():
         wanted = replace(asked.wanted, by_store=True)
         sums, source = sums_of(tenant, wanted, source=asked.cleaned_data["source"])
-        flows, lots = flow.by_store(sums, tenant), flow.expiring(tenant, today=now.astimezone(tenant.zone).date())
+        of: Any = {"store_id": wanted.store_id, "tier": wanted.tier}
+        flows, lots = flow.by_store(sums, tenant), flow.expiring(tenant, today=now.astimezone(tenant.zone).date(), **of)
         context |= {
             "flows": flows[: flow.STORES_SHOWN], "more_stores": max(0, len(flows) - flow.STORES_SHOWN), "rates": flow.rates(flows),
             "flow_titles": [TITLES[name] for name in flow.FLOWS], "expiring": lots,
             "most_expiring": max((each.points for each in lots), default=0) or 1,
-            "troubles": flow.troubles(tenant, since=wanted.since, until=wanted.until),
+            "troubles": flow.troubles(tenant, wanted),
             "told": _("From ClickHouse.") if source == CLICKHOUSE else _("From the ledger itself."),
-            **start_page.ages(tenant, now=now), "by_hand": start_page.issued_by_hand(tenant, now=now), "by_hand_days": start_page.BY_HAND_DAYS,
+            **start_page.ages(tenant, now=now, **of),
+            "by_hand": start_page.issued_by_hand(tenant, now=now, **of), "by_hand_days": start_page.BY_HAND_DAYS,
         }  # fmt: skip
     response: HttpResponse = render(request, "support/points.html", title=_("Points"), **context)
     response.status_code = 200 if asked.is_valid() else 422

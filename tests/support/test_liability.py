@@ -14,8 +14,9 @@ from django.utils import timezone
 from integrations.analytics.day_sums import Basis, Wanted, of_ledger
 from integrations.models import Bill, Delivery, Discrepancy
 from loyalty import identity, operations, sweeps
-from loyalty.models import Balance, Entry, Lot, ProgrammeVersion
+from loyalty.models import Balance, Customer, Entry, Lot, ProgrammeVersion
 from support.reports import flow, liability
+from support.reports.asking import NO_STORE
 from tenants import staff
 from tenants.actors import SYSTEM
 from tenants.models import AuditEvent, Store, Tenant
@@ -279,6 +280,30 @@ def test_points_by_store_when_they_expire_and_what_needed_an_eye(auditor: Client
     text = " ".join(response.content.decode().split())
     assert "points were granted" in text
     assert "From the ledger itself." in text
+
+
+def test_points_of_a_store_or_tier(auditor: Client, eventful: Tenant) -> None:
+    """Its parts add up to the whole, and a tier that nobody has shows nothing."""
+
+    def asked(**fields: str) -> Any:
+        response: Any = auditor.get(reverse("admin:points_report"), {"source": "postgresql"} | fields)
+        return response.context_data
+
+    def figures(found: Any) -> list[int]:
+        return [
+            sum(each.net for each in found["flows"]),
+            sum(each.points for each in found["expiring"]), sum(each.count for each in found["troubles"]),
+            sum(each.points for each in found["stores_by_age"]), sum(each.points for each in found["by_hand"]),
+        ]  # fmt: skip
+
+    whole = figures(asked())
+    parts = [figures(asked(store=code)) for code in (*Store.objects.values_list("code", flat=True), NO_STORE)]
+    assert [sum(column) for column in zip(*parts, strict=True)] == whole
+    assert all(whole[:4])  # nobody issued anything by hand
+    assert len([part for part in parts if any(part)]) > 1
+    assert figures(asked(tier="Platinum")) == [0] * len(whole)
+    Customer.objects.update(tier="Platinum")
+    assert figures(asked(tier="Platinum")) == whole
 
 
 def test_points_of_a_brand_without_any(as_alice: Client) -> None:

@@ -7,6 +7,7 @@ from django.core.management.base import BaseCommand
 from django.utils import timezone
 from django_scopes import scope
 
+from integrations.models import ReconciliationPolicy, Side
 from loyalty import customers
 from loyalty.models import Customer
 from support import approvals, cases
@@ -24,6 +25,12 @@ CONTACTS = {
     "analytics": ("Reporting", "reports@kulfi.example", ""),
     "marketing": ("Campaigns", "campaigns@kulfi.example", ""),
 }
+#: What is held against each other every night: name, both sides, and how many days back.
+POLICIES = (
+    ("ERP orders and bills", Side.ERP, Side.LEDGER, 7),
+    ("Balances in the CRM", Side.LEDGER, Side.CRM, 30),
+    ("Balances on the dashboards", Side.LEDGER, Side.CLICKHOUSE, 1),
+)
 
 
 class Command(BaseCommand):
@@ -40,6 +47,10 @@ class Command(BaseCommand):
             for topic, (name, email, hint) in CONTACTS.items():
                 TopicContact.objects.get_or_create(
                     tenant=tenant, topic=topic, defaults={"name": name, "email": email, "hint": hint}
+                )
+            for name, left, right, days in POLICIES:
+                ReconciliationPolicy.objects.get_or_create(
+                    tenant=tenant, name=name, defaults={"left": left, "right": right, "first_day": days, "hour": 0}
                 )
             _what_bob_did(tenant, {story["title"]: story["mobile"] for story in stories})
 
