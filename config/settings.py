@@ -118,6 +118,7 @@ def _database(url: str) -> dict[str, Any]:
 DATABASES = {"default": _database(env.str("DATABASE_URL", "postgresql://pointdesk@127.0.0.1/pointdesk"))}
 
 REDIS_URL = env.str("REDIS_URL", "redis://127.0.0.1:6379")
+CLICKHOUSE_TIMEOUT_SECONDS = env.int("CLICKHOUSE_TIMEOUT_SECONDS", 60)
 CLICKHOUSE_URL = env.str("CLICKHOUSE_URL", "http://127.0.0.1:8123/pointdesk")
 #: Whoever asks for /metrics must send this as a bearer token; empty: whoever reaches it may read it. It names no brand.
 METRICS_TOKEN = env.str("METRICS_TOKEN", "")

@@ -15,7 +15,7 @@ from django.core.mail import EmailMessage
 from django.db import connection
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
-from django_scopes import scope
+from django_scopes import scope, scopes_disabled
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
 from integrations.analytics import feed
@@ -82,7 +82,7 @@ def measure(*, now: datetime) -> Measurement:
     figures = {
         "inbox": json.loads(inbox or "{}"), "holds_overdue": overdue, "holds_due": due, "jobs_running": jobs, "resyncs_open": resyncs,
         "tenants_different": different, "parity_age_seconds": oldest_whole, "messages_waiting": messages, "feed_behind": lag.entries,
-        "feed_age_seconds": int((now - lag.since).total_seconds()) if lag.since else 0,
+        "feed_age_seconds": int((now - lag.since).total_seconds()) if lag.since else 0, "feed_rows_behind": feed.rows_behind(),
     }  # fmt: skip
     row: Measurement = Measurement.objects.update_or_create(pk=1, defaults={"at": now, "figures": figures})[0]
     return row
@@ -113,6 +113,12 @@ def metrics(*, now: datetime, engines: dict[str, bool]) -> bytes:
                 "inbox_oldest_seconds",
                 "Age of the oldest by state",
                 [({"state": state}, counted[1]) for state, counted in inbox.items()],
+            )
+        if rows := found.figures.get("feed_rows_behind"):
+            gauge(
+                "feed_rows_behind",
+                "Rows that ClickHouse lacks, by stream, counted up to 10,000",
+                [({"stream": name}, n) for name, n in rows.items()],
             )
         for name, told in NUMBERS.items():
             if (value := found.figures.get(name)) is not None:
@@ -256,6 +262,8 @@ def watch(*, now: datetime) -> int:
         cursor.execute(TROUBLES, {"now": now, "late_since": lag.since, "late": lag.entries})
         troubles = {(row[1], row[0]): (row[2], row[3]) for row in cursor.fetchall()}
     sent = 0
+    with scopes_disabled():
+        Alarm.objects.filter(tenant__is_active=False, ended_at=None).update(ended_at=now)
     for tenant in Tenant.objects.filter(is_active=True):
         with scope(tenant=tenant):
             mine = {code: found for (tenant_id, code), found in troubles.items() if tenant_id == tenant.pk}

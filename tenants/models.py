@@ -35,7 +35,15 @@ ACTOR_KINDS = [
 ]
 
 
+#: PostgreSQL takes these for abbreviations of a fixed offset, and other engines for places with a summer time.
+NO_PLACES = frozenset({"CET", "EET", "MET", "WET"})
+
+
 def validate_timezone(name: str) -> None:
+    if name in NO_PLACES:
+        raise ValidationError(
+            said("{name!r} means a fixed offset to the database. Use a place, such as Europe/Paris.", name=name)
+        )
     if name not in zoneinfo.available_timezones():
         raise ValidationError(said("{name!r} is not a time zone. Use a name such as Asia/Kolkata.", name=name))
 

@@ -18,6 +18,7 @@ from integrations.analytics import clickhouse, day_sums, feed, parity, resync
 from integrations.analytics.streams import ENTRIES
 from integrations.models import FeedEpoch, ResyncState
 from loyalty.models import Entry
+from tenants.actors import SYSTEM
 from tenants.models import Store, Tenant
 
 CLICKHOUSE_DATABASE = "pointdesk_bench"
@@ -105,7 +106,7 @@ class _Big(_Analytics):
         FeedEpoch.objects.update(resynced_id=F("resync_below_id"))  # so that the feed does not send all of it again
 
     def _resync(self) -> int:
-        row = resync.ask(self._tenant, reason="Bench", asked_by="Bench")
+        row = resync.ask(self._tenant, reason="Bench", actor=SYSTEM)
         assert resync.work_on(row)
         row.refresh_from_db()
         assert row.state == ResyncState.DONE, row.note

@@ -32,8 +32,11 @@ ADDITIONS = (
 
 
 @contextlib.contextmanager
-def connected(*, timeout_seconds: int = 60) -> Iterator[Client]:
-    """A client of the configured server, with our tables there. Raises: one of `Away`."""
+def connected(*, timeout_seconds: int | None = None) -> Iterator[Client]:
+    """A client of the configured server; without `timeout_seconds` it waits for an answer as long as the settings say.
+
+    Raises: one of `Away`.
+    """
     parts = urlsplit(settings.CLICKHOUSE_URL)
     secure = parts.scheme == "https"
     client = clickhouse_connect.get_client(
@@ -44,7 +47,7 @@ def connected(*, timeout_seconds: int = 60) -> Iterator[Client]:
         database=parts.path.strip("/") or "default",
         secure=secure,
         connect_timeout=2,
-        send_receive_timeout=timeout_seconds,
+        send_receive_timeout=timeout_seconds or settings.CLICKHOUSE_TIMEOUT_SECONDS,
         autogenerate_session_id=False,
         query_retries=0,
         settings={"max_partitions_per_insert_block": 0},  # a re-push may reach back many years

@@ -17,7 +17,7 @@ import structlog
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 from django_scopes import scope
 
@@ -25,7 +25,8 @@ from integrations.analytics import clickhouse, day_sums, feed
 from integrations.analytics.streams import BILLS, CUSTOMERS, DELIVERIES, ENTRIES, HOLDS, Stream
 from integrations.models import FeedEpoch, Resync, ResyncState
 from loyalty.models import Customer
-from tenants import crash
+from tenants import audit, crash
+from tenants.actors import SYSTEM, Actor
 from tenants.errors import DomainError
 from tenants.models import Tenant
 from tenants.runs import alone
@@ -58,11 +59,12 @@ PRESENT_VALUES_OF = """
     SELECT id, tenant_id, '{business_id}' AS business_id, {values}, xid_no AS xid, {base} + xid_no % {step} AS version
     FROM (SELECT id, tenant_id, {columns}, {xid_of} AS xid_no FROM {source} WHERE {chosen}) e
 """
+#: What passes: it is tried again. Whatever else happens ends the resync, with the reason.
+PASSING = (*clickhouse.Away, OperationalError, InterfaceError)
 #: What ClickHouse says when it cannot reach PostgreSQL.
 UNREACHABLE = (
     "POSTGRESQL_CONNECTION_FAILURE",
     "pqxx::broken_connection",
-    "STD_EXCEPTION",
     "Connection refused",
     "UNKNOWN_FUNCTION",
 )
@@ -72,7 +74,7 @@ def ask(
     tenant: Tenant,
     *,
     reason: str,
-    asked_by: str,
+    actor: Actor,
     since: date | None = None,
     until: date | None = None,
     customer: Customer | None = None,
@@ -86,24 +88,29 @@ def ask(
     same = Resync.objects.filter(tenant=tenant, state__in=OPEN, since=since, until=until, customer=customer).first()
     if same is not None:
         return same  # type: ignore[no-any-return]
-    row: Resync = Resync.objects.create(
-        tenant=tenant, since=since, until=until, customer=customer, reason=reason[:500], asked_by=asked_by
-    )
+    with transaction.atomic():
+        row: Resync = Resync.objects.create(
+            tenant=tenant, since=since, until=until, customer=customer, reason=reason[:500], asked_by=actor.name
+        )
+        audit.record(
+            tenant, actor=actor, action="resync_analytics", target=row, reason=row.reason,
+            after={"since": since and str(since), "until": until and str(until), "customer": customer and customer.pk},
+        )  # fmt: skip
     return row
 
 
-def repair(tenant: Tenant, days: list[date], *, asked_by: str) -> Resync:
+def repair(tenant: Tenant, days: list[date]) -> Resync:
     """Days that a comparison found different; without any it was customers or kept sums, and everything is built anew."""
     return ask(
-        tenant, since=min(days, default=None), until=max(days, default=None), asked_by=asked_by,
+        tenant, since=min(days, default=None), until=max(days, default=None), actor=SYSTEM,
         reason=said("ClickHouse differed from the ledger on {count} days", count=len(days)),
     )  # fmt: skip
 
 
 def work_on(row: Resync) -> bool:
-    """Go on with it to its end; -> whether it was ours to do. What ClickHouse refuses fails it, with the reason.
+    """Go on with it to its end; -> whether it was ours to do. What cannot be done fails it, with the reason.
 
-    Raises: one of `clickhouse.Away`: it goes on later.
+    Raises: one of `PASSING`: it goes on later.
     """
     with scope(tenant=row.tenant), alone(f"resync {row.pk}") as ours:
         if not ours:
@@ -113,11 +120,12 @@ def work_on(row: Resync) -> bool:
             return False
         try:
             _work_on(row)
-        except clickhouse.Away:
+        except PASSING:
             raise
-        except DatabaseError as problem:
+        except Exception as problem:
             log.error("resync failed", resync=row.pk, error=str(problem)[:200])
-            row.state, row.note, row.ended_at = ResyncState.FAILED, str(problem)[:500], timezone.now()
+            told = f"{type(problem).__name__}: {problem}"
+            row.state, row.note, row.ended_at = ResyncState.FAILED, told[:500], timezone.now()
             row.save(update_fields=["state", "note", "ended_at"])
         return True
 

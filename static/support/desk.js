@@ -49,7 +49,7 @@ document.addEventListener("click", (event) => {
 // Pressing twice does it once: the server knows the form's token; the button only says that it was heard.
 document.addEventListener("submit", (event) => {
   const form = event.target.closest("form[data-once]");
-  if (form) setTimeout(() => form.querySelector("button[type=submit]").setAttribute("disabled", ""), 0);
+  if (form) setTimeout(() => form.querySelector("button:not([type=button])")?.setAttribute("disabled", ""), 0);
 });
 window.addEventListener("pageshow", () => document.querySelectorAll("form[data-once] button[disabled]").forEach((button) => button.removeAttribute("disabled")));
 

@@ -69,7 +69,7 @@ def answered(found: Answer, asked: Asked) -> dict[str, Any]:
             "different_days": [day.isoformat() for day in found.standing.different],
             "stale_days": [day.isoformat() for day in found.standing.stale], "entries_on_their_way": found.lag.entries,
         }  # fmt: skip
-    posting = asked.cleaned_data["basis"] == "posting"
+    posting = asked.cleaned_data["basis"] == "posting" and not asked.cleaned_data["tier"]  # a tier is today's, so its days change
     lines = [
         line.as_dict() | {"settled": posting and found.closed is not None and line.last <= found.closed}
         for line in found.report.lines

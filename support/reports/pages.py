@@ -4,10 +4,12 @@ import csv
 import io
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import openpyxl
 from django.contrib import messages
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
@@ -19,8 +21,8 @@ from django.views.decorators.http import require_GET, require_POST
 
 from integrations import bell, tasks
 from integrations.analytics import parity, resync
-from integrations.analytics.day_sums import Basis, Wanted
-from integrations.models import ParityDay, ParityRun, Resync
+from integrations.analytics.day_sums import Basis, Wanted, day_starts
+from integrations.models import ParityDay, ParityRun, PosChange, Resync
 from support import start_page
 from support.activity_views import XLSX
 from support.charts import steps
@@ -32,7 +34,7 @@ from tenants import access as gate
 from tenants import audit
 from tenants.access import Access, Act
 from tenants.admin_base import access_of
-from tenants.models import Store
+from tenants.models import Store, Tenant
 from tenants.spreadsheets import safe
 
 COLUMNS = (
@@ -48,6 +50,7 @@ COLUMNS = (
     "debt",
     "earlier",
 )
+CHANGES_SHOWN = 20
 #: Columns that are left out of the page where all of them are zero.
 OFTEN_EMPTY = ("merged", "restored", "debt_created", "debt_offset", "earlier", "debt", "issued", "adjusted", "bonus", "returned")
 
@@ -132,8 +135,22 @@ def flags(request: HttpRequest) -> HttpResponse:
         found = no_spend.flags(
             access.tenant, since=wanted.since, until=wanted.until, stores=dict(stores.values_list("pk", "code"))
         )
-    context = {"faults": [each for each in found if each.code], "quiet": [each for each in found if not each.code]}
+    context: dict[str, Any] = {
+        "faults": [each for each in found if each.code],
+        "quiet": [each for each in found if not each.code],
+    }
+    if asked.is_valid():
+        context["changes"] = _changes(access.tenant, asked.wanted)
     return TemplateResponse(request, "support/liability_flags.html", context)
+
+
+def _changes(tenant: Tenant, wanted: Wanted) -> list[PosChange]:
+    """What integrators logged of the POS in these days: the first thing to look at where a figure jumps."""
+    span = (day_starts(tenant, wanted.since), day_starts(tenant, wanted.until + timedelta(days=1)))
+    rows = PosChange.objects.filter(tenant=tenant, at__gte=span[0], at__lt=span[1]).select_related("store")
+    if wanted.store_id is not None:
+        rows = rows.filter(Q(store=wanted.store_id or None) | Q(store=None))
+    return list(rows[:CHANGES_SHOWN])
 
 
 @require_GET
@@ -230,16 +247,8 @@ def mend(request: HttpRequest, pk: int) -> HttpResponseRedirect:
     days = sorted(ParityDay.objects.filter(tenant=access.tenant, ok=False).values_list("business_date", flat=True))
     reason = _("Comparison {number} found {count} days different").format(number=run.pk, count=len(days))
     row = resync.ask(
-        access.tenant, reason=reason, asked_by=access.actor.name, since=min(days, default=None), until=max(days, default=None)
+        access.tenant, reason=reason, actor=access.actor, since=min(days, default=None), until=max(days, default=None)
     )  # without days it was customers or kept sums: everything
-    audit.record(
-        access.tenant,
-        actor=access.actor,
-        action="resync_analytics",
-        target=row,
-        reason=reason,
-        after={"days": [str(day) for day in days[:50]]},
-    )
     bell.send(tasks.work_on_resync.name, row.pk)
     messages.success(request, _("The days are being built anew from the ledger. This takes seconds to minutes."))
     return redirect("admin:integrations_resync_change", row.pk)

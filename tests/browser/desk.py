@@ -48,4 +48,4 @@ def signed_in(tenant: Tenant, settings: Any, *, name: str, role: str) -> Iterato
         page.wait_for_url("**/admin/")
         yield page
         browser.close()
-        assert problems == []
+        assert problems == [], problems

@@ -18,6 +18,7 @@ from integrations.analytics import clickhouse, day_sums, feed, parity, resync
 from integrations.models import ParityDay, ParityRun, Resync, ResyncState
 from loyalty.models import Customer, Entry
 from tenants import crash
+from tenants.actors import SYSTEM
 from tenants.errors import DomainError
 from tenants.models import Tenant
 from tests import builders
@@ -40,7 +41,7 @@ def compared(tenant: Tenant, **options: Any) -> parity.Verdict:
 
 
 def resynced(tenant: Tenant, **span: Any) -> Resync:
-    row = resync.ask(tenant, reason="for a test", asked_by="Alice", **span)
+    row = resync.ask(tenant, reason="for a test", actor=SYSTEM, **span)
     assert resync.work_on(row)
     row.refresh_from_db()
     assert (row.state, row.note) == (ResyncState.DONE, "")
@@ -238,7 +239,7 @@ def test_a_resync_whose_worker_dies_goes_on_where_it_was(told: Tenant, monkeypat
     past = timezone.now().astimezone(told.zone).date() - timedelta(days=80)
     builders.deliver(told, builders.bill(bill_date=f"{past}T12:00:00+05:30"))
     feed_all()
-    row = resync.ask(told, reason="for a test", asked_by="Alice")
+    row = resync.ask(told, reason="for a test", actor=SYSTEM)
 
     def die(name: str) -> None:
         if name == "resync_before_swap":
@@ -256,17 +257,17 @@ def test_a_resync_whose_worker_dies_goes_on_where_it_was(told: Tenant, monkeypat
 
 
 def test_the_same_resync_is_asked_for_once(told: Tenant) -> None:
-    first, again = (resync.ask(told, reason="for a test", asked_by="Alice") for _ in range(2))
+    first, again = (resync.ask(told, reason="for a test", actor=SYSTEM) for _ in range(2))
     assert first.pk == again.pk
     with pytest.raises(DomainError) as refusal:
         resync.ask(
-            told, reason="for a test", asked_by="A", since=timezone.now().date(), until=timezone.now().date() - timedelta(days=1)
+            told, reason="for a test", actor=SYSTEM, since=timezone.now().date(), until=timezone.now().date() - timedelta(days=1)
         )
     assert refusal.value.details["path"] == "until"
 
 
 def test_with_clickhouse_away_a_resync_waits(told: Tenant, settings: Any) -> None:
-    row = resync.ask(told, reason="for a test", asked_by="Alice")
+    row = resync.ask(told, reason="for a test", actor=SYSTEM)
     real = settings.CLICKHOUSE_URL
     settings.CLICKHOUSE_URL = "http://x:y@127.0.0.1:9/none"
     with pytest.raises(clickhouse.Away):
@@ -354,7 +355,7 @@ def test_a_customer_who_changed_since_the_watermark_stays_through_a_resync(told:
 
 def test_a_month_is_not_swapped_when_the_feed_went_on(told: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
     """The session that keeps the feed at rest is ended by the server: the next statement would quietly open another one."""
-    row = resync.ask(told, reason="for a test", asked_by="Alice")
+    row = resync.ask(told, reason="for a test", actor=SYSTEM)
 
     def end(name: str) -> None:
         if name == "resync_before_swap":

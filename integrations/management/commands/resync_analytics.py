@@ -6,6 +6,7 @@ from django_scopes import scope
 
 from integrations.analytics import clickhouse, resync
 from integrations.models import ResyncState
+from tenants.actors import SYSTEM
 from tenants.commands import JsonCommand, tenant_of
 from tenants.errors import DomainError
 from tenants.models import Tenant
@@ -26,9 +27,7 @@ class Command(JsonCommand):
         for tenant in tenants:
             with scope(tenant=tenant):
                 try:
-                    row = resync.ask(
-                        tenant, since=options["since"], until=options["until"], reason="by command", asked_by="command"
-                    )
+                    row = resync.ask(tenant, since=options["since"], until=options["until"], reason="by command", actor=SYSTEM)
                     ours = resync.work_on(row)
                 except DomainError as refusal:
                     raise CommandError(refusal.sentence) from refusal
