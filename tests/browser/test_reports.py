@@ -59,7 +59,7 @@ def test_a_report_that_differs_says_so_and_is_mended_by_one_button(ina: Page, co
     expect(page.locator("body")).to_contain_text("1 of the days differ")
     expect(page.locator("body")).to_contain_text("Changed in ClickHouse after it was sent: available")
     for theme in ("light", "dark"):
-        page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+        page.emulate_media(color_scheme=theme)
         assert problems(page) == []
     page.click("text=Build these days anew")
     expect(page.locator("body")).to_contain_text("being built anew")
