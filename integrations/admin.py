@@ -34,6 +34,7 @@ from integrations.models import (
     FileImport,
     FileKind,
     Incident,
+    IncidentKind,
     ParityRun,
     PosChange,
     ReconciliationPolicy,
@@ -223,6 +224,11 @@ class IncidentAdmin(ReadOnlyAdmin):
     list_display = ("message", "store", "bills", "points", "opened_at", "last_at", "closed_at")
     list_select_related = ("store",)
     list_filter = ("kind", ("closed_at", admin.EmptyFieldListFilter))
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Incident]:
+        """Of two sides that do not agree, to those who may look at them."""
+        rows: QuerySet[Incident] = super().get_queryset(request)
+        return rows if may(request, Act.VIEW_REPORTS) else rows.exclude(kind=IncidentKind.DRIFT)
 
     def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         return _page_of(self, request, object_id, "admin:incident")
@@ -510,6 +516,10 @@ class ReconciliationPolicyAdmin(TenantAdmin):
             return _page_of(self, request, object_id, "admin:reconciliation")
         answer: HttpResponse = super().change_view(request, object_id, form_url, extra_context)
         return answer
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        """The runs of a policy are about its two sides: another pair is another policy."""
+        return ("left", "right") if obj is not None else ()
 
     def response_change(self, request: HttpRequest, obj: ReconciliationPolicy) -> HttpResponse:
         return redirect("admin:reconciliation", obj.pk)

@@ -4,6 +4,7 @@ import csv
 from typing import Any
 
 from django.contrib import messages
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
 from django.utils import timezone
@@ -85,7 +86,7 @@ def run_now(request: HttpRequest, pk: int) -> HttpResponseRedirect:
         audit.record(
             access.tenant, actor=access.actor, action="reconcile_now", target=policy, reason="At the desk", after={"run": run.pk}
         )
-    bell.send(work_on_run.name, run.pk)
+    transaction.on_commit(lambda: bell.send(work_on_run.name, run.pk))
     messages.success(request, _("Both sides are being compared. This takes seconds; the page looks again by itself."))
     return redirect("admin:reconciliation", policy.pk)
 

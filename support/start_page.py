@@ -11,11 +11,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from integrations.analytics import feed
-from integrations.models import Delivery, DeliveryState, Incident
+from integrations.models import Delivery, DeliveryState, Incident, IncidentKind
 from loyalty.models import Hold
 from loyalty.state import HoldState
 from support.models import OPEN_REQUESTS, ApprovalRequest, Case
-from tenants.access import Access
+from tenants.access import Access, Act
 from tenants.models import Role, Tenant
 
 #: What each role sees, the first on top. Whoever has no row sees what the admin does.
@@ -91,7 +91,7 @@ def context(access: Access, *, now: datetime) -> dict[str, Any]:
             "my_requests": _requests(tenant).filter(asked_by_ident=access.actor.ident)[:8],
         },
         "approvals": lambda: {"requests": _requests(tenant).exclude(asked_by_ident=access.actor.ident).order_by("id")[:8]},
-        "incidents": lambda: {"incidents": Incident.objects.filter(tenant=tenant, closed_at=None).select_related("store")[:5]},
+        "incidents": lambda: {"incidents": _incidents(access).select_related("store")[:5]},
         "inbox": lambda: {"states": _states(tenant)},
         "lag": lambda: {"lag": feed.lag()},
         "by_hand": lambda: {"by_hand": issued_by_hand(tenant, now=now), "by_hand_days": BY_HAND_DAYS},
@@ -108,6 +108,12 @@ def context(access: Access, *, now: datetime) -> dict[str, Any]:
 def _requests(tenant: Tenant) -> Any:
     rows = ApprovalRequest.objects.filter(tenant=tenant, state__in=OPEN_REQUESTS)
     return rows.select_related("customer")
+
+
+def _incidents(access: Access) -> Any:
+    """Open ones; of two sides that do not agree, to those who may look at them."""
+    rows = Incident.objects.filter(tenant=access.tenant, closed_at=None)
+    return rows if access.may(Act.VIEW_REPORTS) else rows.exclude(kind=IncidentKind.DRIFT)
 
 
 def _states(tenant: Tenant) -> list[tuple[str, str, int]]:

@@ -1,5 +1,6 @@
 """The hot tables as partitions by tenant, made of a loaded database: nothing is lost, every wall stands, and the application goes on."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,11 +25,12 @@ from tests import builders
 from tests.conftest import make_tenant
 
 pytestmark = pytest.mark.xdist_group("partitioning")
-DATABASE = "pointdesk_partitions"
+DATABASE = f"pointdesk_partitions_{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"
 ABOUT = """
     SELECT (SELECT count(*) FROM pg_constraint c JOIN pg_class t ON t.oid = c.conrelid
             WHERE c.contype = 'f' AND t.relnamespace = 'public'::regnamespace AND conparentid = 0),
-           (SELECT count(*) FROM pg_index i JOIN pg_class t ON t.oid = i.indrelid WHERE t.relnamespace = 'public'::regnamespace),
+           (SELECT count(*) FROM pg_index i JOIN pg_class t ON t.oid = i.indrelid JOIN pg_class n ON n.oid = i.indexrelid
+            WHERE t.relnamespace = 'public'::regnamespace AND n.relname NOT LIKE '%\\_by\\_id'),
            (SELECT count(*) FROM pg_trigger g JOIN pg_class t ON t.oid = g.tgrelid
             WHERE NOT g.tgisinternal AND t.relnamespace = 'public'::regnamespace),
            (SELECT array_agg(p.tablename || p.policyname ORDER BY p.tablename, p.policyname) FROM pg_policies p WHERE p.schemaname = 'public')

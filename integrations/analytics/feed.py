@@ -42,11 +42,13 @@ _BY_ID = "WHERE r.id > %s AND r.id <= %s ORDER BY r.id LIMIT %s"
 LAG_COUNTED = 10_000
 BEHIND = f"""
     SELECT count(*) FROM (
-        SELECT FROM {{source}} WHERE (xid, id) > (%s::text::xid8, %s) ORDER BY xid, id LIMIT {LAG_COUNTED}) late
+        SELECT FROM {{source}} WHERE (xid, id) > (%s::text::xid8, %s) AND xid < pg_snapshot_xmax(pg_current_snapshot())
+        ORDER BY xid, id LIMIT {LAG_COUNTED}) late
 """  # noqa: S608
 LAG = f"""
     SELECT count(*), min(posted_at) FROM (
-        SELECT posted_at FROM loyalty_entry WHERE (xid, id) > (%s::text::xid8, %s) ORDER BY xid, id LIMIT {LAG_COUNTED}) late
+        SELECT posted_at FROM loyalty_entry
+        WHERE (xid, id) > (%s::text::xid8, %s) AND xid < pg_snapshot_xmax(pg_current_snapshot()) ORDER BY xid, id LIMIT {LAG_COUNTED}) late
 """  # noqa: S608
 
 
@@ -162,7 +164,7 @@ def lag() -> Lag:
 
 
 def rows_behind() -> dict[str, int]:
-    """How many rows of each stream ClickHouse has not got yet (counted up to 10,000)."""
+    """How many rows of each stream ClickHouse has not got yet (counted up to 10,000; so many, while a new epoch sends by id)."""
     counted = {}
     with connection.cursor() as cursor:
         system = _one(cursor, SYSTEM)
@@ -170,7 +172,8 @@ def rows_behind() -> dict[str, int]:
         for stream in STREAMS.values():
             epoch = known.get(stream.name)
             bounds = [epoch.xid, epoch.row_id] if epoch else ["0", 0]
-            counted[stream.name] = int(_one(cursor, BEHIND.format(source=stream.source), bounds))
+            by_id = epoch is not None and epoch.resynced_id < epoch.resync_below_id
+            counted[stream.name] = LAG_COUNTED if by_id else int(_one(cursor, BEHIND.format(source=stream.source), bounds))
     return counted
 
 

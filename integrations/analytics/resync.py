@@ -44,6 +44,12 @@ OUR_MONTHS = """
     SELECT DISTINCT extract(year FROM business_date)::int * 100 + extract(month FROM business_date)::int FROM loyalty_entry
     WHERE tenant_id = %s AND business_date BETWEEN %s AND %s AND (%s = 0 OR customer_id = %s)
 """
+OUR_COUNTS = """
+    SELECT extract(year FROM business_date)::int * 100 + extract(month FROM business_date)::int,
+           count(*) FILTER (WHERE id <= %s OR (xid, id) <= (%s::text::xid8, %s))
+    FROM loyalty_entry WHERE tenant_id = %s AND business_date BETWEEN %s AND %s AND (%s = 0 OR customer_id = %s) GROUP BY 1
+"""
+LOST = "Nothing was changed. Look for errors of either engine; REINDEX INDEX entry_by_day builds the index of days anew."
 THEIR_MONTHS = "SELECT DISTINCT toYYYYMM(business_date) FROM entries WHERE "
 #: Which rows are built anew, and up to where: the same words in both engines.
 CHOSEN = "tenant_id = {tenant} AND business_date >= '{first}' AND business_date <= '{last}' AND ({customer} = 0 OR customer_id = {customer})"
@@ -54,9 +60,11 @@ VALUES_OF = """
     FROM (SELECT id, tenant_id, {columns}, {xid_of} AS xid_no FROM {source} WHERE {chosen}) e
     WHERE id <= {resynced} OR xid_no < {xid} OR (xid_no = {xid} AND id <= {row_id})
 """
+#: `ahead`: a transaction that has not begun; rows that name a later one are of an earlier life of the database (a restored dump).
 #: Without a watermark, where rows are replaced: what is newer than the feed comes again with the same version.
 PRESENT_VALUES_OF = """
-    SELECT id, tenant_id, '{business_id}' AS business_id, {values}, xid_no AS xid, {base} + xid_no % {step} AS version
+    SELECT id, tenant_id, '{business_id}' AS business_id, {values}, xid_no AS xid, 
+           {base} + CASE WHEN xid_no >= {ahead} THEN 0 ELSE xid_no % {step} END AS version
     FROM (SELECT id, tenant_id, {columns}, {xid_of} AS xid_no FROM {source} WHERE {chosen}) e
 """
 #: What passes: it is tried again. Whatever else happens ends the resync, with the reason.
@@ -136,10 +144,11 @@ def _work_on(row: Resync) -> None:
         if row.months is None:
             row.months, row.state = _months(client, row), ResyncState.RUNNING
             row.save(update_fields=["months", "state"])
+        expected = _expected(row)
         while row.months:
             began = time.monotonic()
             with feed_at_rest() as check:
-                written, row.way = _build(client, row, row.months[0], check=check)
+                written, row.way = _build(client, row, row.months[0], check=check, at_least=expected.get(row.months[0], 0))
             row.rows, row.months, row.months_done = row.rows + written, row.months[1:], row.months_done + 1
             row.seconds += round(time.monotonic() - began, 3)
             row.save(update_fields=["rows", "months", "months_done", "way", "seconds"])
@@ -165,13 +174,29 @@ def feed_at_rest() -> Iterator[Callable[[], None]]:
 
 
 def _session() -> int:
+    return _one("SELECT pg_backend_pid()")
+
+
+def _one(statement: str) -> int:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_backend_pid()")
+        cursor.execute(statement)
         return int(cursor.fetchone()[0])
 
 
 def _span(row: Resync) -> tuple[date, date]:
     return row.since or date(1970, 1, 1), row.until or date(2199, 12, 31)
+
+
+def _expected(row: Resync) -> dict[int, int]:
+    """How many entries each month must hold at least, counted by reading the ledger itself and no index of its days: entries only ever
+    become more, so whatever comes short of it was lost on the way."""
+    first, last = _span(row)
+    epoch: FeedEpoch = feed.current_epoch(ENTRIES)
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_bitmapscan = off")
+        sent: list[Any] = [epoch.resynced_id, epoch.xid, epoch.row_id]
+        cursor.execute(OUR_COUNTS, [*sent, row.tenant_id, first, last, row.customer_id or 0, row.customer_id or 0])
+        return dict(cursor.fetchall())
 
 
 def _months(client: Client, row: Resync) -> list[int]:
@@ -208,8 +233,8 @@ class _Part:
         )
 
 
-def _build(client: Client, row: Resync, place: int, *, check: Callable[[], None]) -> tuple[int, str]:
-    """One partition anew; -> (rows written, by which way)."""
+def _build(client: Client, row: Resync, place: int, *, check: Callable[[], None], at_least: int) -> tuple[int, str]:
+    """One partition anew; -> (rows written, by which way). Raises: clickhouse.RowsLost, before anything is swapped."""
     part = _whole_part(row, WHOLE[place]) if place in WHOLE else _month_part(row, place)
     table = part.stream.name
     shadow = f"{table}_anew"
@@ -219,6 +244,10 @@ def _build(client: Client, row: Resync, place: int, *, check: Callable[[], None]
     before = _count(client, shadow)
     way = _fill(client, shadow, part)
     filled = _count(client, shadow)
+    if filled - before < at_least:
+        raise clickhouse.RowsLost(
+            f"{table} {part.partition}: the ledger has {at_least:,} rows, and {filled - before:,} came. {LOST}"
+        )
     crash.point("resync_before_swap")
     check()
     if filled:
@@ -239,6 +268,7 @@ def _marks(row: Resync, stream: Stream) -> dict[str, Any]:
     return {
         "business_id": row.tenant.business_id.replace("\\", "\\\\").replace("'", "\\'"), "resynced": epoch.resynced_id,
         "xid": int(epoch.xid), "row_id": epoch.row_id, "base": epoch.pk * feed.EPOCH_STEP, "step": feed.EPOCH_STEP,
+        "ahead": _one("SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint"),
     }  # fmt: skip
 
 

@@ -7,12 +7,11 @@ from decimal import Decimal
 from typing import Any
 
 import structlog
-from clickhouse_connect.driver.exceptions import DatabaseError
 from django.db import connection, transaction
 from django.utils import timezone
 from django_scopes import scope
 
-from integrations.analytics import clickhouse
+from integrations.analytics.resync import PASSING
 from integrations.models import (
     Incident,
     IncidentKind,
@@ -86,9 +85,9 @@ def ask_due(tenant: Tenant, *, now: datetime) -> int:
 def work_on(run: ReconciliationRun) -> bool:
     """Compare, keep what was found, open or close its incident; -> whether it was ours to do.
 
-    Raises: one of `clickhouse.Away`: it is tried again.
+    Raises: one of `PASSING`: it is tried again. Whatever else happens ends it, with the reason.
     """
-    with scope(tenant=run.tenant), alone(f"reconciliation {run.pk}") as ours:
+    with scope(tenant=run.tenant), alone(f"reconciliation of policy {run.policy_id}") as ours:
         if not ours:
             return False
         run.refresh_from_db()
@@ -99,14 +98,13 @@ def work_on(run: ReconciliationRun) -> bool:
         began = time.monotonic()
         try:
             found, handoff = _compare(run)
-        except clickhouse.Away:
+            _keep(run, found, handoff=handoff, seconds=time.monotonic() - began)
+        except PASSING:
             raise
-        except DatabaseError as problem:
+        except Exception as problem:
             log.error("reconciliation failed", run=run.pk, error=str(problem)[:200])
-            run.state, run.note, run.ended_at = RunState.FAILED, str(problem)[:500], timezone.now()
+            run.state, run.note, run.ended_at = RunState.FAILED, f"{type(problem).__name__}: {problem}"[:500], timezone.now()
             run.save(update_fields=["state", "note", "ended_at"])
-            return True
-        _keep(run, found, handoff=handoff, seconds=time.monotonic() - began)
         return True
 
 
@@ -118,7 +116,10 @@ def _compare(run: ReconciliationRun) -> tuple[Found, int]:
     policy, span = run.policy, _span(run)
     left, right = Side(policy.left), Side(policy.right)
     grain = grain_of(left, right)
+    alone_in_it = not connection.in_atomic_block
     with transaction.atomic():
+        if alone_in_it:  # both sides as they were at one instant
+            _do("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         found = _match(left, right, span, grain=grain, tolerance=policy.tolerance)
         return found, 0 if found.ok else _handoff(left, right, span, found, grain=grain, tolerance=policy.tolerance)
 
@@ -147,7 +148,10 @@ def _handoff(left: Side, right: Side, span: Span, found: Found, *, grain: Grain,
     if grain is Grain.BILL:
         if found.pattern is only_ours:
             return STORE_TO_ERP  # the ERP does not know what we have
-        numbers = [str(pair.key[1]) for pair in found.rows]
+        lacking = [pair for pair in found.rows if (pair.right if witness is left else pair.left) is None]
+        if not lacking:
+            return CONNECTOR_TO_LOYALTY  # all have come, and were understood otherwise
+        numbers = [str(pair.key[1]) for pair in lacking]
         return (
             CONNECTOR_TO_LOYALTY
             if _one(REACHED_US, [span.tenant.pk, numbers, SET_ASIDE]) * 2 >= len(numbers)
@@ -171,6 +175,11 @@ def _turned(found: Found) -> Found:
         Pattern.RIGHT_ONLY: counts[Pattern.LEFT_ONLY],
     }  # fmt: skip
     return found
+
+
+def _do(statement: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
 
 
 def _one(statement: str, values: Any) -> int:

@@ -95,11 +95,21 @@ _THEIRS = {
     "since": "{since:Date32}", "until": "{until:Date32}",
 }  # fmt: skip
 #: An order that the ERP voided and whose goods came back to the store is settled on both sides.
-_SETTLED = """i.cancelled_by_id IS NULL AND NOT (
+_SETTLED_SALE = """
     EXISTS (SELECT FROM integrations_bill r WHERE r.tenant_id = i.tenant_id AND r.parent_id = i.id AND r.bill_class = 'return'
             AND r.superseded_at IS NULL)
     AND EXISTS (SELECT FROM integrations_erporder o WHERE o.tenant_id = i.tenant_id AND o.store_id = i.store_id AND o.bill_no = i.bill_no
-                AND o.state = 'voided'))"""
+                AND o.state = 'voided')
+    AND NOT EXISTS (SELECT FROM integrations_erporder o WHERE o.tenant_id = i.tenant_id AND o.store_id = i.store_id AND o.bill_no = i.bill_no
+                    AND o.state = 'confirmed')
+"""
+_UNSETTLED = f"i.cancelled_by_id IS NULL AND NOT ({_SETTLED_SALE})"
+#: ClickHouse knows no orders: which of its bills are settled is asked here.
+SETTLED = f"""
+    SELECT i.store_id, i.bill_no FROM integrations_bill i
+    WHERE i.tenant_id = %(tenant)s AND i.bill_class = 'sale' AND i.superseded_at IS NULL AND i.business_date BETWEEN %(since)s AND %(until)s
+      AND {_SETTLED_SALE}
+"""  # noqa: S608
 _PER_DAY = (
     "SELECT i.store_id, i.business_date, sum(i.net_amount), true {sales} GROUP BY i.store_id, i.business_date ORDER BY 1, 2"
 )
@@ -123,10 +133,11 @@ BILLS_OF_ERP = f"""
 """
 #: What the CRM last showed of each until then; of a number that nobody has, by the number.
 _SHOWN = """
-    SELECT DISTINCT ON (coalesce(customer_id, 0), CASE WHEN customer_id IS NULL THEN mobile ELSE '' END)
-           coalesce(customer_id, 0) AS customer_id, CASE WHEN customer_id IS NULL THEN mobile ELSE '' END AS mobile, points, as_of
-    FROM integrations_crmbalance WHERE tenant_id = %(tenant)s AND as_of BETWEEN %(begins)s AND %(as_of)s
-    ORDER BY 1, 2, as_of DESC, id DESC
+    SELECT DISTINCT ON (coalesce(s.customer_id, 0), CASE WHEN s.customer_id IS NULL THEN s.mobile ELSE '' END)
+           coalesce(s.customer_id, 0) AS customer_id, CASE WHEN s.customer_id IS NULL THEN s.mobile ELSE '' END AS mobile, s.points, s.as_of
+    FROM integrations_crmbalance s LEFT JOIN loyalty_customer c ON c.tenant_id = s.tenant_id AND c.id = s.customer_id
+    WHERE s.tenant_id = %(tenant)s AND s.as_of BETWEEN %(begins)s AND %(as_of)s
+    ORDER BY 1, 2, s.as_of DESC, (s.mobile = c.mobile) DESC, s.id DESC
 """
 CUSTOMERS_OF_CRM = f"SELECT customer_id, mobile, points, true FROM ({_SHOWN}) shown ORDER BY 1, 2"  # noqa: S608
 #: The balance now without what was posted since: since the instant, or since the CRM showed it.
@@ -166,12 +177,12 @@ def told_by(side: Side, span: Span, *, grain: Grain, other: Side) -> Iterator[To
             return _ours(BILLS_OF_ERP, span, beside=BESIDE)
         case Grain.BILL, Side.LEDGER:
             inside = "(i.business_date BETWEEN %(first)s AND %(last)s)::int"
-            return _ours(_PER_BILL.format(inside=inside, sales=_sales(_OURS, other, _SETTLED)), span, beside=BESIDE)
+            return _ours(_PER_BILL.format(inside=inside, sales=_sales(_OURS, other, _UNSETTLED)), span, beside=BESIDE)
         case Grain.BILL, Side.CLICKHOUSE:
             inside = "i.business_date BETWEEN {first:Date32} AND {last:Date32}"
-            return _theirs(
-                _PER_BILL.format(inside=inside, sales=_sales(_THEIRS, other, "i.cancelled_by_id = 0")), span, beside=BESIDE
-            )
+            statement = _PER_BILL.format(inside=inside, sales=_sales(_THEIRS, other, "i.cancelled_by_id = 0"))
+            settled = _settled(span)
+            return (told for told in _theirs(statement, span, beside=BESIDE) if told.key not in settled)
         case Grain.CUSTOMER, Side.CRM:
             return _ours(CUSTOMERS_OF_CRM, span)
         case Grain.CUSTOMER, Side.LEDGER:
@@ -184,6 +195,12 @@ def told_by(side: Side, span: Span, *, grain: Grain, other: Side) -> Iterator[To
 
 def _sales(names: dict[str, str], other: Side, no_cancel: str) -> str:
     return _SALES.format(cancelled=_CANCELLED[other].format(no_cancel=no_cancel), **names)
+
+
+def _settled(span: Span) -> set[tuple[int, str]]:
+    with connection.cursor() as cursor:
+        cursor.execute(SETTLED, _values(span, BESIDE))
+        return set(cursor.fetchall())
 
 
 def _values(span: Span, beside: timedelta) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import openpyxl
 from django.contrib import messages
+from django.db import transaction
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
@@ -95,8 +96,10 @@ def _cells(line: Line, names: list[str]) -> list[Any]:
 
 
 def _is_settled(line: Line, found: Answer, wanted: Wanted) -> bool:
-    """Whether nothing can be posted on it any more; by business date nothing is ever settled, and nothing is said of it."""
-    return wanted.basis == Basis.BUSINESS or (found.closed is not None and line.last <= found.closed)
+    """Whether nothing can be posted on it any more. By business date nothing is ever settled, and nothing is said of it; a tier is today's."""
+    if wanted.basis == Basis.BUSINESS:
+        return True
+    return wanted.tier is None and (found.closed is not None and line.last <= found.closed)
 
 
 @require_GET
@@ -249,7 +252,7 @@ def mend(request: HttpRequest, pk: int) -> HttpResponseRedirect:
     row = resync.ask(
         access.tenant, reason=reason, actor=access.actor, since=min(days, default=None), until=max(days, default=None)
     )  # without days it was customers or kept sums: everything
-    bell.send(tasks.work_on_resync.name, row.pk)
+    transaction.on_commit(lambda: bell.send(tasks.work_on_resync.name, row.pk))
     messages.success(request, _("The days are being built anew from the ledger. This takes seconds to minutes."))
     return redirect("admin:integrations_resync_change", row.pk)
 

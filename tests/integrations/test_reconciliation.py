@@ -14,7 +14,7 @@ from django.utils import timezone
 from django_scopes import scope
 
 from integrations import witnesses
-from integrations.models import Incident, IncidentKind, ReconciliationPolicy, ReconciliationRun, RunState, Side
+from integrations.models import CrmBalance, Incident, IncidentKind, ReconciliationPolicy, ReconciliationRun, RunState, Side
 from integrations.reconciling import runs
 from integrations.tasks import reconcile
 from tenants import staff
@@ -371,3 +371,75 @@ def test_another_brands_policy_is_not_there(as_alice: Client, liberty: Tenant) -
     for name in ("reconciliation", "reconciliation_csv"):
         assert as_alice.get(reverse(f"admin:{name}", args=[theirs.pk])).status_code == 404
     assert as_alice.post(reverse("admin:reconcile_now", args=[theirs.pk])).status_code == 404
+
+
+# What a review found
+
+
+@pytest.mark.xdist_group("feed")
+def test_a_voided_and_returned_sale_is_settled_in_clickhouse_too(committed: Tenant) -> None:
+    builders.customer(committed)
+    sold(committed, "A1")
+    ordered(committed, "A1", state="voided")
+    builders.deliver(committed, returned("R1", "A1", "1000.00"))
+    feed_all()
+    assert ran(policy(committed, Side.ERP, Side.CLICKHOUSE)).ok
+
+
+def test_an_order_that_was_entered_anew_counts_although_something_came_back(kulfi: Tenant) -> None:
+    builders.customer(kulfi)
+    sold(kulfi, "A1")
+    ordered(kulfi, "A1", state="voided")
+    builders.deliver(kulfi, returned("R1", "A1", "1000.00"))
+    at = (timezone.now().astimezone(kulfi.zone) - YESTERDAY).replace(hour=13)
+    witnesses.take_orders(
+        kulfi, [(0, witnesses.Order("SO-2", "K1", "A1", "", Decimal(1000), "confirmed", at))], now=timezone.now()
+    )
+    assert ran(policy(kulfi, Side.ERP, Side.LEDGER)).ok
+
+
+def test_bills_that_came_with_another_amount_have_not_been_lost_by_the_connector(kulfi: Tenant) -> None:
+    builders.customer(kulfi)
+    sold(kulfi, "A1", "900.00")
+    ordered(kulfi, "A1", "1000.00")
+    assert ran(policy(kulfi, Side.ERP, Side.LEDGER)).handoff == runs.CONNECTOR_TO_LOYALTY
+
+
+def test_the_crm_is_asked_for_the_number_that_the_customer_has_now(kulfi: Tenant) -> None:
+    """One export speaks of a customer twice, by the old number and by the new one."""
+    meera = builders.customer(kulfi)
+    at = timezone.now() - timedelta(hours=36)
+    for mobile, points in ((meera.mobile, 0), ("+919840000009", 350)):
+        shown(kulfi, mobile, points, at=at)
+    CrmBalance.objects.filter(mobile="+919840000009").update(customer=meera)
+    assert ran(policy(kulfi, Side.LEDGER, Side.CRM)).ok
+
+
+def test_a_run_that_cannot_be_made_ends_and_says_why(kulfi: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = runs.ask(policy(kulfi, Side.ERP, Side.LEDGER), asked_by="x", now=timezone.now())
+
+    def out_of_order(*args: Any, **kwargs: Any) -> None:
+        raise ValueError("rows out of order")
+
+    monkeypatch.setattr(runs, "match", out_of_order)
+    assert runs.work_on(run)
+    run.refresh_from_db()
+    assert (run.state, run.note) == (RunState.FAILED, "ValueError: rows out of order")
+
+
+def test_an_agent_is_not_shown_what_the_agent_may_not_open(kulfi: Tenant, as_bob: Client, as_alice: Client) -> None:
+    builders.customer(kulfi)
+    sold(kulfi, "A1")
+    ran(policy(kulfi, Side.ERP, Side.LEDGER))
+    for name in ("admin:index", "admin:integrations_incident_changelist"):
+        assert "do not agree on" in as_alice.get(reverse(name)).content.decode()
+        assert "do not agree on" not in as_bob.get(reverse(name)).content.decode()
+
+
+def test_the_sides_of_a_policy_stay(as_alice: Client, kulfi: Tenant) -> None:
+    row = policy(kulfi, Side.ERP, Side.LEDGER)
+    edit = reverse("admin:integrations_reconciliationpolicy_change", args=[row.pk])
+    form = {"name": "x", "left": "ledger", "right": "crm", "first_day": 7, "last_day": 1, "tolerance": 0, "hour": 6}
+    assert as_alice.post(edit, form).status_code == 302
+    row.refresh_from_db()
+    assert (row.name, row.left, row.right) == ("x", Side.ERP, Side.LEDGER)

@@ -78,7 +78,11 @@ class Command(BaseCommand):
             tenant = tenant_of(slug.replace("_", "-"))
             staff.create_store(tenant, code="B1", actor=SYSTEM)
             with scope(tenant=tenant):
-                return [measure(make(tenant, url), rounds=rounds) for make in jobs.values()]
+                results = []
+                for make in jobs.values():
+                    results.append(measure(make(tenant, url), rounds=rounds))
+                    print(results[-1].as_dict(), file=sys.stderr)  # a job that fails later takes nothing of it away
+                return results
         finally:
             _drop_database()
 
