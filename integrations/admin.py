@@ -526,7 +526,7 @@ class ReconciliationPolicyAdmin(TenantAdmin):
 
     @display(
         description=gettext_lazy("Last verdict"),
-        label={"agrees": "success", "differs": "danger", "waits": "info", "failed": "danger"},
+        label={"agrees": "success", "differs": "danger", "waits": "info", "failed": "danger", "none": ""},
     )
     def last_verdict(self, row: ReconciliationPolicy) -> tuple[str, str]:
         run = next(iter(row.runs.all()), None)
@@ -536,6 +536,8 @@ class ReconciliationPolicyAdmin(TenantAdmin):
             return "failed", said("failed")
         if run.ok is None:
             return "waits", said("waits")
+        if run.compared_nothing:
+            return "none", said("nothing to compare")
         return ("agrees", said("agrees")) if run.ok else ("differs", said("differs"))
 
     @admin.display(description=gettext_lazy("Rows off"))

@@ -764,6 +764,11 @@ class ReconciliationRun(models.Model):
         return self.different + self.left_only + self.right_only
 
     @property
+    def compared_nothing(self) -> bool:
+        """It ran, and there was nothing of which both sides could speak: no verdict follows."""
+        return self.ok is not None and not self.agreed and not self.off
+
+    @property
     def drift(self) -> Decimal:
         return self.left_sum - self.right_sum
 

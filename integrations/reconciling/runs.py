@@ -261,6 +261,10 @@ def _follow(run: ReconciliationRun) -> None:
     incident.bills, incident.customers = (0, run.off) if by_people else (run.off, 0)
     incident.points = int(run.drift) if by_people else 0
     incident.last_at = run.ended_at or timezone.now()
-    incident.message = said("{policy}: {left} and {right} do not agree on {count} rows.", policy=run.policy.name, count=f"{run.off:,}",
-                            left=run.policy.get_left_display(), right=run.policy.get_right_display())[:500]  # fmt: skip
+    about = {"policy": run.policy.name, "left": run.policy.get_left_display(), "right": run.policy.get_right_display()}
+    if run.off == 1:
+        message = said("{policy}: {left} and {right} do not agree on one row.", **about)
+    else:
+        message = said("{policy}: {left} and {right} do not agree on {count} rows.", count=f"{run.off:,}", **about)
+    incident.message = message[:500]
     incident.save()

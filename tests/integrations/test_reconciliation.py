@@ -253,7 +253,7 @@ def test_a_drift_opens_one_incident_and_agreement_closes_it(kulfi: Tenant) -> No
     ran(of_bills)
     found = Incident.objects.get()
     assert (found.kind, found.bills, found.closed_at) == (IncidentKind.DRIFT, 1, None)
-    assert found.message == "erp and ledger: ERP orders and the ledger do not agree on 1 rows."
+    assert found.message == "erp and ledger: ERP orders and the ledger do not agree on one row."
     ordered(kulfi, "A1")
     ran(of_bills)
     found.refresh_from_db()
@@ -443,3 +443,15 @@ def test_the_sides_of_a_policy_stay(as_alice: Client, kulfi: Tenant) -> None:
     assert as_alice.post(edit, form).status_code == 302
     row.refresh_from_db()
     assert (row.name, row.left, row.right) == ("x", Side.ERP, Side.LEDGER)
+
+
+def test_where_nothing_could_be_compared_no_verdict_is_given(as_alice: Client, kulfi: Tenant) -> None:
+    builders.customer(kulfi, points=5)
+    of_crm = policy(kulfi, Side.LEDGER, Side.CRM)
+    run = ran(of_crm)
+    assert (run.ok, run.compared_nothing) == (True, True)
+    page = as_alice.get(reverse("admin:reconciliation", args=[of_crm.pk])).content.decode()
+    assert "nothing to compare" in page
+    assert "agrees" not in page.partition('id="reconciliation"')[2]
+    listed = as_alice.get(reverse("admin:integrations_reconciliationpolicy_changelist")).content.decode()
+    assert "nothing to compare" in listed
