@@ -36,7 +36,7 @@ INDEXES = """
     SELECT pg_get_indexdef(indexrelid) FROM pg_index i WHERE indrelid = %s::regclass
     AND NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conindid = i.indexrelid AND c.contype IN ('p', 'u')) ORDER BY indexrelid
 """
-TRIGGERS = "SELECT pg_get_triggerdef(oid), tgtype & 1 = 1 FROM pg_trigger WHERE tgrelid = %s::regclass AND NOT tgisinternal ORDER BY tgname"
+TRIGGERS = "SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE tgrelid = %s::regclass AND NOT tgisinternal ORDER BY tgname"
 POLICIES = (
     "SELECT policyname, cmd, roles::text[], qual, with_check FROM pg_policies WHERE schemaname = 'public' AND tablename = %s"
 )
@@ -68,7 +68,6 @@ class _Table:
     constraints: list[str] = field(default_factory=list)
     indexes: list[str] = field(default_factory=list)
     triggers: list[str] = field(default_factory=list)
-    truncate_triggers: list[str] = field(default_factory=list)
     policies: list[str] = field(default_factory=list)
     grants: list[str] = field(default_factory=list)
     identity: list[str] = field(default_factory=list)
@@ -116,8 +115,7 @@ def _described(name: str) -> _Table:
             deferrable = definition.partition(")")[2]
             table.constraints.append(f"ALTER TABLE {name} ADD CONSTRAINT {constraint} UNIQUE ({_led(columns)}){deferrable}")
     table.indexes = [row[0] for row in _rows(INDEXES, [name])]
-    for definition, by_row in _rows(TRIGGERS, [name]):
-        (table.triggers if by_row else table.truncate_triggers).append(definition)
+    table.triggers = [row[0] for row in _rows(TRIGGERS, [name])]
     for policy, command, roles, using, check in _rows(POLICIES, [name]):
         words = f"CREATE POLICY {policy} ON {name} FOR {command} TO {', '.join(roles)}"
         table.policies.append(words + (f" USING ({using})" if using else "") + (f" WITH CHECK ({check})" if check else ""))
@@ -157,7 +155,6 @@ def _move(table: _Table, *, parts: int) -> int:
         *table.constraints,
         *table.indexes,
         *table.triggers,
-        *table.truncate_triggers,
         *table.grants,
     ):
         _do(statement)

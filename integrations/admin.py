@@ -524,12 +524,15 @@ class ReconciliationPolicyAdmin(TenantAdmin):
     def response_change(self, request: HttpRequest, obj: ReconciliationPolicy) -> HttpResponse:
         return redirect("admin:reconciliation", obj.pk)
 
+    def _last(self, row: ReconciliationPolicy) -> ReconciliationRun | None:
+        return next(iter(row.runs.all()), None)  # fetched with the list
+
     @display(
         description=gettext_lazy("Last verdict"),
         label={"agrees": "success", "differs": "danger", "waits": "info", "failed": "danger", "none": ""},
     )
     def last_verdict(self, row: ReconciliationPolicy) -> tuple[str, str]:
-        run = next(iter(row.runs.all()), None)
+        run = self._last(row)
         if run is None:
             return "", "–"
         if run.state == RunState.FAILED:
@@ -542,10 +545,10 @@ class ReconciliationPolicyAdmin(TenantAdmin):
 
     @admin.display(description=gettext_lazy("Rows off"))
     def rows_off(self, row: ReconciliationPolicy) -> str:
-        run = next(iter(row.runs.all()), None)
+        run = self._last(row)
         return f"{run.off:,}" if run is not None and run.ok is not None else "–"
 
     @admin.display(description=gettext_lazy("Last run"))
     def last_run(self, row: ReconciliationPolicy) -> Any:
-        run = next(iter(row.runs.all()), None)
+        run = self._last(row)
         return run.asked_at if run is not None else "–"

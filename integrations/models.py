@@ -655,6 +655,26 @@ class Incident(models.Model):
         return self.message
 
 
+class RunState(models.TextChoices):
+    """Of what a worker does: a reconciliation, a resync."""
+
+    WAITING = "waiting", gettext_lazy("waiting")
+    RUNNING = "running", gettext_lazy("running")
+    DONE = "done", gettext_lazy("done")
+    FAILED = "failed", gettext_lazy("failed")
+
+
+class Handoff(models.IntegerChoices):
+    """Where the chain broke: a bill goes store -> ERP -> connector -> loyalty -> CRM and analytics. 0: nowhere, it is our own rule or
+    somebody's act."""
+
+    NONE = 0, ""
+    STORE_TO_ERP = 1, gettext_lazy("store → ERP")
+    ERP_TO_CONNECTOR = 2, gettext_lazy("ERP → connector")
+    CONNECTOR_TO_LOYALTY = 3, gettext_lazy("connector → loyalty")
+    LOYALTY_TO_REPORTS = 4, gettext_lazy("loyalty → CRM and analytics")
+
+
 class Side(models.TextChoices):
     """Who can be asked of the same facts."""
 
@@ -705,13 +725,6 @@ class ReconciliationPolicy(models.Model):
 
     def __str__(self) -> str:
         return self.name
-
-
-class RunState(models.TextChoices):
-    WAITING = "waiting", gettext_lazy("waiting")
-    RUNNING = "running", gettext_lazy("running")
-    DONE = "done", gettext_lazy("done")
-    FAILED = "failed", gettext_lazy("failed")
 
 
 class ReconciliationRun(models.Model):
@@ -961,13 +974,6 @@ class ClosedDays(models.Model):
         return f"{self.through:%Y-%m-%d}"
 
 
-class ResyncState(models.TextChoices):
-    WAITING = "waiting", gettext_lazy("waiting")
-    RUNNING = "running", gettext_lazy("running")
-    DONE = "done", gettext_lazy("done")
-    FAILED = "failed", gettext_lazy("failed")
-
-
 class Resync(models.Model):
     """A tenant's rows in ClickHouse built anew from the ledger, month by month of business dates; resumable.
 
@@ -978,7 +984,7 @@ class Resync(models.Model):
     customer = TenantForeignKey(Customer, null=True, related_name="+")
     since = models.DateField(null=True, help_text=gettext_lazy("First business day; empty: from the beginning."))
     until = models.DateField(null=True, help_text=gettext_lazy("Last business day; empty: to the end."))
-    state = models.CharField(max_length=8, choices=ResyncState.choices, default=ResyncState.WAITING)
+    state = models.CharField(max_length=8, choices=RunState.choices, default=RunState.WAITING)
     reason = models.CharField(max_length=500)
     asked_by = models.CharField(max_length=254)
     asked_at = models.DateTimeField(db_default=Now(), editable=False)

@@ -173,8 +173,11 @@ def reconcile() -> None:
     """Policies whose hour has come, and runs that somebody asked for or whose worker was killed."""
     now = timezone.now()
     for tenant in Tenant.objects.filter(is_active=True):
-        with scope(tenant=tenant):
-            runs.ask_due(tenant, now=now)
+        try:
+            with scope(tenant=tenant):
+                runs.ask_due(tenant, now=now)
+        except Exception as problem:  # one tenant's trouble stops no other's
+            log.error("not asked", tenant=tenant.slug, error=type(problem).__name__)
     _go_on("reconciliation", _runs(state__in=runs.OPEN), runs.work_on)
 
 

@@ -5,32 +5,12 @@ A bill goes store -> ERP -> connector -> loyalty -> CRM and analytics; a finding
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from enum import IntEnum, StrEnum
+from enum import StrEnum
 
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-
-class Handoff(IntEnum):
-    """Where the chain broke; 0: nowhere, it is our own rule or somebody's act."""
-
-    NONE = 0
-    STORE_TO_ERP = 1
-    ERP_TO_CONNECTOR = 2
-    CONNECTOR_TO_LOYALTY = 3
-    LOYALTY_TO_REPORTS = 4
-
-    @property
-    def label(self) -> str:
-        return str(_HANDOFFS.get(self, ""))
-
-
-_HANDOFFS = {
-    Handoff.STORE_TO_ERP: gettext_lazy("store → ERP"),
-    Handoff.ERP_TO_CONNECTOR: gettext_lazy("ERP → connector"),
-    Handoff.CONNECTOR_TO_LOYALTY: gettext_lazy("connector → loyalty"),
-    Handoff.LOYALTY_TO_REPORTS: gettext_lazy("loyalty → CRM and analytics"),
-}
+from integrations.models import Handoff as Handoff
 
 
 class Pattern(StrEnum):

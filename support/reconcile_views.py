@@ -12,12 +12,11 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
 from integrations import bell
-from integrations.models import ReconciliationPolicy, ReconciliationRun, RunState, Side
+from integrations.models import Handoff, ReconciliationPolicy, ReconciliationRun, RunState, Side
 from integrations.reconciling import runs
 from integrations.reconciling.matching import ROWS_KEPT, Pattern
 from integrations.reconciling.sides import Grain, grain_of
 from integrations.tasks import work_on_run
-from support.diagnosis import Handoff
 from support.views import render
 from tenants import access as gate
 from tenants import audit

@@ -52,7 +52,12 @@ class DeskSite(UnfoldAdminSite):
         return self._page(views.start)(request)
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
-        own: list[URLPattern | URLResolver] = [
+        stock: list[URLPattern | URLResolver] = super().get_urls()
+        return [*self._customer_urls(), *self._bill_urls(), *self._work_urls(), *self._report_urls(), *stock]
+
+    def _customer_urls(self) -> list[URLPattern]:
+        """Looking a customer up, and what is done there."""
+        return [
             path("find/", self._page(views.search), name="find"),
             path("find/suggest/", self._page(views.suggest), name="suggest"),
             path("customers/<int:pk>/", self._page(views.customer360), name="customer360"),
@@ -84,6 +89,11 @@ class DeskSite(UnfoldAdminSite):
             path("numbers/<int:pk>/", self._page(request_views.number_move), name="number_move"),
             path("entries/<int:pk>/undo/", self._page(act_views.undo), name="undo"),
             path("holds/<int:pk>/unblock/", self._page(act_views.unblock), name="unblock"),
+        ]
+
+    def _bill_urls(self) -> list[URLPattern]:
+        """Bills, deliveries, incidents and what is missing."""
+        return [
             path("queue/", self._page(bill_views.queue_now), name="queue"),
             path("deliveries/<int:pk>/", self._page(bill_views.delivery), name="delivery"),
             path("deliveries/<int:pk>/ask/", self._page(missing_views.ask_vendor), name="ask_vendor"),
@@ -103,6 +113,11 @@ class DeskSite(UnfoldAdminSite):
             path("files/<int:pk>/", self._page(missing_views.file_import), name="file_import"),
             path("requests/<int:pk>/", self._page(missing_views.repush_request), name="repush_request"),
             path("requests/<int:pk>/csv/", self._page(missing_views.repush_csv), name="repush_csv"),
+        ]
+
+    def _work_urls(self) -> list[URLPattern]:
+        """The log and bulk jobs."""
+        return [
             path("activity/", self._page(activity_views.log), name="activity"),
             path("activity/views/", self._page(saved_views.save_view), name="save_view"),
             path("activity/views/<int:pk>/forget/", self._page(saved_views.forget_view), name="forget_view"),
@@ -113,6 +128,11 @@ class DeskSite(UnfoldAdminSite):
             path("jobs/<int:pk>/", self._page(pages.show), name="job"),
             path("jobs/<int:pk>/<slug:kind>.csv", self._page(pages.file), name="job_file"),
             path("jobs/<int:pk>/<slug:act>/", self._page(pages.act_on), name="act_on_job"),
+        ]
+
+    def _report_urls(self) -> list[URLPattern]:
+        """Reports, comparisons, settings."""
+        return [
             path("reconciliation/<int:pk>/", self._page(reconcile_views.reconciliation), name="reconciliation"),
             path("reconciliation/<int:pk>/run/", self._page(reconcile_views.run_now), name="reconcile_now"),
             path("reconciliation/<int:pk>/rows.csv", self._page(reconcile_views.rows_csv), name="reconciliation_csv"),
@@ -129,8 +149,6 @@ class DeskSite(UnfoldAdminSite):
             path("simulator/", self._page(views.simulator), name="simulator"),
             path("tenant/", self._page(views.switch_tenant), name="switch_tenant"),
         ]
-        stock: list[URLPattern | URLResolver] = super().get_urls()
-        return own + stock
 
     def _page(self, view: Page) -> Page:
         def page(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:

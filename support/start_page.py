@@ -31,15 +31,14 @@ AGES = (
 )  # fmt: skip
 STORES_SHOWN = 10
 #: Only of a store (0: without one), only of customers who have a tier today; NULL: of all.
-OF = """
-    (%(store)s::bigint IS NULL OR coalesce({row}.store_id, 0) = %(store)s) AND (%(tier)s::text IS NULL OR EXISTS (
-        SELECT FROM loyalty_customer c WHERE c.tenant_id = {person}.tenant_id AND c.id = {person}.customer_id AND c.tier = %(tier)s))
-"""
+OF_STORE = "(%(store)s::bigint IS NULL OR coalesce({row}.store_id, 0) = %(store)s)"
+OF_TIER = """(%(tier)s::text IS NULL OR EXISTS (
+    SELECT FROM loyalty_customer c WHERE c.tenant_id = {row}.tenant_id AND c.id = {row}.customer_id AND c.tier = %(tier)s))"""
 BY_AGE = f"""
     SELECT h.store_id, coalesce(nullif(s.name, ''), s.code, %(no_store)s),
            width_bucket(extract(epoch FROM %(now)s - h.at), ARRAY[7200, 86400, 604800, 2592000]::numeric[]), count(*), sum(h.points)
     FROM loyalty_hold h LEFT JOIN tenants_store s ON s.tenant_id = h.tenant_id AND s.id = h.store_id
-    WHERE h.tenant_id = %(tenant)s AND h.state = 'active' AND {OF.format(row="h", person="h")} GROUP BY 1, 2, 3
+    WHERE h.tenant_id = %(tenant)s AND h.state = 'active' AND {OF_STORE.format(row="h")} AND {OF_TIER.format(row="h")} GROUP BY 1, 2, 3
 """  # noqa: S608
 #: Issued by people, who and for which store; where a bill was named its store is known.
 BY_HAND = f"""
@@ -47,7 +46,7 @@ BY_HAND = f"""
     FROM loyalty_entry e LEFT JOIN integrations_billissue i ON i.tenant_id = e.tenant_id AND i.operation = e.operation
     LEFT JOIN tenants_store s ON s.tenant_id = e.tenant_id AND s.id = i.store_id
     WHERE e.tenant_id = %(tenant)s AND e.actor_kind = 'person' AND e.posted_at > %(since)s AND e.kind = 'issue' AND e.of_kind IS NULL
-      AND {OF.format(row="i", person="e")}
+      AND {OF_STORE.format(row="i")} AND {OF_TIER.format(row="e")}
     GROUP BY 1, 2 ORDER BY 4 DESC LIMIT 200
 """  # noqa: S608
 BY_HAND_DAYS = 30

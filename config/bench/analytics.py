@@ -16,14 +16,14 @@ from config.bench.seeding import seed
 from config.bench.web import Visitor
 from integrations.analytics import clickhouse, day_sums, feed, parity, resync
 from integrations.analytics.streams import ENTRIES
-from integrations.models import FeedEpoch, ResyncState
+from integrations.models import FeedEpoch, RunState
 from loyalty.models import Entry
 from tenants.actors import SYSTEM
 from tenants.models import Store, Tenant
 
 CLICKHOUSE_DATABASE = "pointdesk_bench"
 PAGES = 40
-COLUMNS = ", ".join(["id", "tenant_id", *(column.value for column in ENTRIES.columns)])
+COLUMNS = ", ".join(["id", "tenant_id", *(column.value() for column in ENTRIES.columns)])
 PLAIN = f"""
     CREATE TABLE plain (id UInt64, tenant_id UInt64, {", ".join(f"{column.name} {column.type}" for column in ENTRIES.columns)})
     ENGINE = MergeTree PARTITION BY {ENTRIES.partition} ORDER BY ({ENTRIES.order})
@@ -109,7 +109,7 @@ class _Big(_Analytics):
         row = resync.ask(self._tenant, reason="Bench", actor=SYSTEM)
         assert resync.work_on(row)
         row.refresh_from_db()
-        assert row.state == ResyncState.DONE, row.note
+        assert row.state == RunState.DONE, row.note
         return row.rows
 
 

@@ -99,7 +99,7 @@ OUR_ROWS_OF = """
 """
 OUR_SUM_OF = ", coalesce(sum({name}) FILTER (WHERE sent), 0)::text"
 THEIR_ROWS_OF = """
-    SELECT {groups}, count(), toString(sum(toInt128(id % 1000003 * (id % 2147483647)))) {sums} FROM {table} FINAL
+    SELECT {groups}, count(), toString(sum(toInt128({which}))) {sums} FROM {table} FINAL
     WHERE tenant_id = {{tenant:UInt64}} AND NOT has({{changed:Array(UInt64)}}, id) GROUP BY {groups}
 """
 THEIR_SUM_OF = ", toString(sum(toInt128({name})))"
@@ -159,11 +159,13 @@ def compare(*, now: datetime, tenant: Tenant | None = None, whole: bool = True) 
 def _all_sent(*, now: datetime) -> Iterator[FeedEpoch]:
     """The feed rests, and has sent what was there; -> how far. A new epoch sends everything by id first."""
     while True:
+        refused: Exception | None = None
         try:
             feed.run(now=now)
         except clickhouse.Away:
             raise
         except Exception as problem:
+            refused = problem
             log.warning("a stream is not sent", error=str(problem)[:200])
         with feed_at_rest():
             epoch = feed.current_epoch(ENTRIES)
@@ -171,6 +173,8 @@ def _all_sent(*, now: datetime) -> Iterator[FeedEpoch]:
             if epoch.resynced_id >= epoch.resync_below_id:
                 yield epoch
                 return
+        if refused is not None:
+            raise refused  # it is the entries
 
 
 def _compare_one(client: Client, tenant: Tenant, *, now: datetime, whole: bool) -> Verdict:
@@ -246,7 +250,7 @@ def _replaced_rows(client: Client, tenant: Tenant, stream: Stream) -> list[dict[
         source=stream.source,
     )
     theirs_asked = THEIR_ROWS_OF.format(
-        groups=groups, sums="".join(THEIR_SUM_OF.format(name=name) for name in stream.sums), table=stream.name
+        groups=groups, which=_WHICH, sums="".join(THEIR_SUM_OF.format(name=name) for name in stream.sums), table=stream.name
     )
     rows = _ask(ours_asked, {"tenant": tenant.pk, "xid": epoch.xid, "row_id": epoch.row_id, "resynced": epoch.resynced_id})
     changed = [number for row in rows for number in row[-1] or ()]

@@ -23,7 +23,7 @@ from django_scopes import scope
 
 from integrations.analytics import clickhouse, day_sums, feed
 from integrations.analytics.streams import BILLS, CUSTOMERS, DELIVERIES, ENTRIES, HOLDS, Stream
-from integrations.models import FeedEpoch, Resync, ResyncState
+from integrations.models import FeedEpoch, Resync, RunState
 from loyalty.models import Customer
 from tenants import audit, crash
 from tenants.actors import SYSTEM, Actor
@@ -33,17 +33,13 @@ from tenants.runs import alone
 from tenants.saying import said
 
 log = structlog.get_logger("pointdesk.resync")
-OPEN = (ResyncState.WAITING, ResyncState.RUNNING)
+OPEN = (RunState.WAITING, RunState.RUNNING)
 #: The places, among the months, of the streams that are built anew whole.
 WHOLE = {0: CUSTOMERS, -1: BILLS, -2: HOLDS, -3: DELIVERIES}
 #: Bytes that we carry at a time.
 CARRIED = 16 << 20
 #: So long a month waits for the feed to come to rest.
 REST_SECONDS = 300
-OUR_MONTHS = """
-    SELECT DISTINCT extract(year FROM business_date)::int * 100 + extract(month FROM business_date)::int FROM loyalty_entry
-    WHERE tenant_id = %s AND business_date BETWEEN %s AND %s AND (%s = 0 OR customer_id = %s)
-"""
 OUR_COUNTS = """
     SELECT extract(year FROM business_date)::int * 100 + extract(month FROM business_date)::int,
            count(*) FILTER (WHERE id <= %s OR (xid, id) <= (%s::text::xid8, %s))
@@ -60,10 +56,10 @@ VALUES_OF = """
     FROM (SELECT id, tenant_id, {columns}, {xid_of} AS xid_no FROM {source} WHERE {chosen}) e
     WHERE id <= {resynced} OR xid_no < {xid} OR (xid_no = {xid} AND id <= {row_id})
 """
-#: `ahead`: a transaction that has not begun; rows that name a later one are of an earlier life of the database (a restored dump).
-#: Without a watermark, where rows are replaced: what is newer than the feed comes again with the same version.
+#: Without a watermark, where rows are replaced: what is newer than the feed comes again with the same version. `ahead`: a transaction that
+#: has not begun; rows that name a later one are of an earlier life of the database (a restored dump).
 PRESENT_VALUES_OF = """
-    SELECT id, tenant_id, '{business_id}' AS business_id, {values}, xid_no AS xid, 
+    SELECT id, tenant_id, '{business_id}' AS business_id, {values}, xid_no AS xid,
            {base} + CASE WHEN xid_no >= {ahead} THEN 0 ELSE xid_no % {step} END AS version
     FROM (SELECT id, tenant_id, {columns}, {xid_of} AS xid_no FROM {source} WHERE {chosen}) e
 """
@@ -133,7 +129,7 @@ def work_on(row: Resync) -> bool:
         except Exception as problem:
             log.error("resync failed", resync=row.pk, error=str(problem)[:200])
             told = f"{type(problem).__name__}: {problem}"
-            row.state, row.note, row.ended_at = ResyncState.FAILED, told[:500], timezone.now()
+            row.state, row.note, row.ended_at = RunState.FAILED, told[:500], timezone.now()
             row.save(update_fields=["state", "note", "ended_at"])
         return True
 
@@ -141,10 +137,10 @@ def work_on(row: Resync) -> bool:
 def _work_on(row: Resync) -> None:
     with clickhouse.connected(timeout_seconds=3600) as client:
         clickhouse.make_tables(client)
-        if row.months is None:
-            row.months, row.state = _months(client, row), ResyncState.RUNNING
-            row.save(update_fields=["months", "state"])
         expected = _expected(row)
+        if row.months is None:
+            row.months, row.state = _places(client, row, expected), RunState.RUNNING
+            row.save(update_fields=["months", "state"])
         while row.months:
             began = time.monotonic()
             with feed_at_rest() as check:
@@ -153,7 +149,7 @@ def _work_on(row: Resync) -> None:
             row.seconds += round(time.monotonic() - began, 3)
             row.save(update_fields=["rows", "months", "months_done", "way", "seconds"])
         day_sums.build_again(client, row.tenant)
-    row.state, row.ended_at = ResyncState.DONE, timezone.now()
+    row.state, row.ended_at = RunState.DONE, timezone.now()
     row.save(update_fields=["state", "ended_at"])
 
 
@@ -188,26 +184,29 @@ def _span(row: Resync) -> tuple[date, date]:
 
 
 def _expected(row: Resync) -> dict[int, int]:
-    """How many entries each month must hold at least, counted by reading the ledger itself and no index of its days: entries only ever
-    become more, so whatever comes short of it was lost on the way."""
+    """By place how many rows there must be at least: counted by reading the tables themselves and no index of days. Rows only ever become
+    more, so whatever comes short of it was lost on the way."""
     first, last = _span(row)
     epoch: FeedEpoch = feed.current_epoch(ENTRIES)
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_bitmapscan = off")
         sent: list[Any] = [epoch.resynced_id, epoch.xid, epoch.row_id]
         cursor.execute(OUR_COUNTS, [*sent, row.tenant_id, first, last, row.customer_id or 0, row.customer_id or 0])
-        return dict(cursor.fetchall())
+        counts: dict[int, int] = dict(cursor.fetchall())
+        if row.since is None and row.until is None and row.customer_id is None:
+            for place, stream in WHOLE.items():
+                cursor.execute(f"SELECT count(*) FROM {stream.source} WHERE tenant_id = %s", [row.tenant_id])  # noqa: S608 - our own name
+                counts[place] = int(cursor.fetchone()[0])
+    return counts
 
 
-def _months(client: Client, row: Resync) -> list[int]:
+def _places(client: Client, row: Resync, expected: dict[int, int]) -> list[int]:
+    """What the ledger has, and what ClickHouse has without it: what changes first, then month by month."""
     first, last = _span(row)
-    with connection.cursor() as cursor:
-        cursor.execute(OUR_MONTHS, [row.tenant_id, first, last, row.customer_id or 0, row.customer_id or 0])
-        months = {found for (found,) in cursor.fetchall()}
     chosen = CHOSEN.format(tenant=row.tenant_id, first=first, last=last, customer=row.customer_id or 0)
-    months |= {found for (found,) in client.query(THEIR_MONTHS + chosen).result_rows}
-    whole = row.since is None and row.until is None and row.customer_id is None
-    return [*(WHOLE if whole else ()), *sorted(months)]
+    theirs = {found for (found,) in client.query(THEIR_MONTHS + chosen).result_rows}
+    months = sorted(theirs | {place for place in expected if place not in WHOLE})
+    return [*(place for place in WHOLE if place in expected), *months]
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +226,7 @@ class _Part:
 
     def rows_of(self, source: str, *, xid_of: str) -> str:
         names = [column.name for column in self.stream.columns]
-        values = [f"{column.value} AS {column.name}" if column.nothing else column.name for column in self.stream.columns]
+        values = [f"{column.value()} AS {column.name}" if column.nothing else column.name for column in self.stream.columns]
         return self.values.format(
             source=source, xid_of=xid_of, chosen=self.chosen, columns=", ".join(names), values=", ".join(values), **self.marks
         )

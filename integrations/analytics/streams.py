@@ -19,9 +19,9 @@ class Column:
     type: str
     nothing: str = ""
 
-    @property
-    def value(self) -> str:
-        return f"coalesce({self.name}, {self.nothing})" if self.nothing else self.name
+    def value(self, row: str = "") -> str:
+        """As SQL; `row`: the name of the table's row, with its dot."""
+        return f"coalesce({row}{self.name}, {self.nothing})" if self.nothing else f"{row}{self.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +57,7 @@ class Stream:
     @property
     def rows(self) -> str:
         """The rows of the ledger's database, in the order of `column_names`, but for the version."""
-        values = ", ".join(
-            f"coalesce(r.{column.name}, {column.nothing})" if column.nothing else f"r.{column.name}" for column in self.columns
-        )
+        values = ", ".join(column.value("r.") for column in self.columns)
         return f"""
             SELECT r.id, r.tenant_id, t.business_id, {values}, r.xid::text::bigint
             FROM {self.source} r JOIN tenants_tenant t ON t.id = r.tenant_id

@@ -73,11 +73,6 @@ class Found:
         return not self.differ
 
     @property
-    def drift(self) -> Decimal:
-        """How much more the left side has in all."""
-        return self.left_sum - self.right_sum
-
-    @property
     def pattern(self) -> Pattern:
         if self.ok:
             return Pattern.NONE

@@ -13,6 +13,7 @@ from django_scopes import scope
 
 from integrations.analytics.resync import PASSING
 from integrations.models import (
+    Handoff,
     Incident,
     IncidentKind,
     ReconciliationPolicy,
@@ -21,7 +22,7 @@ from integrations.models import (
     Side,
 )
 from integrations.reconciling.matching import Found, Pair, Pattern, match
-from integrations.reconciling.sides import TELL_SOME, Grain, Span, grain_of, told_by
+from integrations.reconciling.sides import BESIDE, TELL_SOME, Grain, Span, grain_of, told_by
 from loyalty.models import mask_mobile
 from tenants.models import Store, Tenant
 from tenants.runs import alone
@@ -31,18 +32,12 @@ log = structlog.get_logger("pointdesk.reconciling")
 OPEN = (RunState.WAITING, RunState.RUNNING)
 #: As it is stored, and found again.
 BY_ITSELF = "Pointdesk: both sides agree again."
-#: The four places at which the chain can break.
-STORE_TO_ERP, ERP_TO_CONNECTOR, CONNECTOR_TO_LOYALTY, LOYALTY_TO_REPORTS = 1, 2, 3, 4
 SET_ASIDE = ["quarantined", "waiting_parent", "conflict", "received", "rejected"]
-#: Of bills that one side has and the ledger has not: how many have reached us and stand there unbooked.
-REACHED_US = """
+#: Bills of these stores, or only those of these numbers, that have reached us and stand there unbooked.
+UNBOOKED = """
     SELECT count(DISTINCT d.bill_no) FROM integrations_delivery d
-    WHERE d.tenant_id = %s AND d.bill_no = ANY(%s) AND d.state = ANY(%s)
-"""
-#: Messages of these stores that stand unbooked since these days.
-STAND_AT = """
-    SELECT count(*) FROM integrations_delivery d
-    WHERE d.tenant_id = %(tenant)s AND d.state = ANY(%(states)s) AND d.received_at >= %(since)s AND d.store_code = ANY(
+    WHERE d.tenant_id = %(tenant)s AND d.state = ANY(%(states)s) AND d.received_at >= %(since)s
+      AND (%(numbers)s::text[] IS NULL OR d.bill_no = ANY(%(numbers)s)) AND d.store_code = ANY(
         SELECT code FROM tenants_store WHERE tenant_id = %(tenant)s AND id = ANY(%(stores)s)
         UNION SELECT code FROM tenants_storealias WHERE tenant_id = %(tenant)s AND store_id = ANY(%(stores)s))
 """
@@ -112,16 +107,16 @@ def _span(run: ReconciliationRun) -> Span:
     return Span(run.tenant, run.since, run.until, run.as_of)
 
 
-def _compare(run: ReconciliationRun) -> tuple[Found, int]:
+def _compare(run: ReconciliationRun) -> tuple[Found, Handoff]:
     policy, span = run.policy, _span(run)
     left, right = Side(policy.left), Side(policy.right)
     grain = grain_of(left, right)
     alone_in_it = not connection.in_atomic_block
     with transaction.atomic():
         if alone_in_it:  # both sides as they were at one instant
-            _do("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            connection.cursor().execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         found = _match(left, right, span, grain=grain, tolerance=policy.tolerance)
-        return found, 0 if found.ok else _handoff(left, right, span, found, grain=grain, tolerance=policy.tolerance)
+        return found, Handoff.NONE if found.ok else _handoff(left, right, span, found, grain=grain, tolerance=policy.tolerance)
 
 
 def _match(left: Side, right: Side, span: Span, *, grain: Grain, tolerance: Decimal) -> Found:
@@ -131,64 +126,43 @@ def _match(left: Side, right: Side, span: Span, *, grain: Grain, tolerance: Deci
     )  # fmt: skip
 
 
-def _handoff(left: Side, right: Side, span: Span, found: Found, *, grain: Grain, tolerance: Decimal) -> int:
+def _handoff(left: Side, right: Side, span: Span, found: Found, *, grain: Grain, tolerance: Decimal) -> Handoff:
     """Where the chain most likely broke."""
     sides = {left, right}
     if grain is Grain.CUSTOMER:
-        return LOYALTY_TO_REPORTS
+        return Handoff.LOYALTY_TO_REPORTS
     if sides == {Side.POS, Side.ERP}:
-        return STORE_TO_ERP
-    witness = left if left in (Side.POS, Side.ERP) else right
+        return Handoff.STORE_TO_ERP
+    witness_left = left in (Side.POS, Side.ERP)
     if Side.CLICKHOUSE in sides:  # the ledger may have what ClickHouse lacks
-        of_ledger = _match(witness, Side.LEDGER, span, grain=grain, tolerance=tolerance)
-        if of_ledger.ok:
-            return LOYALTY_TO_REPORTS
-        found = of_ledger if witness is left else _turned(of_ledger)
-    only_ours = Pattern.RIGHT_ONLY if witness is left else Pattern.LEFT_ONLY
+        found = _match(left if witness_left else right, Side.LEDGER, span, grain=grain, tolerance=tolerance)
+        witness_left = True
+        if found.ok:
+            return Handoff.LOYALTY_TO_REPORTS
     if grain is Grain.BILL:
-        if found.pattern is only_ours:
-            return STORE_TO_ERP  # the ERP does not know what we have
-        lacking = [pair for pair in found.rows if (pair.right if witness is left else pair.left) is None]
-        if not lacking:
-            return CONNECTOR_TO_LOYALTY  # all have come, and were understood otherwise
-        numbers = [str(pair.key[1]) for pair in lacking]
-        return (
-            CONNECTOR_TO_LOYALTY
-            if _one(REACHED_US, [span.tenant.pk, numbers, SET_ASIDE]) * 2 >= len(numbers)
-            else ERP_TO_CONNECTOR
-        )
-    stores = sorted({pair.key[0] for pair in found.rows})
-    asked = {"tenant": span.tenant.pk, "states": SET_ASIDE, "since": span.begins, "stores": stores}
-    if _one(STAND_AT, asked):
-        return CONNECTOR_TO_LOYALTY
-    orders = list(told_by(Side.ERP, span, grain=grain, other=Side.POS))
-    if orders and _match(Side.POS, Side.ERP, span, grain=grain, tolerance=tolerance).ok:
-        return ERP_TO_CONNECTOR
-    return STORE_TO_ERP
+        if found.pattern is (Pattern.RIGHT_ONLY if witness_left else Pattern.LEFT_ONLY):
+            return Handoff.STORE_TO_ERP  # the ERP does not know what we have
+        lacking = [pair for pair in found.rows if (pair.right if witness_left else pair.left) is None]
+        here = _unbooked(span, lacking, by_number=True)  # without any lacking all have come, and were understood otherwise
+        return Handoff.CONNECTOR_TO_LOYALTY if here * 2 >= len(lacking) else Handoff.ERP_TO_CONNECTOR
+    if _unbooked(span, found.rows):
+        return Handoff.CONNECTOR_TO_LOYALTY
+    of_erp = _match(Side.POS, Side.ERP, span, grain=grain, tolerance=tolerance)
+    return Handoff.ERP_TO_CONNECTOR if of_erp.ok and of_erp.right_rows else Handoff.STORE_TO_ERP
 
 
-def _turned(found: Found) -> Found:
-    found.rows = [Pair(pair.key, pair.right, pair.left) for pair in found.rows]
-    counts = found.counts
-    found.counts = {
-        Pattern.LOWER: counts[Pattern.HIGHER], Pattern.HIGHER: counts[Pattern.LOWER], Pattern.LEFT_ONLY: counts[Pattern.RIGHT_ONLY],
-        Pattern.RIGHT_ONLY: counts[Pattern.LEFT_ONLY],
+def _unbooked(span: Span, pairs: Sequence[Pair], *, by_number: bool = False) -> int:
+    """`pairs`: by store and bill number, or by store and day."""
+    asked: dict[str, Any] = {
+        "tenant": span.tenant.pk, "states": SET_ASIDE, "since": span.begins - BESIDE, "stores": sorted({pair.key[0] for pair in pairs}),
+        "numbers": [pair.key[1] for pair in pairs] if by_number else None,
     }  # fmt: skip
-    return found
-
-
-def _do(statement: str) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(statement)
-
-
-def _one(statement: str, values: Any) -> int:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, values)
+        cursor.execute(UNBOOKED, asked)
         return int(cursor.fetchone()[0])
 
 
-def _keep(run: ReconciliationRun, found: Found, *, handoff: int, seconds: float) -> None:
+def _keep(run: ReconciliationRun, found: Found, *, handoff: Handoff, seconds: float) -> None:
     run.ok, run.state, run.ended_at, run.seconds = found.ok, RunState.DONE, timezone.now(), round(seconds, 3)
     run.left_rows, run.right_rows, run.left_sum, run.right_sum = (
         found.left_rows,
@@ -199,7 +173,7 @@ def _keep(run: ReconciliationRun, found: Found, *, handoff: int, seconds: float)
     run.agreed, run.untold = found.agreed, found.untold
     run.different = found.counts[Pattern.LOWER] + found.counts[Pattern.HIGHER]
     run.left_only, run.right_only = found.counts[Pattern.LEFT_ONLY], found.counts[Pattern.RIGHT_ONLY]
-    run.pattern, run.handoff = found.pattern.value, handoff
+    run.pattern, run.handoff = found.pattern.value, handoff.value
     run.rows = _written(run, found.rows)
     with transaction.atomic():
         run.save()

@@ -12,22 +12,22 @@ from django.utils.translation import gettext as _
 from integrations.analytics.day_sums import DaySum, Wanted, day_starts
 from integrations.models import Discrepancy, DiscrepancyKind
 from support.reports.liability import OF_KIND
+from support.start_page import OF_TIER
 from tenants.models import Store, Tenant
 
 #: What a store gave and took, in the order of the page; what no till does is left to the liability report.
 FLOWS = ("earned", "bonus", "issued", "returned", "redeemed", "restored", "expired", "adjusted")
 STORES_SHOWN, MONTHS_SHOWN, TROUBLES_SHOWN = 50, 13, 10
 #: Months are those of the brand's calendar; what has lapsed and was not swept yet stands before the first.
-EXPIRING = """
+EXPIRING = f"""
     SELECT CASE WHEN expires_on IS NULL THEN NULL WHEN expires_on <= %(today)s THEN date '0001-01-01'
            ELSE date_trunc('month', expires_on)::date END AS month, count(*), sum(pending + available + held)::bigint, sum(held)::bigint
     FROM loyalty_lot l WHERE tenant_id = %(tenant)s AND NOT spent
       AND (%(store)s::bigint IS NULL OR EXISTS (SELECT FROM loyalty_entry g WHERE g.tenant_id = l.tenant_id AND g.id = l.entry_id
            AND coalesce(g.store_id, 0) = %(store)s))
-      AND (%(tier)s::text IS NULL OR EXISTS (SELECT FROM loyalty_customer c WHERE c.tenant_id = l.tenant_id AND c.id = l.customer_id
-           AND c.tier = %(tier)s))
+      AND {OF_TIER.format(row="l")}
     GROUP BY 1 ORDER BY 1
-"""
+"""  # noqa: S608
 
 
 @dataclass(slots=True)

@@ -15,7 +15,7 @@ from django_scopes import scope
 
 from integrations import tasks
 from integrations.analytics import clickhouse, day_sums, feed, parity, resync
-from integrations.models import FeedEpoch, ParityDay, ParityRun, Resync, ResyncState
+from integrations.models import FeedEpoch, ParityDay, ParityRun, Resync, RunState
 from loyalty.models import Customer, Entry
 from tenants import crash
 from tenants.actors import SYSTEM
@@ -44,7 +44,7 @@ def resynced(tenant: Tenant, **span: Any) -> Resync:
     row = resync.ask(tenant, reason="for a test", actor=SYSTEM, **span)
     assert resync.work_on(row)
     row.refresh_from_db()
-    assert (row.state, row.note) == (ResyncState.DONE, "")
+    assert (row.state, row.note) == (RunState.DONE, "")
     return row
 
 
@@ -138,10 +138,10 @@ def test_the_timetable_mends_what_it_finds(told: Tenant) -> None:
     damage(told, DAMAGES["changed"])
     tasks.check_parity(whole=True)
     row = Resync.objects.get()
-    assert (row.state, row.asked_by) == (ResyncState.WAITING, "Pointdesk")
+    assert (row.state, row.asked_by) == (RunState.WAITING, "Pointdesk")
     tasks.continue_resyncs()
     row.refresh_from_db()
-    assert row.state == ResyncState.DONE
+    assert row.state == RunState.DONE
     assert compared(told, whole=False).ok
 
 
@@ -252,7 +252,7 @@ def test_a_resync_whose_worker_dies_goes_on_where_it_was(told: Tenant, monkeypat
     assert compared(told).ok
     tasks.continue_resyncs()
     row.refresh_from_db()
-    assert (row.state, row.months, row.months_done) == (ResyncState.DONE, [], 6)
+    assert (row.state, row.months, row.months_done) == (RunState.DONE, [], 6)
     assert compared(told).ok
 
 
@@ -379,7 +379,7 @@ def test_a_resync_that_lost_rows_on_the_way_changes_nothing_and_says_so(told: Te
     row = resync.ask(told, reason="for a test", actor=SYSTEM)
     assert resync.work_on(row)
     row.refresh_from_db()
-    assert row.state == ResyncState.FAILED
+    assert row.state == RunState.FAILED
     assert "the ledger has 2 rows, and 1 came" in row.note
     assert compared(told).ok
 

@@ -14,7 +14,16 @@ from django.utils import timezone
 from django_scopes import scope
 
 from integrations import witnesses
-from integrations.models import CrmBalance, Incident, IncidentKind, ReconciliationPolicy, ReconciliationRun, RunState, Side
+from integrations.models import (
+    CrmBalance,
+    Handoff,
+    Incident,
+    IncidentKind,
+    ReconciliationPolicy,
+    ReconciliationRun,
+    RunState,
+    Side,
+)
 from integrations.reconciling import runs
 from integrations.tasks import reconcile
 from tenants import staff
@@ -79,7 +88,7 @@ def test_orders_of_the_erp_against_bills(kulfi: Tenant) -> None:
     ordered(kulfi, "A2", "520.00")
     ordered(kulfi, "A9", "75.50")
     run = ran(policy(kulfi, Side.ERP, Side.LEDGER))
-    assert figures(run) == (False, 1, 1, 1, 1, "mixed", runs.ERP_TO_CONNECTOR)
+    assert figures(run) == (False, 1, 1, 1, 1, "mixed", Handoff.ERP_TO_CONNECTOR)
     assert (run.left_sum, run.right_sum, run.drift) == (Decimal("1595.50"), Decimal(1800), Decimal("-204.50"))
     assert run.rows == [
         {"left": None, "right": "300", "difference": "-300", "store": "K1", "bill_no": "A3"},
@@ -92,13 +101,13 @@ def test_a_bill_that_stands_in_the_inbox_points_to_the_third_handoff(kulfi: Tena
     ordered(kulfi, "A1")
     sold(kulfi, "A1", net_amount="950.00")  # its lines say 1000.00: set aside
     run = ran(policy(kulfi, Side.ERP, Side.LEDGER))
-    assert figures(run) == (False, 0, 0, 1, 0, "left_only", runs.CONNECTOR_TO_LOYALTY)
+    assert figures(run) == (False, 0, 0, 1, 0, "left_only", Handoff.CONNECTOR_TO_LOYALTY)
 
 
 def test_what_only_we_have_points_to_the_first_handoff(kulfi: Tenant) -> None:
     builders.customer(kulfi)
     sold(kulfi, "A1")
-    assert figures(ran(policy(kulfi, Side.LEDGER, Side.ERP))) == (False, 0, 0, 1, 0, "left_only", runs.STORE_TO_ERP)
+    assert figures(ran(policy(kulfi, Side.LEDGER, Side.ERP))) == (False, 0, 0, 1, 0, "left_only", Handoff.STORE_TO_ERP)
 
 
 def test_voided_and_cancelled_is_settled_and_so_is_voided_and_returned(kulfi: Tenant) -> None:
@@ -130,7 +139,7 @@ def test_day_ends_of_the_pos_against_the_ledger(kulfi: Tenant) -> None:
     ended(kulfi, "1000.00", days=1)
     ended(kulfi, "620.00", bills=2, days=2)
     run = ran(policy(kulfi, Side.POS, Side.LEDGER))
-    assert figures(run) == (False, 1, 1, 0, 0, "higher", runs.STORE_TO_ERP)
+    assert figures(run) == (False, 1, 1, 0, 0, "higher", Handoff.STORE_TO_ERP)
     assert (run.untold, run.drift) == (1, Decimal(120)), "the third day is not settled: nothing follows of it"
 
 
@@ -140,16 +149,16 @@ def test_what_the_erp_has_of_the_day_points_to_the_connector(kulfi: Tenant) -> N
     ended(kulfi, "620.00", bills=2)
     ordered(kulfi, "A1", "500.00")
     ordered(kulfi, "A2", "120.00")
-    assert ran(policy(kulfi, Side.POS, Side.LEDGER)).handoff == runs.ERP_TO_CONNECTOR
+    assert ran(policy(kulfi, Side.POS, Side.LEDGER)).handoff == Handoff.ERP_TO_CONNECTOR
     sold(kulfi, "A2", "120.00", net_amount="100.00")  # now it has come, and is set aside
-    assert ran(policy(kulfi, Side.LEDGER, Side.POS)).handoff == runs.CONNECTOR_TO_LOYALTY
+    assert ran(policy(kulfi, Side.LEDGER, Side.POS)).handoff == Handoff.CONNECTOR_TO_LOYALTY
 
 
 def test_day_ends_of_the_pos_against_the_erp(kulfi: Tenant) -> None:
     ended(kulfi, "620.00", bills=2)
     ordered(kulfi, "A1", "500.00")
     run = ran(policy(kulfi, Side.POS, Side.ERP))
-    assert figures(run) == (False, 0, 1, 0, 0, "higher", runs.STORE_TO_ERP)
+    assert figures(run) == (False, 0, 1, 0, 0, "higher", Handoff.STORE_TO_ERP)
     ordered(kulfi, "A2", "120.00")
     assert ran(run.policy).ok
 
@@ -178,7 +187,7 @@ def test_balances_of_the_crm_as_they_were_when_it_showed_them(committed: Tenant)
     for mobile, points in ((meera.mobile, 50), (raj.mobile, 12), ("+919840000009", 4)):
         shown(committed, mobile, points, at=two_days_ago)
     run = ran(policy(committed, Side.LEDGER, Side.CRM))
-    assert figures(run) == (False, 1, 1, 0, 1, "mixed", runs.LOYALTY_TO_REPORTS)
+    assert figures(run) == (False, 1, 1, 0, 1, "mixed", Handoff.LOYALTY_TO_REPORTS)
     assert (run.untold, run.left_sum, run.right_sum) == (1, Decimal(70), Decimal(66))
     assert [(row["customer"], row["left"], row["right"]) for row in run.rows] == [(raj.pk, "20", "12"), (None, None, "4")]
     assert "9840000009" not in json.dumps(run.rows), "no run keeps a stranger's number"
@@ -202,7 +211,7 @@ def test_the_ledger_against_clickhouse_as_of_yesterday(committed: Tenant) -> Non
     assert (run.ok, run.agreed, run.left_sum) == (True, 2, Decimal(70))
     damage(committed, "ALTER TABLE entries UPDATE available = 51 WHERE tenant_id = {tenant:UInt64} AND available = 50")
     run = ran(of_balances)
-    assert figures(run) == (False, 1, 1, 0, 0, "lower", runs.LOYALTY_TO_REPORTS)
+    assert figures(run) == (False, 1, 1, 0, 0, "lower", Handoff.LOYALTY_TO_REPORTS)
     assert [(row["customer"], row["difference"]) for row in run.rows] == [(meera.pk, "-1")]
 
 
@@ -217,9 +226,9 @@ def test_orders_against_clickhouse_say_whether_the_ledger_has_them(committed: Te
     assert ran(of_bills).ok
     damage(committed, "DELETE FROM bills WHERE tenant_id = {tenant:UInt64}")
     run = ran(of_bills)
-    assert (run.off, run.handoff) == (1, runs.LOYALTY_TO_REPORTS), "the ledger has it"
+    assert (run.off, run.handoff) == (1, Handoff.LOYALTY_TO_REPORTS), "the ledger has it"
     ordered(committed, "A2")
-    assert ran(of_bills).handoff == runs.ERP_TO_CONNECTOR, "the ledger lacks one, too"
+    assert ran(of_bills).handoff == Handoff.ERP_TO_CONNECTOR, "the ledger lacks one, too"
 
 
 @pytest.mark.xdist_group("feed")
@@ -402,7 +411,7 @@ def test_bills_that_came_with_another_amount_have_not_been_lost_by_the_connector
     builders.customer(kulfi)
     sold(kulfi, "A1", "900.00")
     ordered(kulfi, "A1", "1000.00")
-    assert ran(policy(kulfi, Side.ERP, Side.LEDGER)).handoff == runs.CONNECTOR_TO_LOYALTY
+    assert ran(policy(kulfi, Side.ERP, Side.LEDGER)).handoff == Handoff.CONNECTOR_TO_LOYALTY
 
 
 def test_the_crm_is_asked_for_the_number_that_the_customer_has_now(kulfi: Tenant) -> None:

@@ -49,7 +49,7 @@ def meera(kulfi: Tenant) -> Customer:
 
 
 def bare_of(finding: Finding) -> list[str]:
-    said = [finding.sentence, finding.customer_sentence, finding.handoff.label, *(each.note for each in finding.evidence)]
+    said = [finding.sentence, finding.customer_sentence, str(finding.handoff.label), *(each.note for each in finding.evidence)]
     said += [finding.remedy.label] if finding.remedy else []
     return [words for text in said if (words := bare(text))]
 

@@ -5,7 +5,7 @@ from django.core.management.base import CommandError, CommandParser
 from django_scopes import scope
 
 from integrations.analytics import clickhouse, resync
-from integrations.models import ResyncState
+from integrations.models import RunState
 from tenants.actors import SYSTEM
 from tenants.commands import JsonCommand, tenant_of
 from tenants.errors import DomainError
@@ -36,7 +36,7 @@ class Command(JsonCommand):
                 row.refresh_from_db()
             if not ours:
                 raise CommandError(f"{tenant.slug}: a worker is at this resync already (number {row.pk}).")
-            if row.state == ResyncState.FAILED:
+            if row.state == RunState.FAILED:
                 raise CommandError(f"{tenant.slug}: {row.note}")
             done.append({
                 "tenant": tenant.slug, "resync": row.pk, "months": row.months_done, "rows": row.rows, "way": row.way, "seconds": row.seconds,
