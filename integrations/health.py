@@ -20,10 +20,7 @@ def live(request: HttpRequest) -> HttpResponse:
 
 
 def ready(request: HttpRequest) -> HttpResponse:
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
-    except (DatabaseError, InterfaceError):
+    if not _postgresql():
         return JsonResponse({"ready": False, "postgresql": "away"}, status=503, headers={"Retry-After": "5"})
     return JsonResponse({"ready": True})
 
@@ -49,8 +46,17 @@ def engine_states(request: HttpRequest) -> dict[str, Any]:
 
 
 def engines() -> dict[str, bool]:
-    """Which of the engines answer; PostgreSQL does, or nobody would be asking."""
-    return {"postgresql": True, "valkey": _valkey(), "clickhouse": _clickhouse()}
+    """Which of the engines answer."""
+    return {"postgresql": _postgresql(), "valkey": _valkey(), "clickhouse": _clickhouse()}
+
+
+def _postgresql() -> bool:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except (DatabaseError, InterfaceError):
+        return False
+    return True
 
 
 def _valkey() -> bool:

@@ -60,6 +60,11 @@ TROUBLES = """
         SELECT FROM integrations_resync l WHERE l.tenant_id = r.tenant_id AND l.id > r.id AND l.state = 'done') AND NOT EXISTS (
         SELECT FROM integrations_parityrun p WHERE p.tenant_id = r.tenant_id AND p.at > r.ended_at AND p.whole AND p.ok) GROUP BY tenant_id
     UNION ALL
+    SELECT 'compare', tenant_id, min(ended_at), count(DISTINCT policy_id) FROM integrations_reconciliationrun r
+        WHERE state = 'failed' AND EXISTS (SELECT FROM integrations_reconciliationpolicy p WHERE p.id = r.policy_id AND p.is_active)
+        AND NOT EXISTS (SELECT FROM integrations_reconciliationrun l WHERE l.policy_id = r.policy_id AND l.id > r.id AND l.state = 'done')
+        GROUP BY tenant_id
+    UNION ALL
     SELECT 'feed', t.id, %(late_since)s::timestamptz, %(late)s::bigint FROM tenants_tenant t
         WHERE t.is_active AND %(late_since)s::timestamptz < %(now)s - interval '10 minutes'
 """
@@ -69,6 +74,7 @@ ALARMS = {
     "inbox": ("POS", gettext_lazy("Bills wait to be processed")),
     "holds": ("ledger", gettext_lazy("Blocked points are not freed on their date")),
     "resync": ("analytics", gettext_lazy("Building the dashboards anew failed")),
+    "compare": ("POS", gettext_lazy("A reconciliation could not be made")),
     "feed": ("analytics", gettext_lazy("The dashboards are behind")),
 }
 
@@ -89,7 +95,7 @@ def measure(*, now: datetime) -> Measurement:
 
 
 def metrics(*, now: datetime, engines: dict[str, bool]) -> bytes:
-    """In Prometheus' text format: what was measured last, and the engines as they are. No brand is named."""
+    """In Prometheus' text format: what was measured last, and the engines as they are (without PostgreSQL nothing else). No brand is named."""
     registry = CollectorRegistry()
 
     def gauge(name: str, told: str, values: Iterable[tuple[dict[str, str], float]]) -> None:
@@ -99,6 +105,8 @@ def metrics(*, now: datetime, engines: dict[str, bool]) -> bytes:
             (made.labels(**labels) if labels else made).set(value)
 
     gauge("up", "1 where the engine answers", [({"engine": name}, float(up)) for name, up in engines.items()])
+    if not engines["postgresql"]:
+        return generate_latest(registry)
     found = Measurement.objects.filter(pk=1).first()
     gauge(
         "measured_age_seconds",

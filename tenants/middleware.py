@@ -23,7 +23,7 @@ type Respond = Callable[[HttpRequest], HttpResponseBase]
 log = structlog.get_logger("pointdesk.access")
 REQUEST_ID = re.compile(r"\A[A-Za-z0-9._-]{8,64}\Z")
 #: These answer without the database, so they answer when it is away.
-WITHOUT_DATABASE = ("/live", "/ready", settings.STATIC_URL)
+WITHOUT_DATABASE = ("/live", "/ready", "/metrics", settings.STATIC_URL)
 CHOSEN_TENANT = "tenant_id"
 
 

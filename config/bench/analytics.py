@@ -1,7 +1,10 @@
 """The feed, the resync and the comparison, each beside what the engines do by themselves with the same rows."""
 
 import os
+import statistics
 import sys
+import threading
+import time
 from datetime import timedelta
 from urllib.parse import urlsplit
 
@@ -10,10 +13,12 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import F
 from django.utils import timezone
+from django_scopes import scope
 
 from config.bench.books import ADJUST_CHAIN, ManyCustomers
 from config.bench.seeding import seed
 from config.bench.web import Visitor
+from config.celery import app
 from integrations.analytics import clickhouse, day_sums, feed, parity, resync
 from integrations.analytics.streams import ENTRIES
 from integrations.models import FeedEpoch, RunState
@@ -23,6 +28,9 @@ from tenants.models import Store, Tenant
 
 CLICKHOUSE_DATABASE = "pointdesk_bench"
 PAGES = 40
+#: Entries posted a second while the feed runs.
+PACE = 2000
+FEED_EVERY: timedelta = app.conf.beat_schedule["feed_analytics"]["schedule"]
 COLUMNS = ", ".join(["id", "tenant_id", *(column.value() for column in ENTRIES.columns)])
 PLAIN = f"""
     CREATE TABLE plain (id UInt64, tenant_id UInt64, {", ".join(f"{column.name} {column.type}" for column in ENTRIES.columns)})
@@ -92,6 +100,64 @@ class Feed(_Analytics, ManyCustomers):
     def limit(self) -> int:
         with clickhouse.connected(timeout_seconds=3600) as client:
             return _pull(client, self._tenant, after=self._after)
+
+
+class SteadyFeed(_Analytics, ManyCustomers):
+    """Entries are posted at an even pace, in transactions of their own, while the feed runs as often as the timetable has it."""
+
+    name = "feed_steady"
+    target = 0.95
+    limit_is = f"the pace of posting, {PACE:,} a second, with nobody feeding"
+
+    def __init__(self, tenant: Tenant, *, seconds: int) -> None:
+        ManyCustomers.__init__(self, tenant, customers=PACE)
+        _Analytics.__init__(self)
+        self._seconds = seconds
+        #: Seconds that the oldest entry had waited just before each run of the feed.
+        self._lags: list[float] = []
+
+    def prepare(self, *, round_number: int) -> None:
+        super().prepare(round_number=round_number)
+        self._lags.clear()
+        feed.run(now=timezone.now())
+
+    def ours(self) -> int:
+        posting = threading.Thread(target=self._post)
+        posting.start()
+        sent = 0
+        while posting.is_alive():
+            posting.join(FEED_EVERY.total_seconds())
+            since = feed.lag().since
+            self._lags.append((timezone.now() - since).total_seconds() if since else 0.0)
+            sent += feed.run(now=timezone.now())
+        assert sent == PACE * self._seconds, sent
+        return sent
+
+    def limit(self) -> int:
+        self._post()
+        return PACE * self._seconds
+
+    def _post(self) -> None:
+        """A tenth of a second's entries every tenth of a second; what comes late is caught up with."""
+        began, share = time.monotonic(), PACE // 10
+        with scope(tenant=self._tenant):
+            for turn in range(self._seconds * 10):
+                time.sleep(max(0.0, began + turn / 10 - time.monotonic()))
+                place = turn % 10 * share
+                self._chain(ADJUST_CHAIN, self._mine[place : place + share], expires=self._today + timedelta(days=365))
+        if threading.current_thread() is not threading.main_thread():
+            connection.close()
+
+    def close(self) -> None:
+        half = len(self._lags) // 2
+        told = [
+            f"{statistics.median(part):.1f} s, at most {max(part):.1f} s"
+            for part in (self._lags[:half], self._lags[half:])
+            if part
+        ]
+        print(f"feed_steady: the oldest entry waited {'; in the second half '.join(told)}", file=sys.stderr)
+        ManyCustomers.close(self)
+        _Analytics.close(self)
 
 
 class _Big(_Analytics):

@@ -83,8 +83,8 @@ class Found:
 def match(
     left: Iterable[Told], right: Iterable[Told], *, tolerance: Decimal, left_tells_all: bool, right_tells_all: bool
 ) -> Found:
-    """Both sides in the order of their keys, each key once. `tolerance`: so much may differ on a row. A side that does not tell all is
-    asked only of what it says.
+    """Both sides in the order of their keys, each key once. `tolerance`: so much may differ on a row that both have. A side that does not
+    tell all is asked only of what it says.
 
     Raises: ValueError where a side is out of order: rows would be matched with nothing.
     """
@@ -101,7 +101,7 @@ def match(
         if theirs is not None:
             found.right_rows, found.right_sum = found.right_rows + 1, found.right_sum + theirs.amount
         pair = Pair(key, ours.amount if ours else None, theirs.amount if theirs else None)
-        if abs(pair.difference) <= tolerance:
+        if abs(pair.difference) <= (0 if ours is None or theirs is None else tolerance):
             found.agreed += 1
             continue
         found.counts[_pattern_of(pair)] += 1

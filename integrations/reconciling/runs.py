@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 from django.db import connection, transaction
+from django.db.models import Count, F, Max, Q
 from django.utils import timezone
 from django_scopes import scope
 
@@ -30,6 +31,9 @@ from tenants.saying import said
 
 log = structlog.get_logger("pointdesk.reconciling")
 OPEN = (RunState.WAITING, RunState.RUNNING)
+#: A run of the timetable that failed is tried again after so long, so often a day.
+AGAIN_AFTER = timedelta(hours=1)
+TRIES_A_DAY = 3
 #: As it is stored, and found again.
 BY_ITSELF = "Pointdesk: both sides agree again."
 SET_ASIDE = ["quarantined", "waiting_parent", "conflict", "received", "rejected"]
@@ -46,16 +50,29 @@ UNBOOKED = """
 def ask(policy: ReconciliationPolicy, *, asked_by: str, now: datetime, by_itself: bool = False) -> ReconciliationRun:
     """A run that the worker takes up; one that is open answers instead. Raises: DomainError `sides_unlike`."""
     grain_of(Side(policy.left), Side(policy.right))
-    same = ReconciliationRun.objects.filter(tenant=policy.tenant_id, policy=policy, state__in=OPEN).first()
-    if same is not None:
-        return same  # type: ignore[no-any-return]
-    today = now.astimezone(policy.tenant.zone).date()
-    until = today - timedelta(days=policy.last_day)
-    run: ReconciliationRun = ReconciliationRun.objects.create(
-        tenant=policy.tenant, policy=policy, asked_by=asked_by, by_itself=by_itself, asked_at=now,
-        since=today - timedelta(days=policy.first_day), until=until, as_of=_end_of(policy.tenant, until),
-    )  # fmt: skip
+    with transaction.atomic():
+        ReconciliationPolicy.objects.select_for_update(no_key=True).get(
+            pk=policy.pk
+        )  # who asks at the same moment gets the same run
+        same = ReconciliationRun.objects.filter(tenant=policy.tenant_id, policy=policy, state__in=OPEN).first()
+        if same is not None:
+            return same  # type: ignore[no-any-return]
+        today = _today_everywhere(policy.tenant, now)
+        until = today - timedelta(days=policy.last_day)
+        run: ReconciliationRun = ReconciliationRun.objects.create(
+            tenant=policy.tenant, policy=policy, asked_by=asked_by, by_itself=by_itself, asked_at=now,
+            since=today - timedelta(days=policy.first_day), until=until, as_of=_end_of(policy.tenant, until),
+        )  # fmt: skip
     return run
+
+
+def _today_everywhere(tenant: Tenant, now: datetime) -> date:
+    """The day from which days are counted back: what lies before it is over in every store, however far west."""
+    zones = {
+        tenant.zone,
+        *(store.timezone_or(tenant) for store in Store.objects.filter(tenant=tenant, is_active=True).exclude(timezone="")),
+    }
+    return min(now.astimezone(zone).date() for zone in zones)
 
 
 def _end_of(tenant: Tenant, day: date) -> datetime:
@@ -64,13 +81,15 @@ def _end_of(tenant: Tenant, day: date) -> datetime:
 
 
 def ask_due(tenant: Tenant, *, now: datetime) -> int:
-    """Runs of policies whose hour has come and that have not run by themselves today; -> how many."""
+    """Runs of policies whose hour has come and that have not run by themselves today, or failed then; -> how many."""
     local = now.astimezone(tenant.zone)
     midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
-    ran = ReconciliationRun.objects.filter(tenant=tenant, by_itself=True, asked_at__gte=midnight).values_list(
-        "policy_id", flat=True
-    )
-    due = ReconciliationPolicy.objects.filter(tenant=tenant, is_active=True, hour__lte=local.hour).exclude(pk__in=list(ran))
+    today = ReconciliationRun.objects.filter(tenant=tenant, by_itself=True, asked_at__gte=midnight)
+    failed = Count("pk", filter=Q(state=RunState.FAILED))
+    tried = today.order_by().values("policy").annotate(runs=Count("pk"), failed=failed, last=Max("asked_at"))
+    again = Q(failed=F("runs"), failed__lt=TRIES_A_DAY, last__lte=now - AGAIN_AFTER)
+    had = tried.exclude(again).values_list("policy", flat=True)
+    due = ReconciliationPolicy.objects.filter(tenant=tenant, is_active=True, hour__lte=local.hour).exclude(pk__in=list(had))
     policies = list(due.select_related("tenant"))
     for policy in policies:
         ask(policy, asked_by="Pointdesk", now=now, by_itself=True)

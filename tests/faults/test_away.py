@@ -14,6 +14,7 @@ from django.utils import timezone
 from integrations import bell
 from integrations.models import Bill, Delivery
 from loyalty.models import Customer, Entry
+from support import monitoring
 from tenants.counters import redis_breaker
 from tenants.models import Tenant
 from tests import builders
@@ -53,6 +54,20 @@ def test_with_postgresql_away_the_sender_is_told_to_come_again(committed: Tenant
             urllib.request.urlopen(f"{address}/ready", timeout=10)
         assert (ready.value.code, ready.value.headers["Retry-After"]) == (503, "5")
         assert urllib.request.urlopen(f"{address}/live", timeout=10).status == 200
+        assert 'pointdesk_up{engine="postgresql"} 0.0' in metrics(address)
+
+
+def test_metrics_of_a_web_process(committed: Tenant) -> None:
+    monitoring.measure(now=timezone.now())
+    with web_process() as address:
+        told = metrics(address)
+    assert 'pointdesk_up{engine="postgresql"} 1.0' in told
+    assert "pointdesk_holds_due 0.0" in told
+
+
+def metrics(address: str) -> str:
+    text: str = urllib.request.urlopen(f"{address}/metrics", timeout=10).read().decode()
+    return text
 
 
 def test_the_bell_gives_up_quickly_and_rests(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:

@@ -43,9 +43,9 @@ def test_the_pattern_is_what_two_thirds_show(left: list[tuple[int, int]], right:
     assert matched(told(*left), told(*right)).pattern is pattern
 
 
-def test_up_to_the_tolerance_rows_agree_also_where_a_side_has_nothing() -> None:
-    found = matched(told((1, 100), (2, 1)), told((1, 99), (3, 2)), tolerance=1)
-    assert (found.agreed, found.differ) == (2, 1)
+def test_up_to_the_tolerance_rows_agree_that_both_sides_have() -> None:
+    found = matched(told((1, 100), (2, 1), (4, 0)), told((1, 99), (3, 2)), tolerance=2)
+    assert (found.agreed, found.differ) == (2, 2)
 
 
 def test_of_what_a_witness_is_silent_nothing_follows() -> None:
@@ -80,7 +80,8 @@ def test_the_largest_differences_are_kept() -> None:
 )
 def test_as_with_dicts(left: dict[int, int], right: dict[int, int], tolerance: int) -> None:
     found = matched(told(*sorted(left.items())), told(*sorted(right.items())), tolerance=tolerance)
-    off = {key for key in left | right if abs(left.get(key, 0) - right.get(key, 0)) > tolerance}
+    may_differ = {key: tolerance if key in left and key in right else 0 for key in left | right}
+    off = {key for key, so_much in may_differ.items() if abs(left.get(key, 0) - right.get(key, 0)) > so_much}
     assert {pair.key[0] for pair in found.rows} == off
     assert (found.agreed, found.differ) == (len(left | right) - len(off), len(off))
     assert [int(each) for each in (found.left_sum, found.right_sum)] == [sum(left.values()), sum(right.values())]

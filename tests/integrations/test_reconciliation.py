@@ -1,6 +1,7 @@
 """Two sides held against each other: what each says by hand, what a drift points to, its incident, the timetable and the page."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from io import StringIO
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -26,10 +28,12 @@ from integrations.models import (
 )
 from integrations.reconciling import runs
 from integrations.tasks import reconcile
+from support import monitoring
+from support.models import Alarm
 from tenants import staff
 from tenants.actors import SYSTEM
 from tenants.errors import DomainError
-from tenants.models import AuditEvent, Tenant
+from tenants.models import AuditEvent, Store, Tenant
 from tests import builders
 from tests.analytics import clock_of_the_books, damage, feed_all
 from tests.conftest import signed_in
@@ -284,6 +288,49 @@ def test_it_runs_once_a_day_at_its_hour_by_the_brands_clock(kulfi: Tenant) -> No
     assert run.as_of.astimezone(kulfi.zone).isoformat() == "2026-03-09T23:59:59.999999+05:30"
     assert runs.work_on(run)
     assert runs.ask_due(kulfi, now=after + YESTERDAY) == 1
+
+
+def test_a_run_that_failed_is_tried_again_thrice_a_day_and_told(kulfi: Tenant) -> None:
+    policy(kulfi, Side.ERP, Side.LEDGER, hour=6)
+    at = datetime(2026, 3, 10, 6, 30, tzinfo=kulfi.zone)
+
+    def fail(now: datetime) -> int:
+        asked = runs.ask_due(kulfi, now=now)
+        ReconciliationRun.objects.filter(state=RunState.WAITING).update(state=RunState.FAILED, ended_at=now)
+        return asked
+
+    hours = (0, 0.5, 1, 2, 4, 8, 24)
+    assert [fail(at + timedelta(hours=each)) for each in hours] == [1, 0, 1, 1, 0, 0, 1]
+    monitoring.watch(now=at)
+    alarm = Alarm.objects.get()
+    assert (alarm.code, alarm.since, alarm.count) == ("compare", at, 1)
+    ran(ReconciliationPolicy.objects.get())
+    monitoring.watch(now=at)
+    monitoring.watch(now=at + monitoring.QUIET)
+    assert Alarm.objects.get().ended_at == at
+
+
+def test_days_that_are_not_over_in_the_westernmost_store_are_not_compared(kulfi: Tenant) -> None:
+    Store.objects.create(tenant=kulfi, code="NY", timezone="America/New_York")
+    of_bills = policy(kulfi, Side.ERP, Side.LEDGER)
+    morning = datetime(2026, 3, 10, 6, 30, tzinfo=kulfi.zone)
+    assert str(runs.ask(of_bills, asked_by="x", now=morning).until) == "2026-03-08"
+    ReconciliationRun.objects.update(state=RunState.DONE)
+    assert str(runs.ask(of_bills, asked_by="x", now=morning + timedelta(hours=4)).until) == "2026-03-09"
+
+
+def test_two_who_ask_at_once_get_the_same_run(committed: Tenant) -> None:
+    of_bills = policy(committed, Side.ERP, Side.LEDGER)
+
+    def ask(_: int) -> int:
+        try:
+            with scope(tenant=committed):
+                return runs.ask(of_bills, asked_by="x", now=timezone.now()).pk
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(8) as people:
+        assert len(set(people.map(ask, range(8)))) == 1
 
 
 def test_the_worker_does_what_is_due_and_goes_on_with_what_was_killed(kulfi: Tenant) -> None:

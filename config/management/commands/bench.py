@@ -11,7 +11,7 @@ from django.db import connection
 from django_scopes import scope
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from config.bench.analytics import Feed, Liability, Parity, ResyncAll
+from config.bench.analytics import Feed, Liability, Parity, ResyncAll, SteadyFeed
 from config.bench.books import Audit, BookAdjust, ExpireLots, VerbTx
 from config.bench.bulk import BulkAdjust, BulkPreview, BulkRemove, BulkReset
 from config.bench.desk import Customer360
@@ -27,7 +27,16 @@ from tenants.models import Tenant
 
 DATABASE = "pointdesk_bench"
 SCALES = {
-    "small": {"bills": 1000, "holds": 150, "posts": 400, "customers": 100_000, "lots": 50_000, "verbs": 400, "entries": 500_000},
+    "small": {
+        "bills": 1000,
+        "holds": 150,
+        "posts": 400,
+        "customers": 100_000,
+        "lots": 50_000,
+        "verbs": 400,
+        "entries": 500_000,
+        "seconds": 15,
+    },
     "full": {
         "bills": 5000,
         "holds": 1000,
@@ -36,6 +45,7 @@ SCALES = {
         "lots": 1_000_000,
         "verbs": 2000,
         "entries": 20_000_000,
+        "seconds": 300,
     },
 }
 
@@ -106,6 +116,7 @@ def _jobs(scale: dict[str, int]) -> dict[str, Callable[[Tenant, str], Job]]:
         ExpireLots.name: lambda tenant, url: ExpireLots(tenant, customers=scale["lots"]),
         Audit.name: lambda tenant, url: Audit(tenant, entries=scale["entries"]),
         Feed.name: lambda tenant, url: Feed(tenant, customers=scale["customers"]),
+        SteadyFeed.name: lambda tenant, url: SteadyFeed(tenant, seconds=scale["seconds"]),
         ResyncAll.name: lambda tenant, url: ResyncAll(tenant, entries=scale["entries"]),
         Parity.name: lambda tenant, url: Parity(tenant, entries=scale["entries"]),
         Liability.name: lambda tenant, url: Liability(tenant, entries=scale["entries"], database_url=url),
