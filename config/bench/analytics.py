@@ -107,7 +107,7 @@ class SteadyFeed(_Analytics, ManyCustomers):
 
     name = "feed_steady"
     target = 0.95
-    limit_is = f"the pace of posting, {PACE:,} a second, with nobody feeding"
+    limit_is = f"the pace at which they are posted, {PACE:,} a second"
 
     def __init__(self, tenant: Tenant, *, seconds: int) -> None:
         ManyCustomers.__init__(self, tenant, customers=PACE)
@@ -134,7 +134,7 @@ class SteadyFeed(_Analytics, ManyCustomers):
         return sent
 
     def limit(self) -> int:
-        self._post()
+        time.sleep(self._seconds)
         return PACE * self._seconds
 
     def _post(self) -> None:
@@ -145,8 +145,7 @@ class SteadyFeed(_Analytics, ManyCustomers):
                 time.sleep(max(0.0, began + turn / 10 - time.monotonic()))
                 place = turn % 10 * share
                 self._chain(ADJUST_CHAIN, self._mine[place : place + share], expires=self._today + timedelta(days=365))
-        if threading.current_thread() is not threading.main_thread():
-            connection.close()
+        connection.close()
 
     def close(self) -> None:
         half = len(self._lags) // 2
