@@ -469,7 +469,8 @@ class ResyncAdmin(ReadOnlyAdmin):
     list_display = ("asked_at", "__str__", "state", "progress", "rows", "asked_by", "reason")
     list_filter = ("state",)
     fields = readonly_fields = (
-        "asked_at", "asked_by", "reason", "since", "until", "customer", "state", "progress", "rows", "way", "seconds", "ended_at", "note",
+        "asked_at", "asked_by", "reason", "since", "until", "customer", "streams", "state", "progress", "rows", "way", "seconds",
+        "ended_at", "note",
     )  # fmt: skip
 
     @admin.display(description=gettext_lazy("months done"))

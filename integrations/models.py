@@ -977,13 +977,15 @@ class ClosedDays(models.Model):
 class Resync(models.Model):
     """A tenant's rows in ClickHouse built anew from the ledger, month by month of business dates; resumable.
 
-    `months` are those still to do, as yyyymm. `found_different`: a comparison asked for it, and not a person.
+    `months` are those still to do, as yyyymm. `streams`: only these tables, each whole; without any it is the entries of the days,
+    and where there are no days either, everything.
     """
 
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False)
     customer = TenantForeignKey(Customer, null=True, related_name="+")
     since = models.DateField(null=True, help_text=gettext_lazy("First business day; empty: from the beginning."))
     until = models.DateField(null=True, help_text=gettext_lazy("Last business day; empty: to the end."))
+    streams = ArrayField(models.CharField(max_length=10), default=list, verbose_name=gettext_lazy("tables"))
     state = models.CharField(max_length=8, choices=RunState.choices, default=RunState.WAITING)
     reason = models.CharField(max_length=500)
     asked_by = models.CharField(max_length=254)
@@ -1006,6 +1008,8 @@ class Resync(models.Model):
         ]
 
     def __str__(self) -> str:
+        if self.streams:
+            return ", ".join(self.streams)
         if self.since is None and self.until is None:
             return said("everything")
         since, until = (f"{day:%Y-%m-%d}" if day else "" for day in (self.since, self.until))

@@ -11,8 +11,9 @@ from django_scopes import scope, scopes_disabled
 
 from integrations import bell, files, gathering, inbox, messages, replay
 from integrations.analytics import clickhouse, day_sums, feed, parity, resync
-from integrations.models import FileImport, FileState, ReconciliationRun, Replay, Resync
+from integrations.models import FileImport, FileState, ReconciliationRun, Replay, Resync, RunState
 from integrations.reconciling import runs
+from tenants.actors import SYSTEM
 from tenants.models import Tenant
 from tenants.runs import recorded
 from tenants.saying import said
@@ -147,7 +148,9 @@ def check_parity(whole: bool = False) -> None:
                 tally.done, tally.failed = tally.done + found.days, tally.failed + int(not found.ok)
                 if not found.ok:
                     with scope(tenant=tenant):
-                        resync.repair(tenant, [] if any("group" in each for each in found.differences) else found.different_days)
+                        count = len(found.different_days)
+                        reason = said("ClickHouse differed from the ledger on {count} days", count=count)
+                        resync.repair(tenant, found.different_days, found.differences, reason=reason, actor=SYSTEM)
         except clickhouse.Away as problem:
             tally.failed, tally.note = 1, _away(problem)
 
@@ -165,7 +168,16 @@ def continue_resyncs() -> None:
     """Resyncs that somebody asked for, or whose worker was killed."""
     with scopes_disabled():
         rows = list(Resync.objects.filter(tenant__is_active=True, state__in=resync.OPEN).select_related("tenant").order_by("pk"))
-    _go_on("resync", rows, resync.work_on)
+    _go_on("resync", rows, _build_and_compare)
+
+
+def _build_and_compare(row: Resync) -> bool:
+    """A verdict that spoke of what was there before is not left standing."""
+    ours = resync.work_on(row)
+    row.refresh_from_db()
+    if ours and row.state == RunState.DONE and row.customer_id is None:
+        parity.compare(now=timezone.now(), tenant=row.tenant, whole=row.since is None)
+    return ours
 
 
 @shared_task
@@ -198,7 +210,7 @@ def work_on_resync(resync_id: int) -> None:
     with scopes_disabled():
         row = Resync.objects.filter(pk=resync_id, tenant__is_active=True).select_related("tenant").first()
     if row is not None:
-        resync.work_on(row)
+        _build_and_compare(row)
 
 
 @shared_task

@@ -7,7 +7,7 @@ sees the month as it was or as it is, never half of it. ClickHouse pulls the row
 import contextlib
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -26,7 +26,7 @@ from integrations.analytics.streams import BILLS, CUSTOMERS, DELIVERIES, ENTRIES
 from integrations.models import FeedEpoch, Resync, RunState
 from loyalty.models import Customer
 from tenants import audit, crash
-from tenants.actors import SYSTEM, Actor
+from tenants.actors import Actor
 from tenants.errors import DomainError
 from tenants.models import Tenant
 from tenants.runs import alone
@@ -82,6 +82,7 @@ def ask(
     since: date | None = None,
     until: date | None = None,
     customer: Customer | None = None,
+    streams: Sequence[str] = (),
 ) -> Resync:
     """A resync that the worker takes up; the same one answers instead, where it is open.
 
@@ -89,26 +90,28 @@ def ask(
     """
     if since and until and until < since:
         raise DomainError("bad_value", said("The last day is before the first."), path="until")
-    same = Resync.objects.filter(tenant=tenant, state__in=OPEN, since=since, until=until, customer=customer).first()
+    which = {"since": since, "until": until, "customer": customer, "streams": sorted(streams)}
+    same = Resync.objects.filter(tenant=tenant, state__in=OPEN, **which).first()
     if same is not None:
         return same  # type: ignore[no-any-return]
     with transaction.atomic():
-        row: Resync = Resync.objects.create(
-            tenant=tenant, since=since, until=until, customer=customer, reason=reason[:500], asked_by=actor.name
-        )
+        row: Resync = Resync.objects.create(tenant=tenant, reason=reason[:500], asked_by=actor.name, **which)
         audit.record(
             tenant, actor=actor, action="resync_analytics", target=row, reason=row.reason,
-            after={"since": since and str(since), "until": until and str(until), "customer": customer and customer.pk},
+            after={"since": since and str(since), "until": until and str(until), "customer": customer and customer.pk,
+                   "streams": which["streams"]},
         )  # fmt: skip
     return row
 
 
-def repair(tenant: Tenant, days: list[date]) -> Resync:
-    """Days that a comparison found different; without any it was customers or kept sums, and everything is built anew."""
-    return ask(
-        tenant, since=min(days, default=None), until=max(days, default=None), actor=SYSTEM,
-        reason=said("ClickHouse differed from the ledger on {count} days", count=len(days)),
-    )  # fmt: skip
+def repair(tenant: Tenant, days: list[date], differences: Sequence[dict[str, Any]], *, reason: str, actor: Actor) -> list[Resync]:
+    """What a comparison found different: the entries of the days, the tables of which groups differ; where it was customers alone, everything.
+    Kept sums of days were summed up anew by the comparison itself."""
+    streams = {each["measure"] for each in differences if "group" in each}
+    if not days and any("customer" in each for each in differences):
+        return [ask(tenant, reason=reason, actor=actor)]
+    asked = [ask(tenant, since=min(days), until=max(days), reason=reason, actor=actor)] if days else []
+    return asked + ([ask(tenant, streams=sorted(streams), reason=reason, actor=actor)] if streams else [])
 
 
 def work_on(row: Resync) -> bool:
@@ -148,7 +151,8 @@ def _work_on(row: Resync) -> None:
             row.rows, row.months, row.months_done = row.rows + written, row.months[1:], row.months_done + 1
             row.seconds += round(time.monotonic() - began, 3)
             row.save(update_fields=["rows", "months", "months_done", "way", "seconds"])
-        day_sums.build_again(client, row.tenant)
+        if not row.streams:
+            day_sums.build_again(client, row.tenant)
     row.state, row.ended_at = RunState.DONE, timezone.now()
     row.save(update_fields=["state", "ended_at"])
 
@@ -185,16 +189,19 @@ def _span(row: Resync) -> tuple[date, date]:
 
 def _expected(row: Resync) -> dict[int, int]:
     """By place how many rows there must be at least: counted by reading the tables themselves and no index of days. Rows only ever become
-    more, so whatever comes short of it was lost on the way."""
+    more, so whatever comes short of it was lost on the way. Entries are counted by month."""
     first, last = _span(row)
     epoch: FeedEpoch = feed.current_epoch(ENTRIES)
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_bitmapscan = off")
-        sent: list[Any] = [epoch.resynced_id, epoch.xid, epoch.row_id]
-        cursor.execute(OUR_COUNTS, [*sent, row.tenant_id, first, last, row.customer_id or 0, row.customer_id or 0])
-        counts: dict[int, int] = dict(cursor.fetchall())
-        if row.since is None and row.until is None and row.customer_id is None:
-            for place, stream in WHOLE.items():
+        counts: dict[int, int] = {}
+        if not row.streams:
+            sent: list[Any] = [epoch.resynced_id, epoch.xid, epoch.row_id]
+            cursor.execute(OUR_COUNTS, [*sent, row.tenant_id, first, last, row.customer_id or 0, row.customer_id or 0])
+            counts = dict(cursor.fetchall())
+        everything = not row.streams and row.since is None and row.until is None and row.customer_id is None
+        for place, stream in WHOLE.items():
+            if everything or stream.name in row.streams:
                 cursor.execute(f"SELECT count(*) FROM {stream.source} WHERE tenant_id = %s", [row.tenant_id])  # noqa: S608 - our own name
                 counts[place] = int(cursor.fetchone()[0])
     return counts
@@ -204,7 +211,7 @@ def _places(client: Client, row: Resync, expected: dict[int, int]) -> list[int]:
     """What the ledger has, and what ClickHouse has without it: what changes first, then month by month."""
     first, last = _span(row)
     chosen = CHOSEN.format(tenant=row.tenant_id, first=first, last=last, customer=row.customer_id or 0)
-    theirs = {found for (found,) in client.query(THEIR_MONTHS + chosen).result_rows}
+    theirs = set() if row.streams else {found for (found,) in client.query(THEIR_MONTHS + chosen).result_rows}
     months = sorted(theirs | {place for place in expected if place not in WHOLE})
     return [*(place for place in WHOLE if place in expected), *months]
 

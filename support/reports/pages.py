@@ -5,6 +5,7 @@ import io
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import openpyxl
@@ -249,12 +250,14 @@ def mend(request: HttpRequest, pk: int) -> HttpResponseRedirect:
     run = gate.get(ParityRun, pk, access=access)
     days = sorted(ParityDay.objects.filter(tenant=access.tenant, ok=False).values_list("business_date", flat=True))
     reason = _("Comparison {number} found {count} days different").format(number=run.pk, count=len(days))
-    row = resync.ask(
-        access.tenant, reason=reason, actor=access.actor, since=min(days, default=None), until=max(days, default=None)
-    )  # without days it was customers or kept sums: everything
-    transaction.on_commit(lambda: bell.send(tasks.work_on_resync.name, row.pk))
-    messages.success(request, _("The days are being built anew from the ledger. This takes seconds to minutes."))
-    return redirect("admin:integrations_resync_change", row.pk)
+    rows = resync.repair(access.tenant, days, run.differences, reason=reason, actor=access.actor)
+    if not rows:
+        messages.success(request, _("Nothing is left to build anew: the sums of days were made again by the comparison itself."))
+        return redirect("admin:parity_run", run.pk)
+    for row in rows:
+        transaction.on_commit(partial(bell.send, tasks.work_on_resync.name, row.pk))
+    messages.success(request, _("What differed is being built anew from the ledger. This takes seconds to minutes."))
+    return redirect("admin:integrations_resync_change", rows[0].pk)
 
 
 @require_POST

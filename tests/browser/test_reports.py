@@ -61,7 +61,7 @@ def test_a_report_that_differs_says_so_and_is_mended_by_one_button(ina: Page, co
     for theme in ("light", "dark"):
         page.emulate_media(color_scheme=theme)
         assert problems(page) == []
-    page.click("text=Build these days anew")
+    page.click("text=Build what differs anew")
     expect(page.locator("body")).to_contain_text("being built anew")
     assert resync.work_on(Resync.objects.get())
     assert parity.compare(now=timezone.now(), tenant=committed).ok

@@ -10,10 +10,12 @@ from clickhouse_connect.driver.exceptions import DatabaseError
 from django.utils import timezone
 from django_scopes import scope
 
-from integrations.analytics import clickhouse, feed, parity
+from integrations import tasks
+from integrations.analytics import clickhouse, feed, parity, resync
 from integrations.analytics.streams import BILLS, CUSTOMERS, DELIVERIES, HOLDS, STREAMS
-from integrations.models import Delivery
+from integrations.models import Delivery, ParityRun, Resync, RunState
 from loyalty.models import Customer
+from tenants.actors import SYSTEM
 from tenants.models import Tenant
 from tests import builders
 from tests.analytics import damage, fed, feed_all, in_clickhouse
@@ -90,6 +92,29 @@ def test_whatever_differs_is_found_and_mended(traded: Tenant, fault: str, way: s
     assert bool(parity.standing(traded, since=day, until=day).equal) is (stream is not CUSTOMERS), "what the report reads"
     assert resynced(traded).way == (way if settings.CLICKHOUSE_PULL_URL else "copy")
     assert compared(traded).ok
+
+
+def test_the_timetable_builds_only_the_tables_that_differ_and_compares_again(traded: Tenant) -> None:
+    damage(traded, DAMAGES["hold still active"][1])
+    damage(traded, DAMAGES["missing delivery"][1])
+    tasks.check_parity(whole=True)
+    row = Resync.objects.get()
+    assert (row.streams, str(row), row.since) == (["deliveries", "holds"], "deliveries, holds", None)
+    tasks.continue_resyncs()
+    row.refresh_from_db()
+    assert (row.state, row.months_done) == (RunState.DONE, 2)
+    assert ParityRun.objects.filter(tenant=traded).latest("pk").ok
+
+
+def test_days_and_tables_that_differ_are_built_anew_each(traded: Tenant) -> None:
+    day = timezone.now().date()
+    found = [{"business_date": str(day), "measure": "available"}, {"group": "K1", "measure": "bills"}]
+    asked = resync.repair(traded, [day], found, reason="Test", actor=SYSTEM)
+    assert [(row.since, row.streams) for row in asked] == [(day, []), (None, ["bills"])]
+    assert [
+        row.since for row in resync.repair(traded, [], [{"customer": 1, "measure": "held"}], reason="Test", actor=SYSTEM)
+    ] == [None]
+    assert resync.repair(traded, [], [{"posting_date": str(day), "measure": "day_sums"}], reason="Test", actor=SYSTEM) == []
 
 
 def test_a_resync_writes_what_the_feed_wrote(traded: Tenant) -> None:
