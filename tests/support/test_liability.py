@@ -21,6 +21,7 @@ from tenants import staff
 from tenants.actors import SYSTEM
 from tenants.models import AuditEvent, Store, Tenant
 from tests import builders
+from tests.analytics import fed
 from tests.builders import bill, deliver, paid_with_points
 from tests.client import ApiClient
 from tests.conftest import key_of, signed_in
@@ -174,6 +175,29 @@ def test_the_page_shows_it_and_says_where_it_comes_from(auditor: Client, eventfu
     assert "Debt created" in text
     assert "Opening + every movement" in text
     assert "The same from ClickHouse" in text
+
+
+@pytest.mark.case(101)
+@pytest.mark.xdist_group("feed")
+def test_what_the_report_and_customer_360_say_differs_by_named_lines_alone(committed: Tenant) -> None:
+    """By points that are not yet available, by debt, and by what ClickHouse has not got yet; blocked points are in both."""
+    user, _ = staff.create_staff(committed, email="audra@kulfi-house.example", role="auditor", name="Audra", actor=SYSTEM)
+    meera = builders.customer(committed, points=100)
+    builders.hold(committed, meera, 30)
+    ProgrammeVersion.objects.update(pending_days=3)
+    deliver(committed, bill("A1", net="900.00"))
+    fed(committed)
+    ProgrammeVersion.objects.update(pending_days=0)
+    builders.issue(committed, meera, 7)
+    response: Any = signed_in(user).get(reverse(PAGE))
+    total = response.context_data["found"].report.total
+    balance = Balance.objects.get()
+    assert (total.blocked, total.pending, total.debt) == (30, 9, 0)
+    assert total.closing - total.pending - total.debt + 7 == balance.closing == 107
+    text = " ".join(response.content.decode().split())
+    assert "1 entry is on its way and not in these figures." in text
+    for line in ("Blocked", "Pending", "Debt, apart"):
+        assert line in text
 
 
 def test_with_clickhouse_away_the_ledger_answers(auditor: Client, settings: Any) -> None:

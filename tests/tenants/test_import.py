@@ -39,10 +39,12 @@ def test_a_code_of_another_tenant_is_only_a_code(kulfi: Tenant, liberty: Tenant)
 
 
 @pytest.mark.parametrize("value", ["=1+1", "+1", "-1", "@x", "\tx", "\rx", "\nx", "＝1", "＋1", "－1", "＠x"])
+@pytest.mark.case(106)
 def test_no_formula_leaves_the_house(value: str) -> None:
     assert safe(value) == f"'{value}"
 
 
+@pytest.mark.case(106)
 def test_an_export_holds_only_own_stores_and_no_formula(kulfi: Tenant, liberty: Tenant) -> None:
     Store.objects.filter(code="K1").update(name="=HYPERLINK(1)")
     exported = StoreResource(tenant=kulfi, actor=SYSTEM).export().csv
