@@ -26,5 +26,6 @@ urlpatterns = [
     path("api/v1/bulk-jobs/<int:pk>/rows", BulkJobRows.as_view(), name="bulk-job-rows"),
     path("api/v1/bulk-jobs/<int:pk>/<slug:step>", BulkJobStep.as_view(), name="bulk-job-step"),
     path("api/v1/", include("integrations.api.urls")),
+    path("accounts/", include("tenants.account_urls")),
     path("admin/", admin.site.urls),
 ]

@@ -18,5 +18,7 @@ class TenantsConfig(AppConfig):
     verbose_name = gettext_lazy("Staff and keys")
 
     def ready(self) -> None:
+        from tenants import second_factor as second_factor  # its receivers
+
         post_migrate.connect(_grant, sender=self)
         saying.speak_through(gettext, ngettext)

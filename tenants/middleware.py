@@ -11,9 +11,11 @@ import structlog
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.shortcuts import redirect
 from django.utils import timezone
 
 from tenants import access as gate
+from tenants import second_factor
 from tenants.access import Access
 from tenants.models import User
 from tenants.saying import said
@@ -25,6 +27,8 @@ REQUEST_ID = re.compile(r"\A[A-Za-z0-9._-]{8,64}\Z")
 #: These answer without the database, so they answer when it is away.
 WITHOUT_DATABASE = ("/live", "/ready", "/metrics", settings.STATIC_URL)
 CHOSEN_TENANT = "tenant_id"
+#: Where a second factor is set up.
+ACCOUNTS = "/accounts/"
 
 
 class RequestIdMiddleware:
@@ -78,7 +82,11 @@ class TenantGateMiddleware:
 
     def _respond_inside(self, request: HttpRequest) -> HttpResponseBase:
         access = _access_of(request)
-        request.access = access  # type: ignore[attr-defined]
+        request.known = access  # type: ignore[attr-defined]
+        lacking = access is not None and not request.path.startswith("/api/") and second_factor.is_lacking(request, access)
+        request.access = None if lacking else access  # type: ignore[attr-defined]
+        if lacking and not request.path.startswith(ACCOUNTS):
+            return redirect("mfa_index")
         zone = timezone.override(access.tenant.zone) if access else contextlib.nullcontext()
         outermost = not connection.savepoint_ids
         with gate.walls_around([access.tenant] if access else [], last_of_transaction=outermost), zone:

@@ -13,6 +13,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
+from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy
 from django_scopes import ScopedManager
 
@@ -107,6 +108,9 @@ class Tenant(models.Model):
             "After a return a bonus is judged again on what is kept: all of it stays, or none. Off: taken back in proportion."
         ),
     )
+    agents_need_second_factor = models.BooleanField(
+        default=False, db_default=False, help_text=gettext_lazy("Agents sign in with a second factor, as everybody else does.")
+    )
     is_active = models.BooleanField(default=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -200,6 +204,10 @@ class UserManager(BaseUserManager["User"]):
         return self.get(email=(username or "").lower())
 
 
+#: Django's own, so that sessions of before this existed stay good.
+SESSION_SALT = "django.contrib.auth.models.AbstractBaseUser.get_session_auth_hash"
+
+
 class User(AbstractBaseUser, PermissionsMixin):
     """A person who signs in by e-mail. What they may do is in their memberships; a superuser is the platform admin."""
 
@@ -208,6 +216,9 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_staff = models.BooleanField(default=True)
     is_active = models.BooleanField(default=True)
     date_joined = models.DateTimeField(auto_now_add=True)
+    factors_changed = models.PositiveIntegerField(
+        default=0, db_default=0, editable=False, help_text=gettext_lazy("How often; sessions of before are no longer good.")
+    )
 
     objects: ClassVar[UserManager] = UserManager()
 
@@ -226,6 +237,11 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def as_actor(self) -> Actor:
         return Actor(ActorKind.PERSON, self.pk, str(self))
+
+    def _get_session_auth_hash(self, secret: str | None = None) -> str:
+        """Sessions end when the password changes, and when a second factor is added or taken away."""
+        what = f"{self.password} {self.factors_changed}" if self.factors_changed else self.password
+        return salted_hmac(SESSION_SALT, what, secret=secret, algorithm="sha256").hexdigest()
 
 
 class Role(models.TextChoices):

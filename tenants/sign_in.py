@@ -1,12 +1,45 @@
-"""Who signs in. What they may do are acts of their role in a tenant (`tenants.access`); there are no rows of permissions to read."""
+"""Who signs in, by allauth: a password and a second factor, or a passkey. What they may do are acts of their role in a tenant
+(`tenants.access`); there are no rows of permissions to read.
 
+Wrong passwords and wrong codes are counted by axes, for an address of the network and a name together: whoever guesses locks
+themselves out, and not the person whose name they try.
+"""
+
+import base64
+import hashlib
+import time
 from typing import Any
 
+from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.internal.flows.login import get_authentication_records
+from allauth.mfa.adapter import DefaultMFAAdapter
+from allauth.mfa.base import forms
+from allauth.mfa.models import Authenticator
+from axes.handlers.proxy import AxesProxyHandler
+from cryptography.fernet import Fernet, MultiFernet
+from django.conf import settings
+from django.contrib.auth import authenticate
 from django.contrib.auth.backends import ModelBackend
+from django.contrib.auth.signals import user_login_failed
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from redis.exceptions import RedisError
+
+from tenants.models import User
+from tenants.saying import said
+
+#: So long a password that was given counts as given now, for setting up the first second factor.
+FRESH_SECONDS = 600
 
 
 class PasswordBackend(ModelBackend):
-    """Django's, without its permissions: nobody has any, and no page asks the database for them."""
+    """Django's, by e-mail, without its permissions: nobody has any, and no page asks the database for them."""
+
+    def authenticate(  # type: ignore[override]
+        self, request: HttpRequest | None, email: str | None = None, password: str | None = None, **others: Any
+    ) -> Any:
+        return super().authenticate(request, username=email or others.get("username"), password=password)
 
     def get_user_permissions(self, user_obj: Any, obj: Any = None) -> set[str]:
         return set()
@@ -16,3 +49,116 @@ class PasswordBackend(ModelBackend):
 
     def get_all_permissions(self, user_obj: Any, obj: Any = None) -> set[str]:
         return set()
+
+
+class AccountAdapter(DefaultAccountAdapter):
+    """Nobody signs up by themselves; who asks for the password again is asked by the name they signed in with."""
+
+    def is_open_for_signup(self, request: HttpRequest) -> bool:
+        return False
+
+    def reauthenticate(self, user: Any, password: str) -> bool:
+        found = authenticate(self.request, email=user.email, password=password)
+        return found is not None and found.pk == user.pk
+
+    def get_reauthentication_methods(self, user: Any) -> list[dict[str, Any]]:
+        """Who has a second factor shows that, and not the password again."""
+        methods: list[dict[str, Any]] = super().get_reauthentication_methods(user)
+        stronger = [each for each in methods if "mfa" in each["id"]]
+        return stronger or methods
+
+    def is_reauthentication_required(self, *, app: str) -> bool:
+        """Not of who has just given the password and has no second factor yet."""
+        request = context_request()
+        user = request.user
+        records = get_authentication_records(request, user)
+        fresh = any(time.time() - each["at"] < FRESH_SECONDS for each in records if each["method"] == "password")
+        return not fresh or Authenticator.objects.filter(user=user.pk).exists()
+
+    def get_client_ip(self, request: HttpRequest) -> str:
+        return address_of(request)
+
+
+class SecondFactorAdapter(DefaultMFAAdapter):
+    """Secrets of authenticator apps are kept encrypted with a key made of SECRET_KEY; the fallbacks still read them."""
+
+    def encrypt(self, text: str) -> str:
+        return _keys().encrypt(text.encode()).decode()
+
+    def decrypt(self, encrypted_text: str) -> str:
+        return _keys().decrypt(encrypted_text.encode()).decode()
+
+    def get_totp_issuer(self) -> str:
+        return "Pointdesk"
+
+    def get_public_key_credential_rp_entity(self) -> dict[str, str]:
+        entity: dict[str, str] = super().get_public_key_credential_rp_entity()
+        return entity | {"name": "Pointdesk"}
+
+
+def _keys() -> MultiFernet:
+    secrets = [str(settings.SECRET_KEY), *map(str, settings.SECRET_KEY_FALLBACKS)]
+    return MultiFernet(
+        [Fernet(base64.urlsafe_b64encode(hashlib.sha256(f"second factor {each}".encode()).digest())) for each in secrets]
+    )
+
+
+class _Counted:
+    """A form for codes whose wrong ones count as wrong passwords do."""
+
+    user: User
+
+    def clean_code(self) -> str:
+        request = context_request()
+        credentials = {"username": self.user.email}
+        if not AxesProxyHandler.is_allowed(request, credentials):
+            request.axes_locked_out = True  # type: ignore[attr-defined]
+            raise ValidationError(said("Too many wrong codes. Wait a quarter of an hour."), code="locked")
+        try:
+            code: str = super().clean_code()  # type: ignore[misc]
+        except ValidationError:
+            user_login_failed.send(sender=__name__, credentials=credentials, request=request)
+            raise
+        except RedisError as problem:  # whether the code was used before cannot be asked
+            raise ValidationError(
+                said("Codes of an app cannot be checked now. Use a passkey, or try again soon."), code="away"
+            ) from problem
+        return code
+
+
+class CodeForm(_Counted, forms.AuthenticateForm):
+    """The code that follows the password."""
+
+
+class CodeAgainForm(_Counted, forms.ReauthenticateForm):
+    """The code before something that matters."""
+
+
+def context_request() -> HttpRequest:
+    """The request that allauth is at."""
+    from allauth.core import context
+
+    request: HttpRequest = context.request
+    return request
+
+
+def address_of(request: HttpRequest) -> str:
+    """Where a request comes from: what the connection says; behind our proxy what that one appended, and nothing that a client wrote before."""
+    if settings.BEHIND_PROXY:
+        last: str = request.META.get("HTTP_X_FORWARDED_FOR", "").rpartition(",")[2].strip()
+        if last:
+            return last
+    found: str = request.META.get("REMOTE_ADDR") or "0.0.0.0"  # noqa: S104 - a unix socket has none
+    return found
+
+
+def name_of(request: HttpRequest | None, credentials: dict[str, Any] | None) -> str:
+    """Whose password was tried, in one spelling."""
+    tried = credentials or {}
+    given = tried.get("email") or tried.get("username") or (request.POST.get("login", "") if request else "")
+    return str(given).strip().lower()[:254]
+
+
+def locked_out(request: HttpRequest, credentials: dict[str, Any] | None = None, *args: Any, **kwargs: Any) -> HttpResponse:
+    """The page of whoever guessed too often."""
+    return render(request, "account/locked.html", status=429)

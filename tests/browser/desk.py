@@ -42,7 +42,7 @@ def signed_in(tenant: Tenant, settings: Any, *, name: str, role: str) -> Iterato
         problems: list[str] = []
         page.on("pageerror", lambda error: problems.append(str(error)))
         page.goto(f"{address}/admin/")
-        page.fill("input[name=username]", email)
+        page.fill("input[name=login]", email)
         page.fill("input[name=password]", PASSWORD)
         page.press("input[name=password]", "Enter")
         page.wait_for_url("**/admin/")

@@ -1,0 +1,284 @@
+"""Signing in: a password and a second factor, who must show one, every way around it, and what guessing leads to."""
+
+import re
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import time_machine
+from allauth.mfa.models import Authenticator
+from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value, yield_hotp_counters_from_time
+from django.test import Client
+from django.urls import reverse
+
+from tenants import staff
+from tenants.actors import SYSTEM
+from tenants.models import AuditEvent, Membership, Role, Tenant, User
+from tests.conftest import PASSWORD, key_of, signed_in
+
+DESK = "/admin/"
+SET_UP = "/accounts/2fa/"
+LOGIN = "/accounts/login/"
+EMAIL = "mia@kulfi-house.example"
+
+
+@pytest.fixture(autouse=True)
+def _second_factor(settings: Any) -> None:
+    settings.SECOND_FACTOR = True
+
+
+def person(tenant: Tenant, role: str, email: str = EMAIL) -> User:
+    user, _ = staff.create_staff(tenant, email=email, role=role, name="Mia", password=PASSWORD, actor=SYSTEM)
+    return user
+
+
+def given(client: Client, *, email: str = EMAIL, password: str = PASSWORD, **extra: Any) -> Any:
+    """The answer to a name and a password."""
+    return client.post(LOGIN, {"login": email, "password": password}, **extra)
+
+
+def code_of(secret: str) -> str:
+    return str(format_hotp_value(hotp_value(secret, next(iter(yield_hotp_counters_from_time())))))
+
+
+def with_app(tenant: Tenant, user: User | None = None) -> tuple[Client, str]:
+    """-> somebody who has just set an app up, and the app's secret."""
+    user = user or person(tenant, Role.MERCHANT)
+    client = Client()
+    assert given(client, email=user.email)["Location"] == DESK
+    page = client.get(SET_UP + "totp/activate/").content.decode()
+    secret = re.search(r'id="authenticator_secret" value="(\w+)"', page)
+    assert secret, page
+    answer = client.post(SET_UP + "totp/activate/", {"code": code_of(secret[1])})
+    assert answer.status_code == 302, answer.content.decode()
+    return client, secret[1]
+
+
+def shown_again(client: Client, secret: str) -> None:
+    """The code, before something that matters; a later one, for each is good once."""
+    with time_machine.travel(time.time() + 60):
+        answer = client.post(SET_UP + "reauthenticate/", {"code": code_of(secret)})
+    assert answer.status_code == 302, answer.content.decode()
+
+
+def out(client: Client) -> bool:
+    """Nobody is signed in."""
+    last, _ = client.get(DESK, follow=True).redirect_chain[-1]
+    return str(last).startswith((LOGIN, "/accounts/2fa/authenticate/"))
+
+
+# Who must
+
+
+@pytest.mark.parametrize("role", Role.values)
+@pytest.mark.parametrize("agents_too", [False, True])
+def test_everybody_but_agents_shows_one_and_agents_where_their_brand_wants_it(kulfi: Tenant, role: str, agents_too: bool) -> None:
+    Tenant.objects.filter(pk=kulfi.pk).update(agents_need_second_factor=agents_too)
+    person(kulfi, role)
+    client = Client()
+    given(client)
+    answer = client.get(DESK)
+    if role == Role.AGENT and not agents_too:
+        assert answer.status_code == 200
+    else:
+        assert answer["Location"] == SET_UP
+        assert "Your role signs in with a second factor" in client.get(SET_UP).content.decode()
+
+
+def test_the_platform_admin_must(db: None, kulfi: Tenant) -> None:
+    client = signed_in(User.objects.create_superuser("root@pointdesk.example", PASSWORD))
+    assert client.get(DESK)["Location"] == SET_UP
+
+
+def test_in_the_demo_nobody_must(kulfi: Tenant, settings: Any) -> None:
+    settings.SECOND_FACTOR = False
+    assert signed_in(person(kulfi, Role.ADMIN)).get(DESK).status_code == 200
+
+
+def test_who_is_an_agent_here_and_a_merchant_there_must_there(kulfi: Tenant, liberty: Tenant) -> None:
+    user = person(kulfi, Role.AGENT)
+    Membership.objects.create(tenant=liberty, user=user, role=Role.MERCHANT)
+    client = Client()
+    given(client)
+    assert client.get(DESK).status_code == 200
+    client.post(reverse("admin:switch_tenant"), {"tenant": liberty.pk})
+    assert client.get(DESK)["Location"] == SET_UP
+
+
+# The way in
+
+
+def test_set_up_once_and_asked_for_ever_after(kulfi: Tenant) -> None:
+    client, secret = with_app(kulfi)
+    assert client.get(DESK).status_code == 200
+    assert AuditEvent.objects.filter(action="add_second_factor").count() == 1
+    client.post("/accounts/logout/")
+    answer = given(client)
+    assert answer["Location"] == "/accounts/2fa/authenticate/"
+    assert out(client), "a password alone is nobody"
+    assert "Incorrect code" in client.post(answer["Location"], {"code": "000000"}).content.decode()
+    with time_machine.travel(datetime(2027, 1, 1, tzinfo=UTC)):
+        code = code_of(secret)
+        client = Client()
+        given(client)
+        assert client.post(answer["Location"], {"code": code})["Location"] == DESK
+        assert client.get(DESK).status_code == 200
+        other = Client()
+        given(other)
+        assert "Incorrect code" in other.post(answer["Location"], {"code": code}).content.decode(), "a code is used once"
+
+
+def test_a_recovery_code_opens_once(kulfi: Tenant) -> None:
+    client, secret = with_app(kulfi)
+    shown_again(client, secret)
+    client.post(SET_UP + "recovery-codes/generate/")
+    codes = Authenticator.objects.get(type=Authenticator.Type.RECOVERY_CODES).wrap().get_unused_codes()
+    for expected in (DESK, None):
+        client = Client()
+        given(client)
+        assert client.post("/accounts/2fa/authenticate/", {"code": codes[0]}).headers.get("Location") == expected
+
+
+def test_the_secret_of_an_app_is_kept_encrypted_and_survives_a_new_key(kulfi: Tenant, settings: Any) -> None:
+    _, secret = with_app(kulfi)
+    kept = Authenticator.objects.get(type=Authenticator.Type.TOTP)
+    assert secret not in str(kept.data)
+    settings.SECRET_KEY_FALLBACKS, settings.SECRET_KEY = [settings.SECRET_KEY], "another-key-that-is-long-enough"
+    with time_machine.travel(datetime(2027, 1, 1, tzinfo=UTC)):
+        assert kept.wrap().validate_code(code_of(secret))
+
+
+# Ways around
+
+
+def test_the_admins_own_door_takes_no_password(kulfi: Tenant) -> None:
+    person(kulfi, Role.ADMIN)
+    client = Client()
+    answer = client.post("/admin/login/", {"username": EMAIL, "password": PASSWORD})
+    assert answer["Location"].startswith(LOGIN)
+    assert "_auth_user_id" not in client.session
+
+
+def test_a_session_without_it_sees_nothing(kulfi: Tenant) -> None:
+    session = signed_in(person(kulfi, Role.ADMIN))
+    for page in (DESK, reverse("admin:activity"), "/status", reverse("admin:password_change"), reverse("admin:liability_csv")):
+        assert session.get(page)["Location"] == SET_UP
+    assert session.post(reverse("admin:simulator"))["Location"] == SET_UP
+
+
+def test_sessions_of_before_end_when_a_second_factor_is_set_up_or_taken_away(kulfi: Tenant) -> None:
+    """Whoever knew the password was there before its owner, and would take the factor away again."""
+    user = person(kulfi, Role.AGENT, "noor@kulfi-house.example")
+    before = signed_in(user)
+    assert before.get(DESK).status_code == 200
+    client, secret = with_app(kulfi, user)
+    assert out(before)
+    again = signed_in(User.objects.get(pk=user.pk))
+    shown_again(client, secret)
+    client.post(SET_UP + "totp/deactivate/")
+    assert not Authenticator.objects.exists()
+    assert out(again)
+    assert client.get(DESK).status_code == 200
+
+
+def test_what_needs_the_factor_again_cannot_be_done_with_a_password_alone(kulfi: Tenant) -> None:
+    """Else whoever has the password takes the factor away, or adds their own."""
+    with_app(kulfi)
+    thief = signed_in(User.objects.get(email=EMAIL))
+    app = Authenticator.objects.get(type=Authenticator.Type.TOTP)
+    for path in ("totp/deactivate/", "recovery-codes/generate/", "webauthn/add/"):
+        for answer in (thief.get(SET_UP + path), thief.post(SET_UP + path)):
+            assert "reauthenticate" in answer["Location"], path
+    assert "reauthenticate" in thief.get(SET_UP + "recovery-codes/")["Location"]
+    assert thief.post("/accounts/reauthenticate/", {"password": PASSWORD}).status_code in (302, 403, 404)
+    assert "reauthenticate" in thief.post(SET_UP + "totp/deactivate/")["Location"], "the password again is not enough"
+    assert Authenticator.objects.filter(pk=app.pk).exists()
+
+
+def test_who_takes_the_last_one_away_is_led_back(kulfi: Tenant) -> None:
+    client, secret = with_app(kulfi)
+    shown_again(client, secret)
+    client.post(SET_UP + "totp/deactivate/")
+    assert not Authenticator.objects.exists()
+    assert client.get(DESK)["Location"] == SET_UP
+    assert AuditEvent.objects.filter(action="remove_second_factor").exists()
+
+
+def test_a_session_is_no_key_of_the_api(kulfi: Tenant) -> None:
+    client, _ = with_app(kulfi)
+    assert client.get("/api/v1/activity").status_code == 401
+
+
+def test_keys_need_no_phone(kulfi: Tenant) -> None:
+    answer = Client().get("/api/v1/activity", headers={"Authorization": f"Bearer {key_of(kulfi, 'read')}"})
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("path", ["signup/", "email/", "password/reset/", "password/set/", "login/code/", "2fa/webauthn/signup/"])
+def test_other_doors_are_not_there(db: None, path: str) -> None:
+    assert Client().get(f"/accounts/{path}").status_code == 404
+
+
+def test_who_is_deactivated_is_out_at_once(kulfi: Tenant) -> None:
+    client, _ = with_app(kulfi)
+    User.objects.filter(email=EMAIL).update(is_active=False)
+    assert out(client)
+    assert given(Client()).status_code == 200, "and does not come in again"
+
+
+# Guessing
+
+
+def test_whoever_guesses_is_locked_out_and_the_person_is_not(kulfi: Tenant) -> None:
+    person(kulfi, Role.AGENT)
+    thief = Client(REMOTE_ADDR="203.0.113.7")
+    answers = [
+        given(thief, password=f"guess-{number}", headers={"X-Forwarded-For": f"198.51.100.{number}"}).status_code
+        for number in range(12)
+    ]
+    assert answers == [200] * 9 + [429] * 3
+    assert given(thief).status_code == 429, "not with the right password either"
+    assert "Too many tries" in given(thief).content.decode()
+    assert given(Client(REMOTE_ADDR="192.0.2.1"))["Location"] == DESK
+
+
+def test_in_any_spelling_a_name_is_one_name(kulfi: Tenant) -> None:
+    person(kulfi, Role.AGENT)
+    for number in range(10):
+        given(Client(), email=(EMAIL.upper(), f" {EMAIL}", EMAIL.title())[number % 3], password="wrong")
+    assert given(Client()).status_code == 429
+
+
+def test_after_a_quarter_of_an_hour_they_may_try_again(kulfi: Tenant) -> None:
+    person(kulfi, Role.AGENT)
+    for _ in range(10):
+        given(Client(), password="wrong")
+    with time_machine.travel(datetime.now(UTC).timestamp() + 16 * 60):
+        assert given(Client())["Location"] == DESK
+
+
+def test_wrong_codes_count_as_wrong_passwords(kulfi: Tenant) -> None:
+    _, secret = with_app(kulfi)
+    thief = Client()
+    given(thief)
+    answers = [thief.post("/accounts/2fa/authenticate/", {"code": f"{number:06}"}).status_code for number in range(12)]
+    assert answers[0] == 200
+    assert answers[-1] == 429
+    with time_machine.travel(datetime.now(UTC).timestamp() + 60):
+        assert thief.post("/accounts/2fa/authenticate/", {"code": code_of(secret)}).status_code == 429
+    assert given(Client()).status_code == 429
+
+
+@pytest.mark.parametrize(
+    ("behind_proxy", "told", "expected"),
+    [(False, "198.51.100.1", "203.0.113.7"), (True, "198.51.100.1", "198.51.100.1"), (True, "1.1.1.1, 198.51.100.1", "198.51.100.1"),
+     (True, "", "203.0.113.7")],
+)  # fmt: skip
+def test_where_somebody_comes_from_is_what_our_own_proxy_says(
+    rf: Any, settings: Any, behind_proxy: bool, told: str, expected: str
+) -> None:
+    from tenants.sign_in import address_of
+
+    settings.BEHIND_PROXY = behind_proxy
+    assert address_of(rf.get("/", REMOTE_ADDR="203.0.113.7", headers={"X-Forwarded-For": told})) == expected
