@@ -6,7 +6,7 @@ else. The proof is the session's own, so that setting one up, or taking it away,
 
 from typing import Any
 
-from allauth.account.internal.flows.login import clear_authentication_records, get_authentication_records
+from allauth.account.internal.flows.login import clear_authentication_records, get_authentication_records, record_authentication
 from allauth.core import context
 from allauth.mfa.models import Authenticator
 from django.conf import settings
@@ -20,9 +20,6 @@ from django.http import HttpRequest
 from tenants import audit
 from tenants.access import Access
 from tenants.models import Role, User
-
-#: In the session: it was shown when it was set up, and not at sign-in.
-SET_UP = "second_factor_set_up"
 
 
 def is_lacking(request: HttpRequest, access: Access) -> bool:
@@ -40,7 +37,7 @@ def is_required(access: Access) -> bool:
 def is_shown(request: HttpRequest) -> bool:
     """At sign-in, or when it was set up in this session."""
     records = get_authentication_records(request, request.user)
-    return request.session.get(SET_UP) == request.user.pk or any(each.get("method") == "mfa" for each in records)
+    return any(each.get("method") == "mfa" for each in records)
 
 
 def at_the_door(request: HttpRequest) -> dict[str, Any]:
@@ -58,7 +55,9 @@ def _added(sender: Any, instance: Authenticator, created: bool, **kwargs: Any) -
         return
     request = _end_other_sessions(instance.user)
     if request is not None:
-        request.session[SET_UP] = instance.user_id
+        record_authentication(
+            request, instance.user, "mfa", id=instance.pk, type=instance.type, reauthenticated=True
+        )  # it was just shown
         _record(request, "add_second_factor", instance)
 
 
@@ -70,7 +69,6 @@ def _removed(sender: Any, instance: Authenticator, **kwargs: Any) -> None:
     if request is None:
         return
     if not Authenticator.objects.filter(user=instance.user).exclude(type=Authenticator.Type.RECOVERY_CODES).exists():
-        request.session.pop(SET_UP, None)
         clear_authentication_records(request)
     _record(request, "remove_second_factor", instance)
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, sync_playwright
 
 from tenants import staff
@@ -20,6 +21,8 @@ FLAGS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
+#: WCAG 2.2 at level AA.
+WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"  # playwright's loop runs in this thread; our queries do not run in it
 NEEDS_CHROMIUM = [
     pytest.mark.xdist_group("browser"),
@@ -49,3 +52,9 @@ def signed_in(tenant: Tenant, settings: Any, *, name: str, role: str) -> Iterato
         yield page
         browser.close()
         assert problems == [], problems
+
+
+def problems(page: Page) -> list[str]:
+    """What axe minds seriously on the page as it is."""
+    found = Axe().run(page, options={"runOnly": WCAG}).response["violations"]
+    return [f"{each['id']}: {each['nodes'][0]['target']}" for each in found if each["impact"] in ("serious", "critical")]

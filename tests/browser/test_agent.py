@@ -24,7 +24,7 @@ from tenants import access as gate
 from tenants.access import Access
 from tenants.models import Tenant
 from tests import builders
-from tests.browser.desk import NEEDS_CHROMIUM, signed_in
+from tests.browser.desk import NEEDS_CHROMIUM, WCAG, signed_in
 from tests.conftest import _person
 
 pytestmark = NEEDS_CHROMIUM
@@ -82,10 +82,6 @@ def test_issuing_shows_before_and_after_while_typing(browser_page: Page, meera: 
     page.click("button:has-text('Issue')")
     page.wait_for_url("**/customers/*/?entry=*")
     assert figures(page) == ["1,500", "412", "0", "1,912"]
-
-
-#: WCAG 2.2 at level AA.
-WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 
 
 @pytest.mark.timeout(420)

@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
@@ -16,8 +15,7 @@ from integrations.reconciling import runs
 from tenants.models import Tenant
 from tests import builders
 from tests.analytics import damage, feed_all
-from tests.browser.desk import NEEDS_CHROMIUM, signed_in
-from tests.browser.test_agent import WCAG
+from tests.browser.desk import NEEDS_CHROMIUM, problems, signed_in
 
 pytestmark = NEEDS_CHROMIUM
 
@@ -26,11 +24,6 @@ pytestmark = NEEDS_CHROMIUM
 def ina(committed: Tenant, settings: Any) -> Iterator[Page]:
     with signed_in(committed, settings, name="Ina", role="integrator") as page:
         yield page
-
-
-def problems(page: Page) -> list[str]:
-    found = Axe().run(page, options={"runOnly": WCAG}).response["violations"]
-    return [f"{each['id']}: {each['nodes'][0]['target']}" for each in found if each["impact"] in ("serious", "critical")]
 
 
 @pytest.mark.timeout(240)
