@@ -40,6 +40,10 @@ TRIGGERS = "SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE tgrelid = %s::re
 POLICIES = (
     "SELECT policyname, cmd, roles::text[], qual, with_check FROM pg_policies WHERE schemaname = 'public' AND tablename = %s"
 )
+ARRAYS = """
+    SELECT quote_ident(attname), format_type(atttypid, atttypmod) FROM pg_attribute
+    WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped AND format_type(atttypid, atttypmod) LIKE '%%[]'
+"""
 COLUMNS = """
     SELECT quote_ident(attname) FROM pg_attribute
     WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = '' ORDER BY attnum
@@ -143,6 +147,8 @@ def _move(table: _Table, *, parts: int) -> int:
     _do(f"ALTER TABLE {name} RENAME TO {name}_whole")
     _do(f"CREATE TABLE {name} (LIKE {name}_whole INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING STORAGE INCLUDING COMMENTS)"
         " PARTITION BY HASH (tenant_id)")  # fmt: skip
+    for column, its_type in _rows(ARRAYS, [name]):  # LIKE forgets how many dimensions they have, and ClickHouse asks for it
+        _do(f"ALTER TABLE {name} ALTER COLUMN {column} TYPE {its_type}")
     for place in range(parts):
         _do(f"CREATE TABLE {SCHEMA}.{name}_{place} PARTITION OF {name} FOR VALUES WITH (MODULUS {parts}, REMAINDER {place})")
     with connection.cursor() as cursor:

@@ -41,11 +41,11 @@ def is_shown(request: HttpRequest) -> bool:
 
 
 def at_the_door(request: HttpRequest) -> dict[str, Any]:
-    """For the pages of /accounts/: the look of the desk, and whether they lead on."""
+    """For the pages of /accounts/: the name of the house, and whether they lead on."""
     if not request.path.startswith("/accounts/"):
         return {}
     access: Access | None = getattr(request, "known", None)
-    return {**admin.site.each_context(request), "second_factor_lacking": access is not None and is_lacking(request, access)}
+    return {"site_title": admin.site.site_title, "second_factor_lacking": access is not None and is_lacking(request, access)}
 
 
 @receiver(post_save, sender=Authenticator)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from allauth.mfa.models import Authenticator
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django_scopes import scope
@@ -130,3 +131,37 @@ def _clean(row: Tenant | Store) -> None:
     except ValidationError as problem:
         told = "; ".join(f"{name}: {' '.join(messages)}" for name, messages in problem.message_dict.items())
         raise DomainError("bad_value", told) from problem
+
+
+def ask_agents_for_second_factor(tenant: Tenant, wanted: bool, *, actor: Actor) -> None:
+    """From their next page on."""
+    before, tenant.agents_need_second_factor = tenant.agents_need_second_factor, wanted
+    with scope(tenant=tenant), transaction.atomic():
+        tenant.save(update_fields=["agents_need_second_factor"])
+        audit.record(
+            tenant, actor=actor, action="change_sign_in", target=tenant, reason="Second factor of agents", before={"needed": before},
+            after={"needed": wanted},
+        )  # fmt: skip
+
+
+def reset_second_factor(tenant: Tenant, *, email: str, actor: Actor) -> int:
+    """Whatever a person of this tenant signs in with beside the password is taken away, and their sessions end; -> how many.
+
+    Raises: DomainError `unknown_person`.
+    """
+    member = Membership.objects.filter(tenant=tenant, user__email=email.strip().lower()).select_related("user").first()
+    if member is None:
+        raise DomainError("unknown_person", said("Nobody with this e-mail works for this tenant. Look at the spelling."))
+    with scope(tenant=tenant), transaction.atomic():
+        rows = list(Authenticator.objects.filter(user=member.user))
+        for row in rows:
+            row.delete()
+        audit.record(
+            tenant,
+            actor=actor,
+            action="reset_second_factor",
+            target=member.user,
+            reason="Lost",
+            before={"types": [row.type for row in rows]},
+        )
+    return len(rows)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from django.core.management import call_command
+from django.db import connection
 
 from tests.cases import table
 
@@ -31,6 +32,13 @@ def test_imports_go_in_one_direction() -> None:
 @pytest.mark.django_db
 def test_no_migration_is_missing() -> None:
     call_command("makemigrations", "--check", "--dry-run", verbosity=0)
+
+
+def test_no_index_is_a_brin(db: None) -> None:
+    """They lose rows that a long statement writes while vacuum runs (docs/decisions.md)."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT i.relname FROM pg_class i JOIN pg_am a ON a.oid = i.relam WHERE a.amname = 'brin'")
+        assert cursor.fetchall() == []
 
 
 def test_no_committed_file_is_over_1_mb() -> None:

@@ -162,3 +162,12 @@ def test_the_laws_and_walls_of_the_database_stand(rehearsed: Rehearsed) -> None:
         assert {row[0] for row in rows("SELECT DISTINCT tenant_id FROM loyalty_entry")} == {kulfi.pk}
         with pytest.raises(DatabaseError, match="permission denied"), transaction.atomic():
             rows(f"SELECT count(*) FROM {partitioning.SCHEMA}.loyalty_entry_0")
+
+
+def test_arrays_still_say_how_many_dimensions_they_have(rehearsed: Rehearsed) -> None:
+    """ClickHouse asks when it pulls rows; where it is not told it looks at a row, and gives up at an empty array."""
+    found = rows("""
+        SELECT attname, attndims FROM pg_attribute WHERE attrelid = 'integrations_bill'::regclass AND format_type(atttypid, atttypmod) LIKE '%[]'
+    """)
+    assert ("flags", 1) in found
+    assert {dimensions for _, dimensions in found} == {1}

@@ -8,7 +8,7 @@ from django.db import connection, transaction
 
 from tenants.models import Tenant
 
-#: Three earnings, then a redemption of the last one's lot; over and over. Entries of all customers interleave, as in life.
+#: Three earnings, then a redemption of the last one's lot; over and over. Entries of all customers interleave, in the order of time, as in life.
 CUSTOMERS = """
     INSERT INTO loyalty_customer (tenant_id, mobile, name, email, tier, status, joined_on)
     SELECT %(tenant)s, '+9160' || lpad((%(first)s + n)::text, 9, '0'), 'Customer ' || n, '', '', 'active', date '2025-01-01'
@@ -18,7 +18,7 @@ TEMPLATE = """
     CREATE TEMP TABLE seeded ON COMMIT DROP AS
     SELECT %(base)s + step * %(customers)s + place AS id, customer_id, step, step %% 4 = 3 AS spends,
            10 + (customer_id * 7 + step) %% 90 AS points, 5 AS spent,
-           now() - interval '1 day' * (%(days)s - (step * %(days)s / %(steps)s + place %% (%(days)s / %(steps)s + 1)))
+           now() - interval '1 day' * (%(days)s - (step * %(days)s / %(steps)s + place * (%(days)s / %(steps)s + 1) / %(customers)s))
                + place %% 3600 * interval '1 second' AS at
     FROM generate_series(0, %(steps)s - 1) step,
          (SELECT id AS customer_id, row_number() OVER (ORDER BY id) - 1 AS place FROM loyalty_customer

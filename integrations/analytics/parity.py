@@ -25,18 +25,17 @@ from tenants.models import Tenant
 from tenants.saying import said
 
 log = structlog.get_logger("pointdesk.parity")
-#: The same in both engines: whole numbers, `%` that keeps the sign, no term that could overflow (2^31 times less than 6 * 10^8). Each id has a
-#: weight of its own, so that values which changed places are noticed.
-CHECKSUM = """(id % 2147483647 + 1) * (customer_id % 1000003 * 31 + operation % 1000003 * 37 + seq * 41 + pending % 1000003 * 43
-    + available % 1000003 * 47 + held % 1000003 * 53 + owed % 1000003 * 59 + {store} % 1000003 * 61 + {bill} % 1000003 * 67
-    + {hold} % 1000003 * 71 + {posted} % 1000003 * 73)"""
+#: The same in both engines: whole numbers, `%` that keeps the sign, no term that could overflow: ids and points stay below 2^50, so the sum
+#: below 2^60, and its remainder times the weight below 2^61. Each id has a weight of its own, so that values which changed places are noticed.
+CHECKSUM = """(id % 2147483647 + 1) * ((customer_id * 31 + operation * 37 + seq * 41 + pending * 43 + available * 47 + held * 53 + owed * 59
+    + {store} * 61 + {bill} * 67 + {hold} * 71 + {posted} * 73) % 1000000007)"""
 OURS = CHECKSUM.replace("%", "%%").format(
     store="coalesce(store_id, 0)", bill="coalesce(bill_id, 0)", hold="coalesce(hold_id, 0)",
     posted="floor(date_part('epoch', posted_at))::bigint",
 )  # fmt: skip
 _SIGNED = {name: f"toInt64({name}_id)" for name in ("store", "bill", "hold")}
-THEIRS = CHECKSUM.replace("(id %", "(toInt64(id) %").replace("customer_id %", "toInt64(customer_id) %")
-THEIRS = THEIRS.replace("operation %", "toInt64(operation) %").format(**_SIGNED, posted="toUnixTimestamp(posted_at)")
+THEIRS = CHECKSUM.replace("(id %", "(toInt64(id) %").replace("customer_id *", "toInt64(customer_id) *")
+THEIRS = THEIRS.replace("operation *", "toInt64(operation) *").format(**_SIGNED, posted="toUnixTimestamp(posted_at)")
 
 _LEDGER = """
     FROM loyalty_entry WHERE tenant_id = %(tenant)s AND (id <= %(resynced)s OR (xid, id) <= (%(xid)s::text::xid8, %(row_id)s))
@@ -66,24 +65,29 @@ THEIR_ROWS = f"""
     SELECT id, customer_id, operation, seq, pending, available, held, owed, store_id, bill_id, hold_id, toInt64(toUnixTimestamp(posted_at))
     {_CLICKHOUSE} {_THEIR_ONE} AND intDiv(id, {STRETCH}) IN {{stretches:Array(UInt64)}}
 """
-#: Customer by customer, by the same way down.
+#: Customer by customer, by the same way down: what Customer 360 shows, without what the feed has not sent yet.
 _CUSTOMER = (
     "(customer_id % 9973 + 1) * (pending % 1000003 * 43 + available % 1000003 * 47 + held % 1000003 * 53 + owed % 1000003 * 59)"
 )
 _CUSTOMER_SUMS = "sum(pending) AS pending, sum(available) AS available, sum(held) AS held, sum(owed) AS owed"
-OUR_CROWDS = f"""
-    SELECT customer_id / {STRETCH}, sum({_CUSTOMER.replace("%", "%%")})::text FROM (
+_OUR_BALANCES = """
+    SELECT b.customer_id, b.pending - coalesce(n.pending, 0) AS pending, b.available - coalesce(n.available, 0) AS available,
+           b.held - coalesce(n.held, 0) AS held, b.owed - coalesce(n.owed, 0) AS owed
+    FROM loyalty_balance b LEFT JOIN (
         SELECT customer_id, sum(pending)::bigint AS pending, sum(available)::bigint AS available, sum(held)::bigint AS held,
-               sum(owed)::bigint AS owed {_LEDGER} GROUP BY 1) each GROUP BY 1
+               sum(owed)::bigint AS owed
+        FROM loyalty_entry
+        WHERE tenant_id = %(tenant)s AND id > %(resynced)s AND (xid, id) > (%(xid)s::text::xid8, %(row_id)s) GROUP BY 1
+    ) n ON n.customer_id = b.customer_id WHERE b.tenant_id = %(tenant)s
+"""
+OUR_CROWDS = f"""
+    SELECT customer_id / {STRETCH}, sum({_CUSTOMER.replace("%", "%%")})::text FROM ({_OUR_BALANCES}) each GROUP BY 1
 """  # noqa: S608
 THEIR_CROWDS = f"""
     SELECT intDiv(customer_id, {STRETCH}), toString(sum(toInt128({_CUSTOMER.replace("(customer_id", "(toInt64(customer_id)")}))) FROM (
         SELECT customer_id, {_CUSTOMER_SUMS} {_CLICKHOUSE} GROUP BY 1) GROUP BY 1
 """  # noqa: S608
-OUR_BALANCES = f"""
-    SELECT customer_id, sum(pending)::bigint, sum(available)::bigint, sum(held)::bigint, sum(owed)::bigint
-    {_LEDGER} AND customer_id / {STRETCH} = ANY(%(crowds)s) GROUP BY 1
-"""
+OUR_BALANCES = f"{_OUR_BALANCES} AND b.customer_id / {STRETCH} = ANY(%(crowds)s)"
 THEIR_BALANCES = f"""
     SELECT customer_id, sum(pending), sum(available), sum(held), sum(owed)
     {_CLICKHOUSE} AND intDiv(customer_id, {STRETCH}) IN {{crowds:Array(UInt64)}} GROUP BY 1

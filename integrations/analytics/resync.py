@@ -65,8 +65,9 @@ PRESENT_VALUES_OF = """
 """
 #: What passes: it is tried again. Whatever else happens ends the resync, with the reason.
 PASSING = (*clickhouse.Away, OperationalError, InterfaceError)
-#: What ClickHouse says when it cannot reach PostgreSQL.
+#: What ClickHouse says when it cannot reach PostgreSQL, or cannot read a table's columns there.
 UNREACHABLE = (
+    "cannot infer dimensions",
     "POSTGRESQL_CONNECTION_FAILURE",
     "pqxx::broken_connection",
     "Connection refused",
@@ -304,7 +305,7 @@ def _fill(client: Client, shadow: str, part: _Part) -> str:
         except DatabaseError as problem:
             if not any(word in str(problem) for word in UNREACHABLE):
                 raise
-            log.warning("ClickHouse does not reach PostgreSQL, so we carry the rows", error=str(problem)[:60])
+            log.warning("ClickHouse does not pull from PostgreSQL, so we carry the rows", error=str(problem)[:160])
             client.command(f"TRUNCATE TABLE {shadow}")
             part.keep_others(client, shadow)
         else:

@@ -3,12 +3,14 @@
 import re
 import time
 from datetime import UTC, datetime
+from io import StringIO
 from typing import Any
 
 import pytest
 import time_machine
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value, yield_hotp_counters_from_time
+from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
 
@@ -282,3 +284,30 @@ def test_where_somebody_comes_from_is_what_our_own_proxy_says(
 
     settings.BEHIND_PROXY = behind_proxy
     assert address_of(rf.get("/", REMOTE_ADDR="203.0.113.7", headers={"X-Forwarded-For": told})) == expected
+
+
+# The command
+
+
+def test_a_lost_phone_is_forgotten_and_sessions_end(kulfi: Tenant) -> None:
+    client, _ = with_app(kulfi)
+    call_command("second_factor", kulfi.slug, reset=f" {EMAIL.upper()}", stdout=StringIO())
+    assert out(client)
+    assert given(Client())["Location"] == DESK, "the password alone leads to setting another up"
+    event = AuditEvent.objects.get(action="reset_second_factor")
+    assert event.before == {"types": ["totp", "recovery_codes"]}
+
+
+def test_of_another_tenants_people_nothing_is_forgotten(kulfi: Tenant, liberty: Tenant, capsys: Any) -> None:
+    with_app(kulfi)
+    with pytest.raises(SystemExit):
+        call_command("second_factor", liberty.slug, reset=EMAIL, stderr=StringIO())
+    assert Authenticator.objects.exists()
+
+
+def test_a_tenant_asks_its_agents_too(kulfi: Tenant) -> None:
+    session = signed_in(person(kulfi, Role.AGENT))
+    assert session.get(DESK).status_code == 200
+    call_command("second_factor", kulfi.slug, agents="on", stdout=StringIO())
+    assert session.get(DESK)["Location"] == SET_UP
+    assert AuditEvent.objects.get(action="change_sign_in").after == {"needed": True}
