@@ -286,6 +286,17 @@ def test_where_somebody_comes_from_is_what_our_own_proxy_says(
     assert address_of(rf.get("/", REMOTE_ADDR="203.0.113.7", headers={"X-Forwarded-For": told})) == expected
 
 
+# What pages may run
+
+
+def test_before_the_desk_nothing_runs_but_our_own_files(kulfi: Tenant) -> None:
+    for path in (LOGIN, "/live", "/api/v1/docs", "/nowhere"):
+        policy = Client().get(path)["Content-Security-Policy"]
+        assert "script-src 'self';" in policy
+        assert "frame-ancestors 'none'" in policy
+    assert "script-src 'self' 'unsafe-inline' 'unsafe-eval';" in Client().get(DESK)["Content-Security-Policy"]
+
+
 # The command
 
 
