@@ -188,6 +188,7 @@ ACCOUNT_RATE_LIMITS = False
 MFA_ADAPTER = "tenants.sign_in.SecondFactorAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_FORMS = {"authenticate": "tenants.sign_in.CodeForm", "reauthenticate": "tenants.sign_in.CodeAgainForm"}
+ACCOUNT_FORMS = {"change_password": "tenants.sign_in.PasswordForm"}
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_ALLOW_UNVERIFIED_EMAIL = True
 MFA_TOTP_TOLERANCE = 1
@@ -195,6 +196,7 @@ MFA_RECOVERY_CODES_SHOW_ONCE = True
 #: Passkeys on plain http, for who tries it out on localhost.
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not HTTPS
 
+AXES_HANDLER = "tenants.sign_in.Attempts"
 AXES_CLIENT_IP_CALLABLE = "tenants.sign_in.address_of"
 AXES_USERNAME_CALLABLE = "tenants.sign_in.name_of"
 AXES_LOCKOUT_CALLABLE = "tenants.sign_in.locked_out"

@@ -11,7 +11,7 @@ import structlog
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django.utils import timezone
 
 from tenants import access as gate
@@ -19,6 +19,7 @@ from tenants import second_factor
 from tenants.access import Access
 from tenants.models import User
 from tenants.saying import said
+from tenants.sign_in import address_of
 
 type Respond = Callable[[HttpRequest], HttpResponseBase]
 
@@ -42,9 +43,13 @@ class RequestIdMiddleware:
         request_id = given if REQUEST_ID.match(given) else secrets.token_hex(8)
         request.request_id = request_id  # type: ignore[attr-defined]
         structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request_id=request_id, address=request.META.get("REMOTE_ADDR") or None)
+        structlog.contextvars.bind_contextvars(request_id=request_id, address=address_of(request))
         began = time.perf_counter()
-        response = self.get_response(request)
+        response = (
+            self.get_response(request)
+            if _is_utf8(request)
+            else HttpResponse("Send UTF-8.\n", status=400, content_type="text/plain")
+        )
         response["X-Request-Id"] = request_id
         match = request.resolver_match
         log.info(
@@ -55,6 +60,11 @@ class RequestIdMiddleware:
             milliseconds=round((time.perf_counter() - began) * 1000, 1),
         )
         return response
+
+
+def _is_utf8(request: HttpRequest) -> bool:
+    """Forms in another encoding can hold what no database takes. Bodies of the API are bytes, and read as such."""
+    return request.path.startswith("/api/") or (request.encoding or "utf-8").lower().replace("_", "-") in ("utf-8", "utf8")
 
 
 class ContentSecurityMiddleware:
@@ -105,6 +115,8 @@ class TenantGateMiddleware:
         request.known = access  # type: ignore[attr-defined]
         lacking = access is not None and not request.path.startswith("/api/") and second_factor.is_lacking(request, access)
         request.access = None if lacking else access  # type: ignore[attr-defined]
+        if access is None and request.user.is_authenticated and request.path.startswith(("/admin/", "/status")):
+            return render(request, "account/nobody.html", status=403)
         if lacking and not request.path.startswith(ACCOUNTS):
             return redirect("mfa_index")
         zone = timezone.override(access.tenant.zone) if access else contextlib.nullcontext()

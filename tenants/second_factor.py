@@ -42,7 +42,7 @@ def is_shown(request: HttpRequest) -> bool:
 
 def at_the_door(request: HttpRequest) -> dict[str, Any]:
     """For the pages of /accounts/: the name of the house, and whether they lead on."""
-    if not request.path.startswith("/accounts/"):
+    if not request.path.startswith("/accounts/") and getattr(request, "access", None) is not None:
         return {}
     access: Access | None = getattr(request, "known", None)
     return {"site_title": admin.site.site_title, "second_factor_lacking": access is not None and is_lacking(request, access)}

@@ -6,29 +6,42 @@ themselves out, and not the person whose name they try.
 """
 
 import base64
+import contextlib
 import hashlib
+import ipaddress
+import os
 import time
+from datetime import timedelta
 from typing import Any
 
-from allauth.account.adapter import DefaultAccountAdapter
+import structlog
+from allauth.account.adapter import DefaultAccountAdapter, get_adapter
+from allauth.account.forms import ChangePasswordForm
 from allauth.account.internal.flows.login import get_authentication_records
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.base import forms
 from allauth.mfa.models import Authenticator
+from axes.handlers.database import AxesDatabaseHandler
 from axes.handlers.proxy import AxesProxyHandler
-from cryptography.fernet import Fernet, MultiFernet
+from axes.models import AccessAttempt
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 from django.contrib.auth import authenticate
 from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.signals import user_login_failed
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest, HttpResponse
+from django.db.models import Sum
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
+from django.utils import timezone
 from redis.exceptions import RedisError
 
 from tenants.models import User
 from tenants.saying import said
 
+log = structlog.get_logger("pointdesk.sign_in")
+#: Of one person, from all addresses together.
+CODES_AN_HOUR = 50
 #: So long a password that was given counts as given now, for setting up the first second factor.
 FRESH_SECONDS = 600
 
@@ -86,7 +99,12 @@ class SecondFactorAdapter(DefaultMFAAdapter):
         return _keys().encrypt(text.encode()).decode()
 
     def decrypt(self, encrypted_text: str) -> str:
-        return _keys().decrypt(encrypted_text.encode()).decode()
+        """What no key of ours reads becomes a secret that nobody has: no code fits it, and a reset is what helps."""
+        try:
+            return _keys().decrypt(encrypted_text.encode()).decode()
+        except InvalidToken:
+            log.error("a second factor cannot be read: SECRET_KEY was changed without SECRET_KEY_FALLBACKS")
+            return base64.b32encode(os.urandom(20)).decode()
 
     def get_totp_issuer(self) -> str:
         return "Pointdesk"
@@ -103,15 +121,32 @@ def _keys() -> MultiFernet:
     )
 
 
+class Attempts(AxesDatabaseHandler):
+    """Counts, and keeps nothing of what was typed: neither codes, nor bytes that PostgreSQL would refuse, and the count with them."""
+
+    def user_login_failed(self, sender: Any, credentials: dict[str, Any], request: Any = None, **kwargs: Any) -> None:
+        typed = request.GET, request.POST
+        request.GET = request.POST = QueryDict()
+        try:
+            super().user_login_failed(sender, credentials, request, **kwargs)
+        finally:
+            request.GET, request.POST = typed
+
+
 class _Counted:
-    """A form for codes whose wrong ones count as wrong passwords do."""
+    """A form for codes whose wrong ones are counted, for the address they come from and for the person, wherever from: only who has given the
+    password comes here, so no stranger locks anybody out."""
 
     user: User
 
     def clean_code(self) -> str:
         request = context_request()
-        credentials = {"username": self.user.email}
-        if not AxesProxyHandler.is_allowed(request, credentials):
+        credentials = {"username": f"{self.user.email} (code)"}
+        tries = AccessAttempt.objects.filter(username=name_of(request, credentials))
+        lately = (
+            tries.filter(attempt_time__gte=timezone.now() - timedelta(hours=1)).aggregate(n=Sum("failures_since_start"))["n"] or 0
+        )
+        if lately >= CODES_AN_HOUR or not AxesProxyHandler.is_allowed(request, credentials):
             request.axes_locked_out = True  # type: ignore[attr-defined]
             raise ValidationError(said("Too many wrong codes. Wait a quarter of an hour."), code="locked")
         try:
@@ -123,7 +158,18 @@ class _Counted:
             raise ValidationError(
                 said("Codes of an app cannot be checked now. Use a passkey, or try again soon."), code="away"
             ) from problem
+        tries.filter(ip_address=address_of(request)).delete()
         return code
+
+
+class PasswordForm(ChangePasswordForm):
+    """Whoever guesses the old password here is counted as at the door."""
+
+    def clean_oldpassword(self) -> str:
+        password: str = self.cleaned_data.get("oldpassword", "")
+        if not get_adapter().reauthenticate(self.user, password):
+            raise get_adapter().validation_error("enter_current_password")
+        return password
 
 
 class CodeForm(_Counted, forms.AuthenticateForm):
@@ -143,13 +189,18 @@ def context_request() -> HttpRequest:
 
 
 def address_of(request: HttpRequest) -> str:
-    """Where a request comes from: what the connection says; behind our proxy what that one appended, and nothing that a client wrote before."""
+    """Where a request comes from: what the connection says; behind our proxy what that one appended, and nothing that a client wrote before.
+    Of IPv6 the network of 64 bits, which is one subscriber's."""
+    told = [request.META.get("REMOTE_ADDR") or ""]
     if settings.BEHIND_PROXY:
-        last: str = request.META.get("HTTP_X_FORWARDED_FOR", "").rpartition(",")[2].strip()
-        if last:
-            return last
-    found: str = request.META.get("REMOTE_ADDR") or "0.0.0.0"  # noqa: S104 - a unix socket has none
-    return found
+        told.insert(0, request.META.get("HTTP_X_FORWARDED_FOR", "").rpartition(",")[2].strip())
+    for text in told:
+        with contextlib.suppress(ValueError):
+            found = ipaddress.ip_address(text.partition("%")[0])
+            if isinstance(found, ipaddress.IPv4Address):
+                return str(found)
+            return str(found.ipv4_mapped or ipaddress.ip_network((found, 64), strict=False).network_address)
+    return "0.0.0.0"  # noqa: S104 - a unix socket has none
 
 
 def name_of(request: HttpRequest | None, credentials: dict[str, Any] | None) -> str:

@@ -398,7 +398,7 @@ def test_who_is_not_signed_in_is_sent_to_the_door(kulfi: Tenant, name: str) -> N
 
 def test_who_works_for_nobody_sees_nothing(as_bob: Client, meera: Customer) -> None:
     Membership.objects.all().delete()
-    assert as_bob.get(reverse("admin:customer360", args=[meera.pk])).status_code == 302
+    assert as_bob.get(reverse("admin:customer360", args=[meera.pk])).status_code == 403
 
 
 def test_a_deactivated_person_is_out_at_once(as_bob: Client, bob: Any, meera: Customer) -> None:

@@ -10,11 +10,12 @@ import pytest
 import time_machine
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value, yield_hotp_counters_from_time
+from axes.models import AccessAttempt
 from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
 
-from tenants import staff
+from tenants import sign_in, staff
 from tenants.actors import SYSTEM
 from tenants.models import AuditEvent, Membership, Role, Tenant, User
 from tests.conftest import PASSWORD, key_of, signed_in
@@ -164,7 +165,7 @@ def test_the_admins_own_door_takes_no_password(kulfi: Tenant) -> None:
 
 def test_a_session_without_it_sees_nothing(kulfi: Tenant) -> None:
     session = signed_in(person(kulfi, Role.ADMIN))
-    for page in (DESK, reverse("admin:activity"), "/status", reverse("admin:password_change"), reverse("admin:liability_csv")):
+    for page in (DESK, reverse("admin:activity"), "/status", reverse("admin:liability_csv")):
         assert session.get(page)["Location"] == SET_UP
     assert session.post(reverse("admin:simulator"))["Location"] == SET_UP
 
@@ -269,21 +270,71 @@ def test_wrong_codes_count_as_wrong_passwords(kulfi: Tenant) -> None:
     assert answers[-1] == 429
     with time_machine.travel(datetime.now(UTC).timestamp() + 60):
         assert thief.post("/accounts/2fa/authenticate/", {"code": code_of(secret)}).status_code == 429
+    elsewhere = Client(REMOTE_ADDR="192.0.2.1")
+    given(elsewhere)
+    with time_machine.travel(time.time() + 120):
+        assert elsewhere.post("/accounts/2fa/authenticate/", {"code": code_of(secret)})["Location"] == DESK
+
+
+def test_codes_are_counted_wherever_they_come_from(kulfi: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sign_in, "CODES_AN_HOUR", 12)
+    with_app(kulfi)
+    answers = []
+    for number in range(6):
+        thief = Client(REMOTE_ADDR=f"198.51.100.{number}")
+        given(thief)
+        answers += [thief.post("/accounts/2fa/authenticate/", {"code": f"{number}{each:05}"}).status_code for each in range(3)]
+    assert answers == [200] * 12 + [429] * 6
+
+
+@pytest.mark.parametrize("path", [LOGIN, "/accounts/2fa/authenticate/"])
+def test_no_spelling_of_a_body_keeps_a_guess_from_being_counted(kulfi: Tenant, path: str) -> None:
+    """Python's own codecs make texts that PostgreSQL refuses, and a refused count is none."""
+    person(kulfi, Role.AGENT)
+    body = '--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n\\ud800\r\n--x--\r\n'
+    answer = Client().post(path, body, content_type="multipart/form-data; boundary=x; charset=unicode_escape")
+    assert answer.status_code == 400
+    for _ in range(10):
+        Client().post(f"{LOGIN}?b=%00%ff", {"login": EMAIL, "password": "wrong", "a": "nul \0"})
     assert given(Client()).status_code == 429
+    kept = "".join(f"{row.get_data}{row.post_data}" for row in AccessAttempt.objects.all())
+    assert not kept.replace("-", "").strip(), "nothing of what was typed"
+
+
+def test_an_old_password_is_guessed_as_often_as_at_the_door(kulfi: Tenant) -> None:
+    session = signed_in(person(kulfi, Role.AGENT))
+    assert session.get(reverse("admin:password_change"))["Location"] == "/accounts/password/"
+    form = {"oldpassword": "wrong", "password1": "another-long-one", "password2": "another-long-one"}
+    assert [session.post("/accounts/password/", form).status_code for _ in range(11)][-1] == 429
+    assert given(Client()).status_code == 429
+
+
+def test_a_factor_that_no_key_reads_fits_no_code_and_breaks_no_page(kulfi: Tenant, settings: Any) -> None:
+    with_app(kulfi)
+    settings.SECRET_KEY = "another-key-without-the-old-one"
+    assert not any(row.wrap().validate_code("000000") for row in Authenticator.objects.all())
+
+
+@pytest.mark.parametrize("path", [DESK, "/status", "/admin/login/?next=/admin/"])
+def test_who_works_for_nobody_is_told_so(kulfi: Tenant, path: str) -> None:
+    session = signed_in(person(kulfi, Role.AGENT))
+    Membership.objects.all().delete()
+    answer = session.get(path)
+    assert answer.status_code == 403
+    assert "You work for no brand here" in answer.content.decode()
 
 
 @pytest.mark.parametrize(
     ("behind_proxy", "told", "expected"),
     [(False, "198.51.100.1", "203.0.113.7"), (True, "198.51.100.1", "198.51.100.1"), (True, "1.1.1.1, 198.51.100.1", "198.51.100.1"),
-     (True, "", "203.0.113.7")],
+     (True, "", "203.0.113.7"), (True, "unknown", "203.0.113.7"), (True, "2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
+     (True, "::ffff:198.51.100.1", "198.51.100.1")],
 )  # fmt: skip
 def test_where_somebody_comes_from_is_what_our_own_proxy_says(
     rf: Any, settings: Any, behind_proxy: bool, told: str, expected: str
 ) -> None:
-    from tenants.sign_in import address_of
-
     settings.BEHIND_PROXY = behind_proxy
-    assert address_of(rf.get("/", REMOTE_ADDR="203.0.113.7", headers={"X-Forwarded-For": told})) == expected
+    assert sign_in.address_of(rf.get("/", REMOTE_ADDR="203.0.113.7", headers={"X-Forwarded-For": told})) == expected
 
 
 # What pages may run
