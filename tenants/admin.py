@@ -3,6 +3,8 @@
 from typing import Any
 
 import phonenumbers
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
@@ -49,6 +51,11 @@ class StoreModeInline(AddedInline):
 class StoreAliasInline(AddedInline):
     model = StoreAlias
     verbose_name_plural = gettext_lazy("Other codes that its POS sends")
+
+
+#: allauth's own pages: nobody looks at, adds or removes another person's ways in there.
+for model in (EmailAddress, Authenticator):
+    admin.site.unregister(model)
 
 
 @admin.register(Store)

@@ -54,6 +54,10 @@ WITHOUT_ROWS = {
     "home", "favicon", "live", "ready", "status", "metrics", "api:nothing", "api:schema", "api:docs",
     "admin:login", "admin:logout", "admin:password_change", "admin:password_change_done",
     "admin:job_template", "admin:jsi18n",
+    "account_login", "account_logout", "account_inactive", "account_reauthenticate", "account_change_password", "mfa_index", "mfa_authenticate",
+    "mfa_reauthenticate", "mfa_activate_totp", "mfa_deactivate_totp", "mfa_view_recovery_codes", "mfa_generate_recovery_codes",
+    "mfa_download_recovery_codes", "mfa_list_webauthn", "mfa_add_webauthn", "mfa_reauthenticate_webauthn", "mfa_remove_webauthn",
+    "mfa_edit_webauthn", "mfa_login_webauthn",
     "admin:search", "admin:autocomplete", "admin:view_on_site", "admin:app_list", "admin:auth_group_changelist",
     "admin:auth_group_add", "admin:auth_group_history", "admin:auth_group_delete", "admin:auth_group_change",
 }  # fmt: skip

@@ -199,6 +199,16 @@ def test_what_needs_the_factor_again_cannot_be_done_with_a_password_alone(kulfi:
     assert Authenticator.objects.filter(pk=app.pk).exists()
 
 
+@pytest.mark.parametrize("act", ["remove", "edit"])
+def test_another_persons_passkey_is_not_there(kulfi: Tenant, act: str) -> None:
+    owner = person(kulfi, Role.AGENT, "noor@kulfi-house.example")
+    key = Authenticator.objects.create(user=owner, type=Authenticator.Type.WEBAUTHN, data={"name": "Laptop"})
+    client, _ = with_app(kulfi)
+    for answer in (client.get(f"{SET_UP}webauthn/keys/{key.pk}/{act}/"), client.post(f"{SET_UP}webauthn/keys/{key.pk}/{act}/")):
+        assert answer.status_code == 404
+    assert Authenticator.objects.filter(pk=key.pk).exists()
+
+
 def test_who_takes_the_last_one_away_is_led_back(kulfi: Tenant) -> None:
     client, secret = with_app(kulfi)
     shown_again(client, secret)
