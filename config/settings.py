@@ -197,7 +197,7 @@ MFA_RECOVERY_CODES_SHOW_ONCE = True
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not HTTPS
 
 AXES_HANDLER = "tenants.sign_in.Attempts"
-AXES_CLIENT_IP_CALLABLE = "tenants.sign_in.address_of"
+AXES_CLIENT_IP_CALLABLE = "tenants.sign_in.network_of"
 AXES_USERNAME_CALLABLE = "tenants.sign_in.name_of"
 AXES_LOCKOUT_CALLABLE = "tenants.sign_in.locked_out"
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]

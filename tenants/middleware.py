@@ -115,7 +115,7 @@ class TenantGateMiddleware:
         request.known = access  # type: ignore[attr-defined]
         lacking = access is not None and not request.path.startswith("/api/") and second_factor.is_lacking(request, access)
         request.access = None if lacking else access  # type: ignore[attr-defined]
-        if access is None and request.user.is_authenticated and request.path.startswith(("/admin/", "/status")):
+        if access is None and request.path.startswith(("/admin/", "/status")) and request.user.is_authenticated:
             return render(request, "account/nobody.html", status=403)
         if lacking and not request.path.startswith(ACCOUNTS):
             return redirect("mfa_index")

@@ -89,7 +89,7 @@ class AccountAdapter(DefaultAccountAdapter):
         return not fresh or Authenticator.objects.filter(user=user.pk).exists()
 
     def get_client_ip(self, request: HttpRequest) -> str:
-        return address_of(request)
+        return network_of(request)
 
 
 class SecondFactorAdapter(DefaultMFAAdapter):
@@ -125,6 +125,8 @@ class Attempts(AxesDatabaseHandler):
     """Counts, and keeps nothing of what was typed: neither codes, nor bytes that PostgreSQL would refuse, and the count with them."""
 
     def user_login_failed(self, sender: Any, credentials: dict[str, Any], request: Any = None, **kwargs: Any) -> None:
+        if request is None:  # nobody's
+            return
         typed = request.GET, request.POST
         request.GET = request.POST = QueryDict()
         try:
@@ -158,7 +160,7 @@ class _Counted:
             raise ValidationError(
                 said("Codes of an app cannot be checked now. Use a passkey, or try again soon."), code="away"
             ) from problem
-        tries.filter(ip_address=address_of(request)).delete()
+        tries.filter(ip_address=network_of(request)).delete()
         return code
 
 
@@ -188,19 +190,22 @@ def context_request() -> HttpRequest:
     return request
 
 
-def address_of(request: HttpRequest) -> str:
-    """Where a request comes from: what the connection says; behind our proxy what that one appended, and nothing that a client wrote before.
-    Of IPv6 the network of 64 bits, which is one subscriber's."""
+def address_of(request: HttpRequest) -> str | None:
+    """Where a request comes from: what the connection says; behind our proxy what that one appended, and nothing that a client wrote before."""
     told = [request.META.get("REMOTE_ADDR") or ""]
     if settings.BEHIND_PROXY:
         told.insert(0, request.META.get("HTTP_X_FORWARDED_FOR", "").rpartition(",")[2].strip())
     for text in told:
         with contextlib.suppress(ValueError):
             found = ipaddress.ip_address(text.partition("%")[0])
-            if isinstance(found, ipaddress.IPv4Address):
-                return str(found)
-            return str(found.ipv4_mapped or ipaddress.ip_network((found, 64), strict=False).network_address)
-    return "0.0.0.0"  # noqa: S104 - a unix socket has none
+            return str(found if isinstance(found, ipaddress.IPv4Address) else found.ipv4_mapped or found)
+    return None
+
+
+def network_of(request: HttpRequest) -> str:
+    """What guesses are counted for: an address; of IPv6 the network of 64 bits, which is one subscriber's."""
+    address = address_of(request) or "0.0.0.0"  # noqa: S104 - a unix socket has none
+    return str(ipaddress.ip_network((address, 64), strict=False).network_address) if ":" in address else address
 
 
 def name_of(request: HttpRequest | None, credentials: dict[str, Any] | None) -> str:

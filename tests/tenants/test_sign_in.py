@@ -344,7 +344,7 @@ def test_where_somebody_comes_from_is_what_our_own_proxy_says(
     rf: Any, settings: Any, behind_proxy: bool, told: str, expected: str
 ) -> None:
     settings.BEHIND_PROXY = behind_proxy
-    assert sign_in.address_of(rf.get("/", REMOTE_ADDR="203.0.113.7", headers={"X-Forwarded-For": told})) == expected
+    assert sign_in.network_of(rf.get("/", REMOTE_ADDR="203.0.113.7", headers={"X-Forwarded-For": told})) == expected
 
 
 # What pages may run
