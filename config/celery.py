@@ -60,6 +60,8 @@ app.conf.update(
         "expire_lots": {"task": "loyalty.tasks.expire_lots", "schedule": timedelta(minutes=10)},
         "activate_pending": {"task": "loyalty.tasks.activate_pending", "schedule": timedelta(minutes=10)},
         "seal_entries": {"task": "loyalty.tasks.seal_entries", "schedule": timedelta(minutes=5)},
+        "seal_trail": {"task": "tenants.tasks.seal_trail", "schedule": timedelta(minutes=5)},
+        "send_chain_heads": {"task": "support.tasks.send_chain_heads", "schedule": crontab(minute=41)},
         "watch_the_house": {"task": "support.tasks.watch_the_house", "schedule": timedelta(seconds=20)},
         "heartbeat": {"task": "tenants.tasks.heartbeat", "schedule": timedelta(seconds=30)},
         "forget_old_runs": {"task": "tenants.tasks.forget_old_runs", "schedule": crontab(minute=17, hour=2)},

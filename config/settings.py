@@ -1,6 +1,7 @@
 """Settings, read from the environment. Addresses of engines come as URLs; `config.engines` sets them where nobody did."""
 
 import os
+import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,7 @@ def _database(url: str) -> dict[str, Any]:
     options |= {
         name: value for name, value in parts.items() if name not in ("dbname", "user", "password", "host", "port", "options")
     }
+    options.setdefault("application_name", f"pointdesk {PROCESS}: {' '.join([Path(sys.argv[0]).name, *sys.argv[1:2]])}"[:60])
     if PROCESS == "web":
         options["assume_role"] = "web"
     return {
@@ -236,6 +238,8 @@ EMAIL_USE_TLS = env.bool("EMAIL_USE_TLS", True)
 EMAIL_TIMEOUT = 10
 #: Networks of our own into which webhooks may go, also without TLS; everywhere else it is HTTPS to the public internet.
 WEBHOOK_NETWORKS: list[str] = env.list("WEBHOOK_NETWORKS", [])
+#: A file to which the heads of the chains are appended once a day; see docs/runbook.md.
+CHAIN_HEADS_FILE = env.str("CHAIN_HEADS_FILE", "")
 DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", "pointdesk@localhost")
 
 #: The raw body of a batch is kept as bytes: 16 MiB. Django's own limit must not be the one that answers.

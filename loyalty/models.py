@@ -15,7 +15,7 @@ from django_scopes import ScopedManager
 from loyalty.bonus import SUBJECTS, Operator, Subject
 from loyalty.state import Bucket, HoldState, Kind
 from tenants.fields import TenantForeignKey
-from tenants.models import ACTOR_KINDS, Store, Tenant
+from tenants.models import ACTOR_KINDS, SealBlock, SealLimit, Store, Tenant
 from tenants.saying import said
 
 KINDS = [(kind.value, kind.value) for kind in Kind]
@@ -763,27 +763,11 @@ class BonusEvaluation(models.Model):
         return f"{self.bonus}: {said('awarded') if self.awarded else said('not awarded')}"
 
 
-class Seal(models.Model):
-    """A block of the tamper-evidence chain: one tenant's entries up to an id, each with its hash, bound to the block before."""
+class Seal(SealBlock):
+    """Of the ledger."""
 
-    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False)
-    number = models.PositiveIntegerField()
-    content = models.PositiveSmallIntegerField(default=1, help_text=gettext_lazy("Which of `chain.HASHES` its hashes are of."))
-    after_id = models.BigIntegerField(help_text=gettext_lazy("Entries with a greater id,"))
-    up_to_id = models.BigIntegerField(help_text=gettext_lazy("up to this one."))
-    entry_ids = ArrayField(models.BigIntegerField())
-    hashes = models.BinaryField(help_text=gettext_lazy("16 bytes an entry, in the order of entry_ids."))
-    digest = models.BinaryField(help_text=gettext_lazy("SHA-256 over the digest before, the ids and the hashes."))
-    sealed_at = models.DateTimeField(db_default=Now(), editable=False)
-
-    objects: ClassVar[Any] = ScopedManager(tenant="tenant")
-
-    class Meta:
-        ordering: ClassVar = ["tenant", "number"]
+    class Meta(SealBlock.Meta):
         constraints: ClassVar = [models.UniqueConstraint(fields=["tenant", "number"], name="seal_number_once")]
-
-    def __str__(self) -> str:
-        return said("block {number}", number=self.number)
 
 
 class AuditStep(models.Model):
@@ -805,18 +789,8 @@ class AuditStep(models.Model):
         return f"{self.run}: {self.step}"
 
 
-class SealBound(models.Model):
-    """Entry ids up to here were taken when it was noted; once every transaction of that moment has ended, they can be sealed."""
-
-    up_to_id = models.BigIntegerField()
-    system = models.CharField(
-        max_length=40, help_text=gettext_lazy("The database cluster's identifier: after a restore another one.")
-    )
-    transaction = models.CharField(max_length=24, help_text=gettext_lazy("Transactions from this one on began later."))
-    noted_at = models.DateTimeField()
-
-    def __str__(self) -> str:
-        return said("up to {entry}", entry=self.up_to_id)
+class SealBound(SealLimit):
+    """Of the ledger."""
 
 
 def held_since(hold: Hold, *, now: datetime) -> int:

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from celery import shared_task
 from django.utils import timezone
 
-from loyalty import chain, sweeps
+from loyalty import sweeps
+from loyalty.chain import ENTRIES
 from loyalty.sweeps import Run, everywhere
 from tenants.runs import recorded
 
@@ -39,4 +40,4 @@ def _run(job: str, sweep: Callable[..., Run], failure: str) -> None:
 def seal_entries() -> None:
     with recorded("seal_entries") as tally:
         if not tally.busy:
-            tally.done = chain.seal_everywhere(now=timezone.now())
+            tally.done = ENTRIES.seal_everywhere(now=timezone.now())

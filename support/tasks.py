@@ -5,7 +5,7 @@ from django.utils import timezone
 from django_scopes import scopes_disabled
 
 from integrations import bell
-from support import erasure, monitoring
+from support import erasure, heads, monitoring
 from support.bulk import jobs, results, running
 from support.bulk.models import BulkJob, JobState
 from tenants.runs import recorded
@@ -51,6 +51,14 @@ def forget_previews() -> None:
     with recorded("forget_previews") as tally:
         if not tally.busy:
             tally.done = jobs.forget_previews(now=timezone.now())
+
+
+@shared_task
+def send_chain_heads() -> None:
+    """Out of the house, once a day for each brand."""
+    with recorded("send_chain_heads") as tally:
+        if not tally.busy:
+            tally.done = heads.send_everywhere(now=timezone.now())
 
 
 @shared_task

@@ -14,7 +14,7 @@ from django.http import Http404
 from django_scopes import scope
 from psycopg.pq import TransactionStatus
 
-from tenants.actors import Actor
+from tenants.actors import ACTING, Actor, as_told
 from tenants.errors import DomainError
 from tenants.models import ApiKey, Membership, Role, Tenant, User
 from tenants.saying import said
@@ -176,8 +176,8 @@ def walls_around(tenants: Iterable[Tenant], *, last_of_transaction: bool = False
     tenants = list(tenants)
     wanted = ",".join(str(tenant.pk) for tenant in tenants)
     with connection.cursor() as cursor:
-        cursor.execute(RAISE_WALLS, [WEB_ROLE, wanted])
-        role_before, tenants_before = cursor.fetchone()[:2]
+        cursor.execute(RAISE_WALLS, [WEB_ROLE, wanted, as_told(ACTING.get())])
+        before = cursor.fetchone()[:3]
     try:
         with scope(tenant=tenants) if tenants else contextlib.nullcontext():
             yield
@@ -185,19 +185,22 @@ def walls_around(tenants: Iterable[Tenant], *, last_of_transaction: bool = False
         # In a transaction that the server has given up, the coming rollback restores both.
         alive = connection.connection is not None and connection.connection.info.transaction_status == TransactionStatus.INTRANS
         if alive and not connection.needs_rollback and not last_of_transaction:
-            _set_walls(role=role_before, tenants=tenants_before)
+            _set_walls(*before)
 
 
 #: What they were is read before they are set, in one statement.
 RAISE_WALLS = """
-    WITH before AS MATERIALIZED (SELECT current_setting('role') AS role, coalesce(current_setting('app.tenants', true), '') AS tenants)
-    SELECT role, tenants, set_config('role', %s, true), set_config('app.tenants', %s, true) FROM before
+    WITH before AS MATERIALIZED (SELECT current_setting('role') AS role, coalesce(current_setting('app.tenants', true), '') AS tenants,
+        coalesce(current_setting('app.acting', true), '') AS acting)
+    SELECT role, tenants, acting, set_config('role', %s, true), set_config('app.tenants', %s, true), set_config('app.acting', %s, true)
+    FROM before
 """
+SET_WALLS = "SELECT set_config('role', %s, true), set_config('app.tenants', %s, true), set_config('app.acting', %s, true)"
 
 
-def _set_walls(*, role: str, tenants: str) -> None:
+def _set_walls(role: str, tenants: str, acting: str) -> None:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT set_config('role', %s, true), set_config('app.tenants', %s, true)", [role, tenants])
+        cursor.execute(SET_WALLS, [role, tenants, acting])
 
 
 def get[M: Model](model: type[M], pk: object, *, access: Access, without: tuple[str, ...] = ()) -> M:

@@ -1,7 +1,13 @@
 """Who did it. Every change names an actor; there is no default."""
 
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import StrEnum
+
+import structlog
 
 from tenants.errors import DomainError
 from tenants.saying import said
@@ -36,4 +42,26 @@ class Actor:
             raise DomainError("own_request", said("You asked for this yourself. Somebody else has to decide."))
 
 
+#: Who acts in the request that is being served: for what the database itself writes into the trail.
+ACTING: ContextVar[Actor | None] = ContextVar("acting", default=None)
+
+
+@contextmanager
+def acting_as(actor: Actor | None) -> Iterator[None]:
+    token = ACTING.set(actor)
+    try:
+        yield
+    finally:
+        ACTING.reset(token)
+
+
 SYSTEM = Actor(ActorKind.SYSTEM, None, "Pointdesk")
+
+
+def as_told(actor: Actor | None) -> str:
+    """Who acts, from where and in which request, as the database's own functions of `tenants.trail` read it; empty: nobody in particular."""
+    if actor is None:
+        return ""
+    context = structlog.contextvars.get_contextvars()
+    told = {"kind": actor.kind.value, "id": actor.id, "name": actor.name, "address": context.get("address")}
+    return json.dumps(told | {"request_id": context.get("request_id", "")})

@@ -7,10 +7,11 @@ from django.utils.translation import gettext, gettext_lazy, ngettext
 from tenants import saying
 
 
-def _grant(sender: AppConfig, using: str, **kwargs: Any) -> None:
-    from tenants.walls import grant_to_web  # after the apps are loaded
+def _after_migrate(sender: AppConfig, using: str, **kwargs: Any) -> None:
+    from tenants import trail, walls  # after the apps are loaded
 
-    grant_to_web(using)
+    walls.grant_to_web(using)
+    trail.watch(using)
 
 
 class TenantsConfig(AppConfig):
@@ -20,5 +21,5 @@ class TenantsConfig(AppConfig):
     def ready(self) -> None:
         from tenants import second_factor as second_factor  # its receivers
 
-        post_migrate.connect(_grant, sender=self)
+        post_migrate.connect(_after_migrate, sender=self)
         saying.speak_through(gettext, ngettext)

@@ -17,6 +17,7 @@ from django.utils import timezone
 from tenants import access as gate
 from tenants import second_factor
 from tenants.access import Access
+from tenants.actors import Actor, acting_as
 from tenants.models import User
 from tenants.saying import said
 from tenants.sign_in import address_of
@@ -121,7 +122,8 @@ class TenantGateMiddleware:
             return redirect("mfa_index")
         zone = timezone.override(access.tenant.zone) if access else contextlib.nullcontext()
         outermost = not connection.savepoint_ids
-        with gate.walls_around([access.tenant] if access else [], last_of_transaction=outermost), zone:
+        acting = access.actor if access else _person_at_the_door(request)
+        with acting_as(acting), gate.walls_around([access.tenant] if access else [], last_of_transaction=outermost), zone:
             return self.get_response(request)  # Django renders a TemplateResponse before it comes back here
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
@@ -141,6 +143,11 @@ def _access_of(request: HttpRequest) -> Access | None:
         return None
     chosen = request.session.get(CHOSEN_TENANT)
     return gate.of_person(user, wanted_tenant_id=chosen if isinstance(chosen, int) else None)
+
+
+def _person_at_the_door(request: HttpRequest) -> Actor | None:
+    """Signed in, and not let in yet: their second factor is lacking, or they work for nobody."""
+    return request.user.as_actor() if not request.path.startswith("/api/") and isinstance(request.user, User) else None
 
 
 def database_away(request: HttpRequest) -> HttpResponse:

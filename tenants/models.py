@@ -13,6 +13,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
+from django.db.models.functions import Now
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy
 from django_scopes import ScopedManager
@@ -110,6 +111,13 @@ class Tenant(models.Model):
     )
     agents_need_second_factor = models.BooleanField(
         default=False, db_default=False, help_text=gettext_lazy("Agents sign in with a second factor, as everybody else does.")
+    )
+    audit_email = models.EmailField(
+        blank=True,
+        db_default="",
+        help_text=gettext_lazy(
+            "Once a day the heads of the chains go there: whoever keeps them can tell a past that was rewritten."
+        ),
     )
     is_active = models.BooleanField(default=True)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -324,7 +332,8 @@ class SigningSecret(models.Model):
 
 
 class AuditEvent(models.Model):
-    """What was done, by whom, to whom, why and from where. Written in the transaction of the change, never changed."""
+    """What was done, by whom, to whom, why and from where. Written in the transaction of the change, never changed. The database keeps one
+    column more: `xid`, the transaction."""
 
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False)
     at = models.DateTimeField(auto_now_add=True)
@@ -351,6 +360,59 @@ class AuditEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.action} {self.object_type} {self.object_id}"
+
+
+class SealBlock(models.Model):
+    """A block of a tamper-evidence chain: one tenant's rows up to an id, each with its hash, bound to the block before."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False)
+    number = models.PositiveIntegerField()
+    content = models.PositiveSmallIntegerField(default=1, help_text=gettext_lazy("Which of its chain's `hashes` they are of."))
+    after_id = models.BigIntegerField(help_text=gettext_lazy("Rows with a greater id,"))
+    up_to_id = models.BigIntegerField(help_text=gettext_lazy("up to this one."))
+    row_ids = ArrayField(models.BigIntegerField())
+    hashes = models.BinaryField(help_text=gettext_lazy("16 bytes a row, in the order of row_ids."))
+    digest = models.BinaryField(help_text=gettext_lazy("SHA-256 over the digest before, the ids and the hashes."))
+    sealed_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    objects: ClassVar[Any] = ScopedManager(tenant="tenant")
+
+    class Meta:
+        abstract = True
+        ordering: ClassVar = ["tenant", "number"]
+
+    def __str__(self) -> str:
+        return said("block {number}", number=self.number)
+
+
+class SealLimit(models.Model):
+    """Ids up to here were taken when it was noted; once every transaction of that moment has ended, they can be sealed."""
+
+    up_to_id = models.BigIntegerField()
+    system = models.CharField(
+        max_length=40, help_text=gettext_lazy("The database cluster's identifier: after a restore another one.")
+    )
+    transaction = models.CharField(max_length=24, help_text=gettext_lazy("Transactions from this one on began later."))
+    noted_at = models.DateTimeField()
+
+    objects: ClassVar[Any] = models.Manager()
+
+    class Meta:
+        abstract = True
+
+    def __str__(self) -> str:
+        return said("up to {row}", row=self.up_to_id)
+
+
+class AuditSeal(SealBlock):
+    """Of the audit trail."""
+
+    class Meta(SealBlock.Meta):
+        constraints: ClassVar = [models.UniqueConstraint(fields=["tenant", "number"], name="audit_seal_number_once")]
+
+
+class AuditSealBound(SealLimit):
+    """Of the audit trail."""
 
 
 class ScheduledRun(models.Model):

@@ -24,18 +24,21 @@ from allauth.mfa.models import Authenticator
 from axes.handlers.database import AxesDatabaseHandler
 from axes.handlers.proxy import AxesProxyHandler
 from axes.models import AccessAttempt
+from axes.signals import user_locked_out
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 from django.contrib.auth import authenticate
 from django.contrib.auth.backends import ModelBackend
-from django.contrib.auth.signals import user_login_failed
+from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.core.exceptions import ValidationError
 from django.db.models import Sum
+from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
 from django.utils import timezone
 from redis.exceptions import RedisError
 
+from tenants import trail
 from tenants.models import User
 from tenants.saying import said
 
@@ -133,6 +136,34 @@ class Attempts(AxesDatabaseHandler):
             super().user_login_failed(sender, credentials, request, **kwargs)
         finally:
             request.GET, request.POST = typed
+        if not getattr(request, "axes_locked_out", False):
+            tell_failure(name_of(request, credentials), "sign_in_failed")
+
+
+CODE = " (code)"
+
+
+def tell_failure(name: str, action: str) -> None:
+    """To the tenants of whom it was tried with, if that is somebody."""
+    user = User.objects.filter(email=name.removesuffix(CODE)).first()
+    if user is not None:
+        trail.tell_of_person(user, action, actor=trail.NOBODY, after={"with": "code" if name.endswith(CODE) else "password"})
+
+
+@receiver(user_locked_out)
+def _locked(sender: Any, request: HttpRequest, username: str, **kwargs: Any) -> None:
+    tell_failure(username, "sign_in_locked")
+
+
+@receiver(user_logged_in)
+def _signed_in(sender: Any, user: User, **kwargs: Any) -> None:
+    trail.tell_of_person(user, "sign_in", actor=user.as_actor())
+
+
+@receiver(user_logged_out)
+def _signed_out(sender: Any, user: User | None, **kwargs: Any) -> None:
+    if user is not None:
+        trail.tell_of_person(user, "sign_out", actor=user.as_actor())
 
 
 class _Counted:
@@ -143,7 +174,7 @@ class _Counted:
 
     def clean_code(self) -> str:
         request = context_request()
-        credentials = {"username": f"{self.user.email} (code)"}
+        credentials = {"username": self.user.email + CODE}
         tries = AccessAttempt.objects.filter(username=name_of(request, credentials))
         lately = (
             tries.filter(attempt_time__gte=timezone.now() - timedelta(hours=1)).aggregate(n=Sum("failures_since_start"))["n"] or 0

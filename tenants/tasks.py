@@ -8,6 +8,8 @@ from celery import shared_task
 from django.utils import timezone
 
 from tenants.models import Heartbeat, ScheduledRun
+from tenants.runs import recorded
+from tenants.trail import TRAIL
 
 RUNS_KEPT_DAYS = 30
 HEARTBEAT_MAX_AGE = timedelta(seconds=90)
@@ -19,6 +21,13 @@ def heartbeat() -> None:
     process = f"{socket.gethostname()}:{os.getppid()}"
     Heartbeat.objects.update_or_create(process=process, defaults={"at": timezone.now()})
     Heartbeat.objects.filter(at__lt=timezone.now() - timedelta(days=1)).delete()
+
+
+@shared_task
+def seal_trail() -> None:
+    with recorded("seal_trail") as tally:
+        if not tally.busy:
+            tally.done = TRAIL.seal_everywhere(now=timezone.now())
 
 
 @shared_task

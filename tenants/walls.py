@@ -24,7 +24,8 @@ EXEMPT = {"tenants_membership", "tenants_apikey"}
 
 #: Written once, never changed: the web role may add rows and read them.
 APPEND_ONLY = (
-    "loyalty_entry", "loyalty_entrylot", "loyalty_bonusevaluation", "loyalty_seal", "tenants_auditevent", "support_note",
+    "loyalty_entry", "loyalty_entrylot", "loyalty_bonusevaluation", "loyalty_seal", "tenants_auditevent", "tenants_auditseal",
+    "support_note",
 )  # fmt: skip
 
 #: The web role may change rows, but never remove one.

@@ -50,7 +50,10 @@ def connected(*, timeout_seconds: int | None = None) -> Iterator[Client]:
         send_receive_timeout=timeout_seconds or settings.CLICKHOUSE_TIMEOUT_SECONDS,
         autogenerate_session_id=False,
         query_retries=0,
-        settings={"max_partitions_per_insert_block": 0},  # a re-push may reach back many years
+        settings={
+            "max_partitions_per_insert_block": 0,  # a re-push may reach back many years
+            "do_not_merge_across_partitions_select_final": 1,  # a row never changes its partition
+        },
     )
     try:
         yield client

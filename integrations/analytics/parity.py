@@ -46,6 +46,8 @@ _OUR_SUMS = f"count(*), sum(pending)::bigint, sum(available)::bigint, sum(held):
 _THEIR_SUMS = f"count(), sum(pending), sum(available), sum(held), sum(owed), toString(sum(toInt128({THEIRS})))"
 LEDGER = f"SELECT business_date, kind, coalesce(of_kind, ''), {_OUR_SUMS} {_LEDGER} {{days}} GROUP BY 1, 2, 3"
 CLICKHOUSE = f"SELECT business_date, kind, of_kind, {_THEIR_SUMS} {_CLICKHOUSE} {{days}} GROUP BY 1, 2, 3"
+#: The planner takes the few groups of a day for thousands and would sort every row before it adds them up.
+HASHED = "SET LOCAL enable_incremental_sort = off"
 OUR_DAYS = "AND business_date = ANY(%(days)s)"
 #: Down to the entries: by stretches of ids first, then row by row.
 STRETCH = 4096
@@ -304,7 +306,9 @@ def _their_groups(client: Client, bounds: Bounds) -> Sums:
 
 def _our_groups(bounds: Bounds) -> Sums:
     """Of the ledger: the same."""
-    rows = _ask(LEDGER.format(days=OUR_DAYS if "days" in bounds else ""), bounds)
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(HASHED)
+        rows = _ask(LEDGER.format(days=OUR_DAYS if "days" in bounds else ""), bounds)
     return {(row[0], row[1], row[2]): tuple(row[3:]) for row in rows}
 
 

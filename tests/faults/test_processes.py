@@ -27,7 +27,7 @@ ENGINES = (
     "PYTEST_XDIST_WORKER",
     "DJANGO_SETTINGS_MODULE",
 )
-pytestmark = [pytest.mark.xdist_group("processes"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.xdist_group("processes"), pytest.mark.timeout(600)]
 
 
 class Up:
@@ -52,7 +52,8 @@ class Up:
                 start_new_session=True,
             )
 
-    def ready(self, *, seconds: float = 90) -> "Up":
+    def ready(self, *, seconds: float = 240) -> "Up":
+        """A first start makes databases and migrates: 20 s of a free machine, minutes of a taken one."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             assert self.process.poll() is None, self.log.read_text()

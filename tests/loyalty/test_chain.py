@@ -1,6 +1,7 @@
 """Who touches a sealed row, with whatever rights, is found, and the row is named."""
 
 import json
+from dataclasses import replace
 from datetime import datetime, timedelta
 from io import StringIO
 
@@ -10,24 +11,25 @@ from django.core.management import call_command
 from django.db import IntegrityError, connection
 from django.utils import timezone
 
-from loyalty import chain
+from loyalty.chain import ENTRIES
 from loyalty.models import Entry, Seal, SealBound
-from tenants.models import Tenant
+from tenants import chain
+from tenants.models import SealLimit, Tenant
 from tests import builders
 
-ENTRIES = 7
+COUNT = 7
 pytestmark = pytest.mark.broken_on_purpose
 
 
 @pytest.fixture
 def sealed(kulfi: Tenant, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Seven entries in blocks of three; triggers off, as for somebody who owns the database."""
-    monkeypatch.setattr(chain, "BLOCK_ENTRIES", 3)
+    monkeypatch.setattr(chain, "BLOCK_ROWS", 3)
     meera = builders.customer(kulfi)
-    for _ in range(ENTRIES):
+    for _ in range(COUNT):
         builders.issue(kulfi, meera, 10)
     ids = list(Entry.objects.order_by("id").values_list("id", flat=True))
-    assert chain.seal(kulfi, up_to_id=ids[-1]) == ENTRIES
+    assert ENTRIES.seal(kulfi, up_to_id=ids[-1]) == COUNT
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         for table in ("loyalty_entry", "loyalty_entrylot", "loyalty_seal"):
@@ -41,9 +43,9 @@ def run(statement: str, *values: int | str) -> None:
 
 
 def test_untouched_entries_verify(kulfi: Tenant, sealed: list[int]) -> None:
-    verdict = chain.verify(kulfi)
-    assert (verdict.ok, verdict.blocks, verdict.entries) == (True, 3, ENTRIES)
-    assert chain.seal(kulfi, up_to_id=sealed[-1]) == 0
+    verdict = ENTRIES.verify(kulfi)
+    assert (verdict.ok, verdict.blocks, verdict.rows) == (True, 3, COUNT)
+    assert ENTRIES.seal(kulfi, up_to_id=sealed[-1]) == 0
 
 
 @pytest.mark.parametrize(
@@ -61,36 +63,34 @@ def test_untouched_entries_verify(kulfi: Tenant, sealed: list[int]) -> None:
 )
 def test_a_changed_row_is_located(kulfi: Tenant, sealed: list[int], change: str) -> None:
     run(change, sealed[4])
-    (broken,) = chain.verify(kulfi).broken
-    assert (broken.block, broken.entry, "changed" in broken.what) == (2, sealed[4], True)
+    (broken,) = ENTRIES.verify(kulfi).broken
+    assert (broken.block, broken.row, "changed" in broken.what) == (2, sealed[4], True)
 
 
 def test_a_hold_that_was_changed_behind_its_entry_is_located(kulfi: Tenant, sealed: list[int]) -> None:
     builders.hold(kulfi, Entry.objects.get(pk=sealed[0]).customer, 5)
     placed = Entry.objects.get(kind="hold").pk
-    chain.seal(kulfi, up_to_id=placed)
+    ENTRIES.seal(kulfi, up_to_id=placed)
     run("UPDATE loyalty_hold SET rate = rate * 2 WHERE points = %s", 5)
-    (broken,) = chain.verify(kulfi).broken
-    assert broken.entry == placed
+    (broken,) = ENTRIES.verify(kulfi).broken
+    assert broken.row == placed
 
 
-def test_a_block_of_before_lots_were_sealed_still_verifies(
-    kulfi: Tenant, sealed: list[int], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_block_of_before_lots_were_sealed_still_verifies(kulfi: Tenant, sealed: list[int]) -> None:
     builders.issue(kulfi, Entry.objects.get(pk=sealed[0]).customer, 1)
-    monkeypatch.setattr(chain, "CONTENT", 1)
-    chain.seal(kulfi, up_to_id=Entry.objects.latest("id").pk)
+    before = replace(ENTRIES, hashes={1: ENTRIES.hashes[1]})
+    before.seal(kulfi, up_to_id=Entry.objects.latest("id").pk)
     assert Seal.objects.latest("number").content == 1
-    assert chain.verify(kulfi).ok
+    assert ENTRIES.verify(kulfi).ok
     run("UPDATE loyalty_entry SET reason = 'another' WHERE id > %s", sealed[-1])
-    assert len(chain.verify(kulfi).broken) == 1
+    assert len(ENTRIES.verify(kulfi).broken) == 1
 
 
 def test_a_missing_row_is_located(kulfi: Tenant, sealed: list[int]) -> None:
     for table, column in (("loyalty_entrylot", "entry_id"), ("loyalty_lot", "entry_id"), ("loyalty_entry", "id")):
         run(f"DELETE FROM {table} WHERE {column} = %s", sealed[2])
-    (broken,) = chain.verify(kulfi).broken
-    assert (broken.block, broken.entry, broken.what) == (1, sealed[2], "the entry is missing")
+    (broken,) = ENTRIES.verify(kulfi).broken
+    assert (broken.block, broken.row, broken.what) == (1, sealed[2], "the entry is missing")
 
 
 def test_an_inserted_row_is_located(kulfi: Tenant, sealed: list[int]) -> None:
@@ -99,15 +99,15 @@ def test_an_inserted_row_is_located(kulfi: Tenant, sealed: list[int]) -> None:
         cursor.execute("SELECT nextval('loyalty_entry_id_seq')")
         free = cursor.fetchone()[0]
     builders.issue(kulfi, Entry.objects.get(pk=sealed[0]).customer, 1)
-    chain.seal(kulfi, up_to_id=Entry.objects.latest("id").pk)
+    ENTRIES.seal(kulfi, up_to_id=Entry.objects.latest("id").pk)
     names = "tenant_id, customer_id, operation, seq, kind, pending, available, held, owed, reason, actor_kind, actor_name, occurred_at"
     run(
         f"INSERT INTO loyalty_entry (id, {names}, business_date, key, fingerprint)"
         f" SELECT %s, {names}, business_date, 'slipped in', 0 FROM loyalty_entry WHERE id = %s",
         free, sealed[0],
     )  # fmt: skip
-    (broken,) = chain.verify(kulfi).broken
-    assert (broken.entry, broken.what) == (free, "the entry was inserted behind the seal")
+    (broken,) = ENTRIES.verify(kulfi).broken
+    assert (broken.row, broken.what) == (free, "the entry was inserted behind the seal")
 
 
 def test_a_row_slipped_in_below_the_first_is_located(kulfi: Tenant, sealed: list[int]) -> None:
@@ -117,35 +117,35 @@ def test_a_row_slipped_in_below_the_first_is_located(kulfi: Tenant, sealed: list
         f" SELECT -7, {names}, business_date, 'slipped in', 0 FROM loyalty_entry WHERE id = %s",
         sealed[0],
     )
-    assert [broken.entry for broken in chain.verify(kulfi).broken] == [-7]
+    assert [broken.row for broken in ENTRIES.verify(kulfi).broken] == [-7]
 
 
 def test_a_block_that_was_forged_or_taken_out_breaks_the_chain(kulfi: Tenant, sealed: list[int]) -> None:
     run("DELETE FROM loyalty_seal WHERE number = 2")
-    assert {broken.what for broken in chain.verify(kulfi).broken} == {
+    assert {broken.what for broken in ENTRIES.verify(kulfi).broken} == {
         "a block is missing before this one", "the block does not continue the one before it",
     }  # fmt: skip
 
 
 def test_a_chain_written_anew_is_told_by_a_digest_kept_elsewhere(kulfi: Tenant, sealed: list[int]) -> None:
-    kept = chain.verify(kulfi).head
+    kept = ENTRIES.verify(kulfi).head
     run("UPDATE loyalty_entry SET reason = 'another' WHERE id = %s", sealed[0])
     run("DELETE FROM loyalty_seal")
-    chain.seal(kulfi, up_to_id=sealed[-1])
-    assert chain.verify(kulfi).ok
-    assert "written anew" in chain.verify(kulfi, head=kept).broken[0].what
+    ENTRIES.seal(kulfi, up_to_id=sealed[-1])
+    assert ENTRIES.verify(kulfi).ok
+    assert "written anew" in ENTRIES.verify(kulfi, kept=[kept]).broken[0].what
 
 
 def test_a_digest_kept_earlier_still_proves_its_part(kulfi: Tenant, sealed: list[int]) -> None:
-    kept = chain.verify(kulfi).head
+    kept = ENTRIES.verify(kulfi).head
     builders.issue(kulfi, Entry.objects.get(pk=sealed[0]).customer, 1)
-    chain.seal(kulfi, up_to_id=Entry.objects.latest("id").pk)
-    assert chain.verify(kulfi, head=kept).ok
+    ENTRIES.seal(kulfi, up_to_id=Entry.objects.latest("id").pk)
+    assert ENTRIES.verify(kulfi, kept=[kept]).ok
 
 
 def test_seals_are_never_edited(kulfi: Tenant) -> None:
     builders.issue(kulfi, builders.customer(kulfi), 1)
-    chain.seal(kulfi, up_to_id=Entry.objects.latest("id").pk)
+    ENTRIES.seal(kulfi, up_to_id=Entry.objects.latest("id").pk)
     with pytest.raises(IntegrityError, match="append-only"):
         Seal.objects.update(number=9)
 
@@ -159,8 +159,8 @@ def test_the_command_names_the_row_and_ends_with_1(kulfi: Tenant, sealed: list[i
     assert json.loads(out.getvalue())["tenants"][kulfi.slug]["broken"][0]["entry"] == sealed[0]
 
 
-def noted(now: datetime) -> SealBound | None:
-    return chain.note_bound(now=now)
+def noted(now: datetime) -> SealLimit | None:
+    return ENTRIES.note_limit(now=now)
 
 
 def test_nothing_is_sealed_beneath_a_transaction_that_still_runs(committed: Tenant) -> None:

@@ -1,0 +1,122 @@
+"""The heads of the chains, out of the house once a day: whoever keeps one can tell a past that was written anew.
+
+They go to the brand's `audit_email`, and as a line of JSON to the file that the operator names (`CHAIN_HEADS_FILE`), which is meant to lie
+where the database's owner cannot write: another machine's, or write-once storage. That they went is an event of the trail.
+"""
+
+import json
+import os
+from collections import defaultdict
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import structlog
+from django.conf import settings
+from django.core.mail import EmailMessage
+from django.db import transaction
+from django.utils.translation import gettext as _
+from django_scopes import scope
+
+from integrations.messages import NOT_TAKEN, mail_is_set
+from loyalty.chain import ENTRIES
+from tenants import audit
+from tenants.actors import SYSTEM
+from tenants.errors import DomainError
+from tenants.models import AuditEvent, Tenant
+from tenants.trail import TRAIL
+
+log = structlog.get_logger("pointdesk.heads")
+CHAINS = {"ledger": ENTRIES, "trail": TRAIL}
+ACTION = "send_chain_heads"
+
+
+def of(tenant: Tenant) -> dict[str, dict[str, Any]]:
+    """By chain: block, last id, digest; without those that have no block yet."""
+    found = {name: chain.head(tenant) for name, chain in CHAINS.items()}
+    return {name: asdict(head) for name, head in found.items() if head is not None}
+
+
+def send_everywhere(*, now: datetime) -> int:
+    """To whom they have not gone today (UTC); -> brands whose heads went out. What cannot be sent is tried again in an hour."""
+    return sum(_send(tenant, now=now) for tenant in Tenant.objects.filter(is_active=True).order_by("pk"))
+
+
+def _send(tenant: Tenant, *, now: datetime) -> bool:
+    today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    with scope(tenant=tenant):
+        gone = AuditEvent.objects.filter(
+            tenant=tenant, object_type="tenants.tenant", object_id=str(tenant.pk), action=ACTION, at__gte=today
+        ).exists()
+        heads = {} if gone else of(tenant)
+        if not heads:
+            return False
+        ways = [
+            way for way, went in (("file", _to_file(tenant, heads, now=now)), ("mail", _by_mail(tenant, heads, now=now))) if went
+        ]
+        if not ways:
+            return False
+        with transaction.atomic():
+            audit.record(
+                tenant, actor=SYSTEM, action=ACTION, target=tenant, reason=f"Once a day, by {' and '.join(ways)}", after=heads
+            )
+    return True
+
+
+def _to_file(tenant: Tenant, heads: dict[str, Any], *, now: datetime) -> bool:
+    """Appended and on the disk, before it counts as sent."""
+    if not settings.CHAIN_HEADS_FILE:
+        return False
+    line = json.dumps({"brand": tenant.slug, "at": now.astimezone(UTC).isoformat(timespec="seconds"), **heads}) + "\n"
+    try:
+        with Path(settings.CHAIN_HEADS_FILE).open("a", encoding="utf-8") as out:
+            out.write(line)
+            out.flush()
+            os.fsync(out.fileno())
+    except OSError as problem:
+        log.error("the heads of the chains cannot be written", error=str(problem)[:200])
+        return False
+    return True
+
+
+def _by_mail(tenant: Tenant, heads: dict[str, Any], *, now: datetime) -> bool:
+    if not tenant.audit_email or not mail_is_set():
+        return False
+    lines = [
+        _("{chain}: block {block}, up to {row}, {digest}").format(
+            chain=_("Ledger") if name == "ledger" else _("Audit trail"),
+            block=head["block"],
+            row=head["up_to_id"],
+            digest=head["digest"],
+        )
+        for name, head in heads.items()
+    ]
+    subject = _("Chains of {brand} on {day}").format(brand=tenant.name, day=f"{now.astimezone(UTC):%Y-%m-%d}")
+    told = _(
+        "Keep this mail. With these lines anybody can tell later whether the past was rewritten: see the runbook, the chain."
+    )
+    mail = EmailMessage(
+        " ".join(subject.split()), "\n".join([*lines, "", told, ""]), settings.DEFAULT_FROM_EMAIL, [tenant.audit_email]
+    )
+    try:
+        mail.send()
+    except NOT_TAKEN as problem:
+        log.warning("the heads of the chains are not mailed", error=type(problem).__name__)
+        return False
+    return True
+
+
+def kept_in(path: Path) -> dict[str, dict[str, set[str]]]:
+    """Of a file of heads: brand -> chain -> digests. Raises: DomainError `bad_value`, naming the line that is none of ours; OSError."""
+    kept: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    with path.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, start=1):
+            try:
+                row = json.loads(line)
+                for name in CHAINS.keys() & row.keys():
+                    kept[row["brand"]][name].add(str(row[name]["digest"]))
+            except (ValueError, KeyError, TypeError, AttributeError) as problem:
+                told = _("Line {number} of {path} is no line of heads.").format(number=number, path=path)
+                raise DomainError("bad_value", told) from problem
+    return kept
