@@ -20,7 +20,7 @@ from django.utils.translation import gettext_lazy, gettext_noop
 from integrations.models import Bill
 from loyalty.models import Entry
 from loyalty.money import minor_digits, worth
-from support import find
+from support import find, paging
 from support.picture import TITLES, title_of
 from tenants import access as gate
 from tenants.actors import ActorKind
@@ -28,10 +28,6 @@ from tenants.masking import hide_numbers
 from tenants.models import Store, Tenant
 from tenants.spreadsheets import safe
 
-ROWS_A_PAGE = 50
-#: So many entries are looked through for one page.
-STRETCH = 300_000
-CHUNK = 1000
 #: What is written as a spreadsheet while somebody waits; more rows are a CSV.
 XLSX_ROWS_MAX = 10_000
 CUT = gettext_lazy("Only the newest rows stand here. Take the CSV for all of them, or narrow the filter.")
@@ -179,42 +175,17 @@ class LogPage:
 
 
 def page(tenant: Tenant, entries: QuerySet[Entry], *, before: int | None, of_somebody: bool) -> LogPage:
-    """Newest first. What is rare among millions is looked for a stretch at a time, so that no page takes longer than another.
-
-    `of_somebody`: the filter names customers, whose entries have an index.
-    """
-    if before:
-        entries = entries.filter(pk__lt=before)
-    floor = None if of_somebody else _floor(tenant, before=before)
-    if floor is not None:
-        entries = entries.filter(pk__gte=floor)
-    found = list(entries.order_by("-id")[: ROWS_A_PAGE + 1])
-    full = len(found) > ROWS_A_PAGE
-    older = found[ROWS_A_PAGE - 1].pk if full else floor
-    return LogPage(rows_of(tenant, found[:ROWS_A_PAGE]), older, cut=not full and floor is not None)
-
-
-def _floor(tenant: Tenant, *, before: int | None) -> int | None:
-    """The entry at which a stretch ends; None: the tenant has no more than that."""
-    ids = Entry.objects.filter(tenant=tenant, **({"pk__lt": before} if before else {})).order_by("-id")
-    found: int | None = ids.values_list("pk", flat=True)[STRETCH : STRETCH + 1].first()
-    return found
+    """Newest first. `of_somebody`: the filter names customers, whose entries have an index."""
+    found = paging.page(entries, whole=Entry.objects.filter(tenant=tenant), before=before, indexed=of_somebody)
+    return LogPage(rows_of(tenant, found.rows), found.older, found.cut)
 
 
 def all_rows(tenant: Tenant, entries: QuerySet[Entry], *, most: int | None = None) -> Iterator[Row]:
-    """Newest first, chunk by chunk, each in a transaction of its own behind the tenant's walls: while it is sent, the request is over."""
-    before: int | None = None
-    left = most
-    while left is None or left > 0:
+    """Newest first."""
+    for chunk in paging.chunks(tenant, entries, most=most):
         with transaction.atomic(), gate.walls_around([tenant]):
-            rest = entries.filter(pk__lt=before) if before else entries
-            found = list(rest.order_by("-id")[: CHUNK if left is None else min(CHUNK, left)])
-            rows = rows_of(tenant, found)
+            rows = rows_of(tenant, chunk)
         yield from rows
-        if len(found) < CHUNK:
-            return
-        before = found[-1].pk
-        left = None if left is None else left - len(found)
 
 
 def as_csv(tenant: Tenant, entries: QuerySet[Entry]) -> Iterator[str]:

@@ -8,7 +8,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
-from support import activity
+from support import activity, paging
 from support.saved_views import LOG, views_for
 from support.views import render
 from tenants import audit
@@ -23,11 +23,10 @@ def log(request: HttpRequest) -> HttpResponse:
     access = access_of(request)
     access.require(Act.VIEW_CUSTOMERS)
     filters = activity.ActivityFilter(request.GET, tenant=access.tenant)
-    before = request.GET.get("before", "")
     valid = filters.is_valid()
     page = (
         activity.page(
-            access.tenant, filters.qs, before=int(before) if before.isdecimal() and len(before) < 19 else None,
+            access.tenant, filters.qs, before=paging.cursor_of(request.GET.get("before", "")),
             of_somebody=bool(filters.form.cleaned_data.get("customer")),
         )
         if valid

@@ -15,6 +15,7 @@ from unfold.sites import UnfoldAdminSite
 from support import (
     act_views,
     activity_views,
+    audit_views,
     bill_views,
     case_views,
     erase_views,
@@ -26,6 +27,7 @@ from support import (
     request_views,
     saved_views,
     settings_views,
+    staff_views,
     views,
 )
 from support.bulk import pages
@@ -151,6 +153,14 @@ class DeskSite(UnfoldAdminSite):
             path("liability/flags/", self._page(report_pages.flags), name="liability_flags"),
             path("liability.csv", self._page(report_pages.export), {"kind": "csv"}, name="liability_csv"),
             path("liability.xlsx", self._page(report_pages.export), {"kind": "xlsx"}, name="liability_xlsx"),
+            path("audit/", self._page(audit_views.log), name="audit_trail"),
+            path("audit/<int:pk>/", self._page(audit_views.event), name="audit_event"),
+            path("audit.csv", self._page(audit_views.export), {"kind": "csv"}, name="audit_csv"),
+            path("audit.xlsx", self._page(audit_views.export), {"kind": "xlsx"}, name="audit_xlsx"),
+            path("staff/", self._page(staff_views.everybody), name="staff"),
+            path("staff/<int:pk>/", self._page(staff_views.person), name="staff_person"),
+            path("staff/days/<int:pk>/", self._page(audit_views.day), name="staff_day"),
+            path("security/", self._page(staff_views.security), name="security"),
             path("house/", self._page(house_views.house), name="house"),
             path("parity/now/", self._page(report_pages.compare_now), name="compare_now"),
             path("parity/<int:pk>/", self._page(report_pages.parity_run), name="parity_run"),

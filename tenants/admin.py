@@ -14,7 +14,7 @@ from tenants import staff
 from tenants.access import Act
 from tenants.admin_base import HouseAdmin, ReadOnlyAdmin, ReadOnlyInline, TenantAdmin, TenantResource, access_of, may
 from tenants.import_form import FileAdmin
-from tenants.models import ApiKey, AuditEvent, Membership, ScheduledRun, Store, StoreAlias, StoreMode
+from tenants.models import ApiKey, Membership, ScheduledRun, Store, StoreAlias, StoreMode
 from tenants.saying import said
 
 
@@ -135,16 +135,6 @@ class ApiKeyAdmin(ReadOnlyAdmin):
     view_act = Act.MANAGE_STAFF
     list_display = ("name", "prefix", "scopes", "created_at", "expires_at", "revoked_at")
     exclude = ("secret_hash",)
-
-
-@admin.register(AuditEvent)
-class AuditEventAdmin(ReadOnlyAdmin):
-    view_act = Act.VIEW_AUDIT
-    list_display = ("at", "actor_name", "action", "object_type", "object_id", "reason", "address")
-    list_filter = ("action",)
-    extra_lookups = ("object_type", "object_id")
-    search_fields = ("actor_name", "reason", "object_id")
-    search_help_text = gettext_lazy("Who, why, or the id of what")
 
 
 @admin.register(ScheduledRun)

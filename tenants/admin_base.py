@@ -128,8 +128,7 @@ class TenantAdmin(ModelAdmin):
         )
 
     def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
-        where = reverse("admin:tenants_auditevent_changelist")
-        return redirect(f"{where}?object_type={self.opts.label_lower}&object_id={object_id}")
+        return redirect(f"{reverse('admin:audit_trail')}?type={self.opts.label_lower}&object={object_id}")
 
 
 class ReadOnlyAdmin(TenantAdmin):

@@ -356,6 +356,8 @@ class AuditEvent(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["tenant", "-id"], name="audit_newest"),
             models.Index(fields=["tenant", "object_type", "object_id"], name="audit_of_object"),
+            models.Index(fields=["tenant", "at"], name="audit_of_time"),
+            models.Index(fields=["tenant", "actor_id", "at"], name="audit_of_actor"),
         ]
 
     def __str__(self) -> str:

@@ -19,7 +19,7 @@ from django.http import HttpRequest
 
 from tenants import audit
 from tenants.access import Access
-from tenants.models import Role, User
+from tenants.models import Role, Tenant, User
 
 
 def is_lacking(request: HttpRequest, access: Access) -> bool:
@@ -29,9 +29,11 @@ def is_lacking(request: HttpRequest, access: Access) -> bool:
 
 def is_required(access: Access) -> bool:
     """Of whoever has this access."""
-    if not settings.SECOND_FACTOR:
-        return False
-    return access.role_key != Role.AGENT or access.tenant.agents_need_second_factor
+    return is_required_of(access.tenant, access.role_key)
+
+
+def is_required_of(tenant: Tenant, role: str) -> bool:
+    return settings.SECOND_FACTOR and (role != Role.AGENT or tenant.agents_need_second_factor)
 
 
 def is_shown(request: HttpRequest) -> bool:

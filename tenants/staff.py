@@ -13,7 +13,7 @@ from django_scopes import scope
 
 from tenants import audit
 from tenants.access import hash_secret
-from tenants.actors import SYSTEM, Actor
+from tenants.actors import SYSTEM, Actor, ActorKind
 from tenants.errors import DomainError
 from tenants.models import ApiKey, Membership, RedemptionMode, Role, Scope, Store, StoreMode, Tenant, User, new_key_parts
 from tenants.saying import said
@@ -143,6 +143,68 @@ def ask_agents_for_second_factor(tenant: Tenant, wanted: bool, *, actor: Actor) 
             tenant, actor=actor, action="change_sign_in", target=tenant, reason="Second factor of agents", before={"needed": before},
             after={"needed": wanted},
         )  # fmt: skip
+
+
+def change_role(membership: Membership, role: str, *, actor: Actor) -> None:
+    """From their next page on. Raises: DomainError `own_row`, `bad_value`."""
+    _refuse_own(membership, actor)
+    if role not in Role.values:
+        raise DomainError("bad_value", said("Roles are: {roles}.", roles=", ".join(Role.values)))
+    before, membership.role = membership.role, role
+    with transaction.atomic():
+        membership.save(update_fields=["role"])
+        audit.record(
+            membership.tenant, actor=actor, action="change_role", target=membership, reason="At the desk", before={"role": before},
+            after={"role": role},
+        )  # fmt: skip
+
+
+def end_access(membership: Membership, *, reason: str, actor: Actor) -> None:
+    """They work here no more, from their next page on; what they did stays theirs. Raises: DomainError `own_row`."""
+    _refuse_own(membership, actor)
+    with transaction.atomic():
+        audit.record(
+            membership.tenant, actor=actor, action="end_access", target=membership, reason=reason,
+            before={"user": membership.user_id, "email": membership.user.email, "role": membership.role},
+        )  # fmt: skip
+        membership.delete()
+
+
+def new_password(membership: Membership, *, actor: Actor, for_all: bool = False) -> str:
+    """A password that is shown this once; their sessions end. `for_all`: who asks may do so for whoever works elsewhere, too.
+
+    Raises: DomainError `own_row`, `works_elsewhere`.
+    """
+    _refuse_own(membership, actor)
+    if not for_all:
+        _refuse_elsewhere(membership)
+    password = secrets.token_urlsafe(12)
+    user = membership.user
+    with transaction.atomic():
+        user.set_password(password)
+        user.save(update_fields=["password"])
+        audit.record(membership.tenant, actor=actor, action="new_password", target=user, reason="At the desk")
+    return password
+
+
+def take_second_factor(membership: Membership, *, actor: Actor, for_all: bool = False) -> int:
+    """As `reset_second_factor`, at the desk. Raises: DomainError `own_row`, `works_elsewhere`."""
+    _refuse_own(membership, actor)
+    if not for_all:
+        _refuse_elsewhere(membership)
+    return reset_second_factor(membership.tenant, email=membership.user.email, actor=actor)
+
+
+def _refuse_own(membership: Membership, actor: Actor) -> None:
+    if actor.kind == ActorKind.PERSON and actor.id == membership.user_id:
+        raise DomainError("own_row", said("This is you. Somebody else has to do it."))
+
+
+def _refuse_elsewhere(membership: Membership) -> None:
+    """How somebody signs in is not one brand's alone, where they work for another one or for the platform."""
+    others = Membership.objects.filter(user=membership.user).exclude(tenant=membership.tenant).exists()
+    if others or membership.user.is_superuser:
+        raise DomainError("works_elsewhere", said("This person works elsewhere, too. Ask the platform's admin."))
 
 
 def reset_second_factor(tenant: Tenant, *, email: str, actor: Actor) -> int:

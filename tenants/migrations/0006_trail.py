@@ -69,6 +69,14 @@ class Migration(migrations.Migration):
                 "constraints": [models.UniqueConstraint(fields=("tenant", "number"), name="audit_seal_number_once")],
             },
         ),
+        migrations.AddIndex(
+            model_name="auditevent",
+            index=models.Index(fields=["tenant", "at"], name="audit_of_time"),
+        ),
+        migrations.AddIndex(
+            model_name="auditevent",
+            index=models.Index(fields=["tenant", "actor_id", "at"], name="audit_of_actor"),
+        ),
         migrations.RunSQL(SQL, "ALTER TABLE tenants_auditevent DROP COLUMN xid"),
         BuildWalls(),
     ]

@@ -14,7 +14,7 @@ from django_scopes import scope
 
 from loyalty import identity
 from loyalty.models import Customer, Entry
-from support import activity
+from support import activity, paging
 from tenants.actors import SYSTEM
 from tenants.models import AuditEvent, Membership, Tenant
 from tests import builders
@@ -110,7 +110,7 @@ def test_a_long_file_is_sent_chunk_by_chunk(as_alice: Client, kulfi: Tenant, mon
     meera = builders.customer(kulfi)
     for number in range(7):
         builders.issue(kulfi, meera, number + 1)
-    monkeypatch.setattr(activity, "CHUNK", 3)
+    monkeypatch.setattr(paging, "CHUNK", 3)
     response: Any = as_alice.get(reverse("admin:activity_csv"))
     assert [line.split(",")[4] for line in response.getvalue().decode().splitlines()[1:]] == ["7", "6", "5", "4", "3", "2", "1"]
     monkeypatch.setattr(activity, "XLSX_ROWS_MAX", 4)
@@ -166,7 +166,7 @@ def test_the_api_gives_a_file_too(busy: Customer, kulfi: Tenant) -> None:
 
 
 def test_what_is_rare_is_looked_for_a_stretch_at_a_time(as_bob: Client, kulfi: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(activity, "STRETCH", 5)
+    monkeypatch.setattr(paging, "STRETCH", 5)
     raj = builders.customer(kulfi)
     builders.issue(kulfi, raj, 777)
     for _ in range(12):

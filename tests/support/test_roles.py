@@ -42,8 +42,8 @@ TRIED: dict[Act, tuple[str, str, str]] = {
     Act.MANAGE_RULES: ("POST", "loyalty_programmeversion_add", ""),
     Act.VIEW_RUNS: ("GET", "house", ""),
     Act.VIEW_REPORTS: ("GET", "liability", ""),
-    Act.VIEW_AUDIT: ("GET", "tenants_auditevent_changelist", ""),
-    Act.MANAGE_STAFF: ("GET", "tenants_membership_changelist", ""),
+    Act.VIEW_AUDIT: ("GET", "audit_trail", ""),
+    Act.MANAGE_STAFF: ("GET", "staff", ""),
     Act.MANAGE_STORES: ("POST", "tenants_store_add", ""),
 }
 

@@ -41,7 +41,7 @@ from loyalty.programmes import create_bonus
 from support.models import ApprovalRequest, BulkJob, BulkSettings, Case, PointsLimit, SavedView, TopicContact
 from tenants import staff
 from tenants.actors import SYSTEM
-from tenants.models import ApiKey, AuditEvent, Membership, ScheduledRun, Store, Tenant
+from tenants.models import ApiKey, AuditEvent, Membership, ScheduledRun, Store, Tenant, User
 from tests import builders
 from tests.client import ApiClient
 from tests.conftest import key_of
@@ -67,7 +67,8 @@ PAGES: dict[str, dict[str, str]] = {
     "admin:loyalty_customer_changelist": {}, "admin:loyalty_hold_changelist": {"q": "SB-CANARY"}, "admin:loyalty_programme_changelist": {},
     "admin:integrations_delivery_changelist": {}, "admin:integrations_bill_changelist": {}, "admin:integrations_incident_changelist": {},
     "admin:integrations_discrepancy_changelist": {}, "admin:integrations_parityrun_changelist": {}, "admin:tenants_store_changelist": {},
-    "admin:tenants_membership_changelist": {}, "admin:tenants_apikey_changelist": {}, "admin:tenants_auditevent_changelist": {},
+    "admin:tenants_membership_changelist": {}, "admin:tenants_apikey_changelist": {}, "admin:audit_trail": {}, "admin:audit_csv": {},
+    "admin:audit_xlsx": {}, "admin:staff": {}, "admin:security": {},
     "admin:tenants_scheduledrun_changelist": {}, "admin:tenants_store_import": {}, "admin:tenants_store_export": {},
     "admin:tenants_store_process_import": {}, "admin:loyalty_customer_import": {}, "admin:loyalty_customer_export": {},
     "admin:loyalty_customer_process_import": {}, "admin:loyalty_programmeversion_changelist": {}, "admin:loyalty_bonus_changelist": {},
@@ -110,6 +111,7 @@ OURS = {
     "admin:reconciliation": "reconciliationpolicy", "admin:reconcile_now": "reconciliationpolicy",
     "admin:reconciliation_csv": "reconciliationpolicy",
     "admin:parity_run": "parityrun", "admin:mend_parity": "parityrun",
+    "admin:audit_event": "auditevent", "admin:staff_person": "membership", "admin:staff_day": "user",
     "admin:file_import": "fileimport", "admin:incident": "incident", "admin:set_mode": "incident", "admin:close_incident": "incident",
 }  # fmt: skip
 #: What stands behind the id.
@@ -128,7 +130,7 @@ MODELS = {
     "loyalty_customer": "customer", "loyalty_hold": "hold", "loyalty_programme": "programme", "integrations_delivery": "delivery",
     "integrations_bill": "bill", "integrations_incident": "incident", "integrations_discrepancy": "discrepancy",
     "integrations_parityrun": "parityrun", "tenants_store": "store", "tenants_membership": "membership", "tenants_apikey": "apikey",
-    "tenants_auditevent": "auditevent", "tenants_scheduledrun": "scheduledrun", "loyalty_programmeversion": "programmeversion",
+    "tenants_scheduledrun": "scheduledrun", "loyalty_programmeversion": "programmeversion",
     "loyalty_bonus": "bonus", "loyalty_bonusevaluation": "bonusevaluation", "loyalty_cohort": "cohort",
     "loyalty_storeprogramme": "storeprogramme", "integrations_replay": "replay", "integrations_billclaim": "billclaim",
     "integrations_repushrequest": "repushrequest", "integrations_dayend": "dayend", "integrations_erporder": "erporder",
@@ -197,7 +199,8 @@ def theirs(kulfi: Tenant, liberty: Tenant) -> Theirs:
                 "programme": Programme.objects.get(), "delivery": Delivery.objects.first(),
                 "bill": Bill.objects.first(), "incident": Incident.objects.get(), "discrepancy": Discrepancy.objects.first(),
                 "parityrun": run, "store": Store.objects.first(), "membership": Membership.objects.get(user__email="zoe@example.com"),
-                "apikey": ApiKey.objects.get(tenant=liberty), "auditevent": AuditEvent.objects.first(), "scheduledrun": schedule,
+                "apikey": ApiKey.objects.get(tenant=liberty), "auditevent": AuditEvent.objects.first(),
+                "user": User.objects.get(email="zoe@example.com"), "scheduledrun": schedule,
                 "resync": resync, "reconciliationpolicy": policy,
                 "programmeversion": ProgrammeVersion.objects.get(), "bonus": bonus, "bonusevaluation": BonusEvaluation.objects.first(),
                 "cohort": cohort,

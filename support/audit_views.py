@@ -1,0 +1,121 @@
+"""Pages of the audit trail: the list with its files, one event, one person's day."""
+
+from datetime import date
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.utils import timezone
+from django.utils.dateparse import parse_date
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET
+
+from support import audit_trail, heads, paging
+from support.activity_views import XLSX
+from support.views import render
+from tenants import access as gate
+from tenants import audit, trail
+from tenants.access import Act
+from tenants.actors import ActorKind
+from tenants.admin_base import access_of
+from tenants.models import AuditEvent, Membership, User
+
+
+@require_GET
+def log(request: HttpRequest) -> HttpResponse:
+    access = access_of(request)
+    access.require(Act.VIEW_AUDIT)
+    filters = audit_trail.TrailFilter(request.GET, tenant=access.tenant)
+    valid = filters.is_valid()
+    whole = AuditEvent.objects.filter(tenant=access.tenant)
+    before = paging.cursor_of(request.GET.get("before", ""))
+    page: paging.Page[AuditEvent] = (
+        paging.page(filters.qs, whole=whole, before=before, indexed=filters.is_quick)
+        if valid
+        else paging.Page([], None, cut=False)
+    )
+    asked = request.GET.copy()
+    asked.pop("before", None)
+    sent = whole.filter(object_type="tenants.tenant", object_id=str(access.tenant.pk), action=heads.ACTION).first()
+    context: dict[str, Any] = {
+        "filters": filters, "lines": audit_trail.lines(page.rows), "older": page.older, "cut": page.cut, "asked": asked.urlencode(),
+        "is_filtered": bool(audit_trail.filtered(request.GET)), "types": audit_trail.types(), "may_export": access.may(Act.EXPORT),
+        "zone": access.tenant.timezone, "heads": heads.of(access.tenant), "sent": sent, "silent": trail.silent(), "now": timezone.now(),
+    }  # fmt: skip
+    response: HttpResponse = render(request, "support/audit_trail.html", title=_("Audit trail"), **context)
+    response.status_code = 200 if valid else 422
+    return response
+
+
+@require_GET
+def event(request: HttpRequest, pk: int) -> HttpResponse:
+    """One event whole, with what else was told in its transaction."""
+    access = access_of(request)
+    access.require(Act.VIEW_AUDIT)
+    found = gate.get(AuditEvent, pk, access=access)
+    (line,) = audit_trail.lines([found])
+    together = audit_trail.lines(list(trail.of_same_transaction(found)[: paging.ROWS_A_PAGE]))
+    return render(
+        request, "support/audit_event.html", title=_("Event {number}").format(number=found.pk), line=line,
+        changes=audit_trail.changes(found), together=together,
+    )  # fmt: skip
+
+
+@require_GET
+def export(request: HttpRequest, kind: str) -> HttpResponseBase:
+    """A file of exactly what is filtered; that it was taken is kept."""
+    access = access_of(request)
+    access.require(Act.VIEW_AUDIT)
+    access.require(Act.EXPORT)
+    filters = audit_trail.TrailFilter(request.GET, tenant=access.tenant)
+    if not filters.is_valid():
+        return log(request)
+    name = f"audit-{access.tenant.slug}-{timezone.localdate():%Y-%m-%d}.{kind}"
+    audit.record(
+        access.tenant, actor=access.actor, action="export_audit", target=access.tenant, reason=f"Exported as {kind}",
+        after=audit_trail.filtered(request.GET),
+    )  # fmt: skip
+    if kind == "csv":
+        response = StreamingHttpResponse(audit_trail.as_csv(access.tenant, filters.qs), content_type="text/csv; charset=utf-8")
+    else:
+        response = StreamingHttpResponse(audit_trail.as_xlsx(access.tenant, filters.qs), content_type=XLSX)
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
+
+
+@require_GET
+def day(request: HttpRequest, pk: int) -> HttpResponse:
+    """A person's day. One's own is open to everybody; somebody else's to whoever looks at the trail."""
+    access = access_of(request)
+    if pk != request.user.pk:
+        access.require(Act.VIEW_AUDIT)
+    user = _who_was_here(access, pk)
+    today = timezone.localdate()
+    chosen = _day(request.GET.get("day", "")) or today
+    found = audit_trail.day_of(access.tenant, user, chosen)
+    membership = Membership.objects.filter(tenant=access.tenant, user=user).first()
+    return render(
+        request, "support/staff_day.html", title=_("Day of {name}").format(name=user), person=user, membership=membership, day=chosen,
+        before=date.fromordinal(max(chosen.toordinal() - 1, 1)), after=date.fromordinal(chosen.toordinal() + 1), today=today, found=found,
+        may_audit=access.may(Act.VIEW_AUDIT),
+    )  # fmt: skip
+
+
+def _day(text: str) -> date | None:
+    try:
+        found = parse_date(text)
+    except ValueError:
+        return None
+    return found if found and date(2000, 1, 1) <= found <= date(2199, 12, 31) else None
+
+
+def _who_was_here(access: gate.Access, pk: int) -> User:
+    """Somebody who works for the brand, or did something there. Raises: Http404."""
+    here = (
+        Membership.objects.filter(tenant=access.tenant, user_id=pk).exists()
+        or AuditEvent.objects.filter(tenant=access.tenant, actor_kind=ActorKind.PERSON, actor_id=pk).exists()
+    )
+    user = User.objects.filter(pk=pk).first() if here else None
+    if user is None:
+        raise Http404
+    return user

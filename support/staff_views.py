@@ -1,0 +1,147 @@
+"""Who works for a brand: adding people, their role, how they sign in, ending their access; and the brand's own rules of security."""
+
+from typing import Any
+
+from allauth.mfa.models import Authenticator
+from django import forms
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from support.views import dialog
+from tenants import access as gate
+from tenants import audit, second_factor, staff
+from tenants.access import Act
+from tenants.admin_base import access_of
+from tenants.errors import DomainError
+from tenants.models import Membership, Role, Tenant
+
+
+class PersonForm(forms.Form):
+    email = forms.EmailField(label=gettext_lazy("E-mail"), max_length=254)
+    name = forms.CharField(label=gettext_lazy("Name"), max_length=120, required=False)
+    role = forms.ChoiceField(label=gettext_lazy("Role"), choices=Role.choices)
+
+
+class SecurityForm(forms.ModelForm):  # type: ignore[type-arg]
+    class Meta:
+        model = Tenant
+        fields = ("agents_need_second_factor", "audit_email")
+        labels = {
+            "agents_need_second_factor": gettext_lazy("Agents need a second factor"),
+            "audit_email": gettext_lazy("The heads of the chains go to"),
+        }
+
+
+def everybody(request: HttpRequest) -> HttpResponse:
+    """The people of the brand, and the form that adds one. A new person's password is shown in the answer, this once."""
+    access = access_of(request)
+    access.require(Act.MANAGE_STAFF)
+    form = PersonForm(request.POST or None)
+    password = ""
+    if request.method == "POST" and form.is_valid():
+        try:
+            user, password = staff.create_staff(access.tenant, actor=access.actor, **form.cleaned_data)
+        except DomainError as refusal:
+            form.add_error(None, refusal.sentence)
+        else:
+            if not password:
+                messages.success(request, _("{name} works here now, and signs in as before.").format(name=user))
+                return redirect("admin:staff")
+            messages.success(request, _("{name} works here now.").format(name=user))
+            form = PersonForm()
+    people = Membership.objects.filter(tenant=access.tenant).select_related("user").order_by("role", "user__name", "user__email")
+    with_factor = set(
+        Authenticator.objects.filter(user__memberships__tenant=access.tenant)
+        .exclude(type=Authenticator.Type.RECOVERY_CODES)
+        .values_list("user_id", flat=True)
+    )
+    return dialog(
+        request, "support/staff.html", title=_("Staff"), form=form, password=password, own=access.actor.id,
+        people=[(each, each.user_id in with_factor, _needs(access.tenant, each)) for each in people],
+    )  # fmt: skip
+
+
+def _needs(tenant: Tenant, membership: Membership) -> bool:
+    return second_factor.is_required_of(tenant, membership.role)
+
+
+class _EndForm(forms.Form):
+    reason = forms.CharField(label=gettext_lazy("Why"), max_length=500)
+
+
+def person(request: HttpRequest, pk: int) -> HttpResponse:
+    """One person: role, ways of signing in, end of access; each an act of its own. `pk` is of the membership."""
+    access = access_of(request)
+    access.require(Act.MANAGE_STAFF)
+    membership = gate.get(Membership, pk, access=access)
+    form = _EndForm(request.POST if request.method == "POST" and "end" in request.POST else None)
+    password = ""
+    if request.method == "POST":
+        try:
+            done = _act_on(request, membership, form)
+        except DomainError as refusal:
+            messages.error(request, refusal.sentence)
+            return redirect("admin:staff_person", pk=pk)
+        if isinstance(done, HttpResponse):
+            return done
+        password = done
+    types = Authenticator.objects.filter(user=membership.user).exclude(type=Authenticator.Type.RECOVERY_CODES)
+    return dialog(
+        request, "support/staff_person.html", title=str(membership.user), form=form, membership=membership, password=password,
+        roles=Role.choices, factors=[each.get_type_display() for each in types], needs=_needs(access.tenant, membership),
+        is_own=membership.user_id == access.actor.id, may_audit=access.may(Act.VIEW_AUDIT),
+    )  # fmt: skip
+
+
+def _act_on(request: HttpRequest, membership: Membership, form: _EndForm) -> HttpResponse | str:
+    """-> where to go, or what to show this once; empty: the form was not taken. Raises: DomainError."""
+    access = access_of(request)
+    for_all = bool(getattr(request.user, "is_superuser", False))
+    if "role" in request.POST:
+        staff.change_role(membership, request.POST["role"], actor=access.actor)
+        messages.success(request, _("Saved. It holds from their next page on."))
+    elif "password" in request.POST:
+        return staff.new_password(membership, actor=access.actor, for_all=for_all)
+    elif "factor" in request.POST:
+        staff.take_second_factor(membership, actor=access.actor, for_all=for_all)
+        messages.success(
+            request, _("Their second factor is gone and their sessions have ended. They set up a new one when they sign in.")
+        )
+    elif form.is_valid():
+        name = str(membership.user)
+        staff.end_access(membership, reason=form.cleaned_data["reason"], actor=access.actor)
+        messages.success(request, _("{name} works here no more.").format(name=name))
+        return redirect("admin:staff")
+    else:
+        return ""
+    return redirect("admin:staff_person", pk=membership.pk)
+
+
+def security(request: HttpRequest) -> HttpResponse:
+    """The brand's own rules: who shows a second factor, where proof of the past goes."""
+    access = access_of(request)
+    access.require(Act.MANAGE_STAFF)
+    tenant = Tenant.objects.get(pk=access.tenant.pk)
+    before = _told(tenant)
+    form = SecurityForm(request.POST or None, instance=tenant)
+    if request.method == "POST" and form.is_valid():
+        tenant.save(update_fields=list(SecurityForm.Meta.fields))
+        audit.record(
+            tenant,
+            actor=access.actor,
+            action="change_security",
+            target=tenant,
+            reason="At the desk",
+            before=before,
+            after=_told(tenant),
+        )
+        messages.success(request, _("Saved. It holds from everybody's next page on."))
+        return redirect("admin:security")
+    return dialog(request, "support/security.html", title=_("Security"), form=form)
+
+
+def _told(tenant: Tenant) -> dict[str, Any]:
+    return {name: getattr(tenant, name) for name in SecurityForm.Meta.fields}

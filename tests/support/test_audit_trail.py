@@ -1,0 +1,237 @@
+"""The audit trail's pages and files, a person's day, and the people of a brand at the desk."""
+
+import csv
+import io
+from datetime import timedelta
+from typing import Any
+
+import openpyxl
+import pytest
+from allauth.mfa.models import Authenticator
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+from django_scopes import scope
+
+from loyalty.models import Customer
+from support import paging
+from tenants import staff
+from tenants.actors import SYSTEM
+from tenants.models import AuditEvent, Membership, Store, Tenant, User
+from tests import builders
+from tests.conftest import PASSWORD, signed_in
+from tests.support.test_approvals import issue
+
+TRAIL, STAFF = "admin:audit_trail", "admin:staff"
+
+
+def lines(client: Client, **asked: Any) -> list[AuditEvent]:
+    response: Any = client.get(reverse(TRAIL), asked)
+    assert response.status_code == 200, response.content.decode()[:3000]
+    return [line.event for line in response.context_data["lines"]]
+
+
+def signs_in(email: str, password: str) -> bool:
+    return Client().post("/accounts/login/", {"login": email, "password": password}).status_code == 302
+
+
+@pytest.fixture
+def meera(kulfi: Tenant) -> Customer:
+    return builders.customer(kulfi, points=100)
+
+
+def test_filters_narrow_to_who_what_when_and_where(as_alice: Client, as_bob: Client, meera: Customer) -> None:
+    as_bob.post(reverse("admin:reveal_mobile", args=[meera.pk]), REMOTE_ADDR="203.0.113.5")
+    Store.objects.filter(code="K1").update(name="Adyar")
+    today = timezone.localdate()
+    (look,) = lines(as_alice, action="reveal mobile")
+    assert (look.actor_name, look.address) == ("Bob", "203.0.113.5")
+    assert lines(as_alice, who="bob", kind="person", address="203.0.113.5") == [look]
+    assert lines(as_alice, request=look.request_id) == [look]
+    assert look in lines(as_alice, type="loyalty.customer", object=str(meera.pk))
+    assert {each.action for each in lines(as_alice, database="on")} == {"row_added", "row_changed"}
+    assert lines(as_alice, **{"from": (today + timedelta(days=2)).isoformat()}) == []
+    assert len(lines(as_alice, **{"from": (today - timedelta(days=1)).isoformat(), "to": today.isoformat()})) > 3
+    for strange in ({"to": "9999-12-31"}, {"from": "0001-01-01"}, {"before": "9" * 40}, {"object": "0" * 64}):
+        assert as_alice.get(reverse(TRAIL), strange).status_code == 200, strange
+    for wrong in ({"from": "soon"}, {"who": "\0"}, {"address": "not an address"}):
+        assert as_alice.get(reverse(TRAIL), wrong).status_code == 422, wrong
+
+
+def test_old_and_new_values_stand_in_the_list_and_numbers_of_people_do_not(as_alice: Client, meera: Customer) -> None:
+    Store.objects.filter(code="K1").update(name="Adyar")
+    AuditEvent.objects.create(
+        tenant=meera.tenant, actor_kind="system", actor_name="x", action="note", object_type="loyalty.customer", object_id="1",
+        reason=f"called {meera.mobile}", after={"told": meera.mobile},
+    )  # fmt: skip
+    for where in (
+        reverse(TRAIL),
+        reverse("admin:audit_event", args=[AuditEvent.objects.latest("id").pk]),
+        reverse("admin:audit_csv"),
+    ):
+        response: Any = as_alice.get(where)
+        text = (response.getvalue() if response.streaming else response.content).decode()
+        assert meera.mobile[-8:] not in text, where
+    text = as_alice.get(reverse(TRAIL)).content.decode()
+    assert "<del>Anna Nagar</del> → Adyar" in text
+
+
+def test_pages_go_back_and_what_is_rare_is_looked_for_by_stretches(
+    as_alice: Client, kulfi: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(60):
+        Store.objects.filter(code="K1").update(name=f"Name {number}")
+    first: Any = as_alice.get(reverse(TRAIL))
+    older = first.context_data["older"]
+    assert older
+    assert max(each.pk for each in lines(as_alice, before=str(older))) < older
+    monkeypatch.setattr(paging, "STRETCH", 20)
+    page: Any = as_alice.get(reverse(TRAIL), {"action": "create_tenant"})
+    assert (page.context_data["cut"], page.context_data["lines"]) == (True, [])
+    assert "Look further back" in page.content.decode()
+    assert lines(as_alice, action="create_tenant", **{"from": timezone.localdate().isoformat()})
+
+
+def test_an_event_s_page_shows_what_else_its_transaction_told(as_alice: Client, kulfi: Tenant, bob: User) -> None:
+    membership = Membership.objects.get(user=bob)
+    assert as_alice.post(reverse("admin:staff_person", args=[membership.pk]), {"role": "auditor"}).status_code == 302
+    own = AuditEvent.objects.get(action="change_role")
+    page: Any = as_alice.get(reverse("admin:audit_event", args=[own.pk]))
+    line = [each for each in page.context_data["together"] if each.event.object_type == "tenants.membership"][-1]
+    assert [(each.name, each.before, each.after) for each in line.changes] == [("role", "agent", "auditor")]
+
+
+def test_files_hold_what_is_filtered_and_leave_their_trace(
+    as_alice: Client, as_bob: Client, kulfi: Tenant, meera: Customer
+) -> None:
+    as_bob.post(reverse("admin:reveal_mobile", args=[meera.pk]))
+    asked = {"action": "reveal_mobile"}
+    found: Any = as_alice.get(reverse("admin:audit_csv"), asked)
+    rows = list(csv.DictReader(io.StringIO(found.getvalue().decode("utf-8-sig"))))
+    assert [(row["actor"], row["action"], row["object_id"]) for row in rows] == [("Bob", "reveal_mobile", str(meera.pk))]
+    book: Any = as_alice.get(reverse("admin:audit_xlsx"), asked)
+    sheet = openpyxl.load_workbook(io.BytesIO(book.getvalue())).active
+    assert sheet is not None
+    assert sheet.max_row == 2
+    taken = AuditEvent.objects.filter(action="export_audit")
+    assert [event.after for event in taken] == [asked, asked]
+    assert as_alice.get(reverse("admin:audit_csv"), {"from": "soon"}).status_code == 422
+
+
+@pytest.mark.parametrize("role", ["agent", "merchant", "integrator"])
+def test_who_does_not_audit_sees_no_trail(as_bob: Client, kulfi: Tenant, alice: User, role: str) -> None:
+    Membership.objects.filter(user__name="Bob").update(role=role)
+    event = AuditEvent.objects.filter(tenant=kulfi).latest("id")
+    for where in (
+        reverse(TRAIL), reverse("admin:audit_csv"), reverse("admin:audit_event", args=[event.pk]),
+        reverse("admin:staff_day", args=[alice.pk]), reverse(STAFF), reverse("admin:security"),
+    ):  # fmt: skip
+        assert as_bob.get(where).status_code == 403, where
+
+
+def test_a_day_of_a_person_on_one_page(as_alice: Client, as_bob: Client, kulfi: Tenant, bob: User, meera: Customer) -> None:
+    assert issue(as_bob, meera, points="40").status_code == 302
+    as_bob.post(reverse("admin:reveal_mobile", args=[meera.pk]))
+    page: Any = as_alice.get(reverse("admin:staff_day", args=[bob.pk]))
+    found = page.context_data["found"]
+    assert (found.given, found.taken, found.looks, found.exports) == (40, 0, 1, 0)
+    assert [(row.kind, row.points) for row in found.entries] == [("issue", 40)]
+    assert dict(found.counts)["issue_points"] == 1
+    assert meera.mobile not in page.content.decode()
+    yesterday: Any = as_alice.get(
+        reverse("admin:staff_day", args=[bob.pk]), {"day": (timezone.localdate() - timedelta(days=1)).isoformat()}
+    )
+    assert (yesterday.context_data["found"].given, yesterday.context_data["found"].lines) == (0, [])
+    for strange in ("2026-13-45", "0001-01-01", "x", ""):
+        assert as_alice.get(reverse("admin:staff_day", args=[bob.pk]), {"day": strange}).status_code == 200
+    assert as_bob.get(reverse("admin:staff_day", args=[bob.pk])).status_code == 200, "one's own"
+
+
+def test_the_day_of_somebody_who_works_elsewhere_is_not_found(as_alice: Client, kulfi: Tenant, charlie: User, bob: User) -> None:
+    assert as_alice.get(reverse("admin:staff_day", args=[charlie.pk])).status_code == 404
+    membership = Membership.objects.get(user=bob)
+    membership.delete()
+    assert as_alice.get(reverse("admin:staff_day", args=[bob.pk])).status_code == 404, "he never did anything here"
+
+
+def test_a_person_is_added_and_the_password_shown_this_once(as_alice: Client, kulfi: Tenant, liberty: Tenant) -> None:
+    page: Any = as_alice.post(reverse(STAFF), {"email": "Nina@kulfi-house.example", "name": "Nina", "role": "agent"})
+    password = page.context_data["password"]
+    assert password in page.content.decode()
+    assert password not in as_alice.get(reverse(STAFF)).content.decode()
+    assert signs_in("nina@kulfi-house.example", password)
+    assert AuditEvent.objects.get(action="create_staff", after__email="Nina@kulfi-house.example").actor_name == "Alice"
+    again = as_alice.post(reverse(STAFF), {"email": "nina@kulfi-house.example", "role": "admin"})
+    assert "is agent here already" in again.content.decode()
+    assert as_alice.post(reverse(STAFF), {"email": "x", "role": "king"}).status_code == 422
+    with scope(tenant=liberty):
+        staff.create_staff(liberty, email="zoe@example.com", role="agent", actor=SYSTEM, password=PASSWORD)
+    joined = as_alice.post(reverse(STAFF), {"email": "zoe@example.com", "role": "agent"}, follow=True)
+    assert "signs in as before" in joined.content.decode()
+
+
+def test_access_that_is_ended_is_out_at_the_next_page_and_the_day_stays(
+    as_alice: Client, as_bob: Client, bob: User, meera: Customer
+) -> None:
+    assert issue(as_bob, meera, points="40").status_code == 302
+    membership = Membership.objects.get(user=bob)
+    where = reverse("admin:staff_person", args=[membership.pk])
+    assert as_alice.post(where, {"end": "1", "reason": ""}).status_code == 422
+    assert as_alice.post(where, {"end": "1", "reason": "Left us"}).status_code == 302
+    assert as_bob.get(reverse("admin:index")).status_code == 403
+    assert AuditEvent.objects.get(action="end_access").reason == "Left us"
+    page: Any = as_alice.get(reverse("admin:staff_day", args=[bob.pk]))
+    assert page.context_data["found"].given == 40
+    assert "works here no more" in page.content.decode()
+
+
+def test_a_second_factor_is_taken_away_and_a_password_made_by_somebody_else_alone(
+    as_alice: Client, as_bob: Client, alice: User, bob: User, kulfi: Tenant
+) -> None:
+    Authenticator.objects.create(user=bob, type=Authenticator.Type.TOTP, data={"secret": "x"})
+    where = reverse("admin:staff_person", args=[Membership.objects.get(user=bob).pk])
+    assert as_alice.post(where, {"factor": "1"}).status_code == 302
+    assert not Authenticator.objects.filter(user=bob).exists()
+    page: Any = as_alice.post(where, {"password": "1"})
+    password = page.context_data["password"]
+    assert password in page.content.decode()
+    assert as_bob.get(reverse("admin:index")).status_code == 302, "his sessions have ended"
+    assert signs_in(bob.email, password)
+    trace = AuditEvent.objects.get(action="new_password")
+    assert (trace.after, trace.before) == (None, None)
+    own = reverse("admin:staff_person", args=[Membership.objects.get(user=alice).pk])
+    for body in ({"role": "agent"}, {"factor": "1"}, {"password": "1"}, {"end": "1", "reason": "x"}):
+        answer = as_alice.post(own, body, follow=True)
+        assert "Somebody else has to do it" in answer.content.decode()
+    assert Membership.objects.get(user=alice).role == "admin"
+
+
+def test_how_somebody_signs_in_elsewhere_too_is_not_one_brand_s_to_change(
+    as_alice: Client, kulfi: Tenant, liberty: Tenant, bob: User
+) -> None:
+    with scope(tenant=liberty):
+        staff.create_staff(liberty, email=bob.email, role="admin", actor=SYSTEM)
+    Authenticator.objects.create(user=bob, type=Authenticator.Type.TOTP, data={"secret": "x"})
+    where = reverse("admin:staff_person", args=[Membership.objects.get(user=bob, tenant=kulfi).pk])
+    for body in ({"factor": "1"}, {"password": "1"}):
+        assert "works elsewhere, too" in as_alice.post(where, body, follow=True).content.decode()
+    assert Authenticator.objects.filter(user=bob).exists()
+    bob.refresh_from_db()
+    assert bob.check_password(PASSWORD)
+    root = User.objects.create_superuser("root@example.com", PASSWORD)
+    platform = signed_in(root)
+    platform.post(reverse("admin:switch_tenant"), {"tenant": kulfi.pk})
+    assert platform.post(where, {"factor": "1"}).status_code == 302
+    assert not Authenticator.objects.filter(user=bob).exists()
+
+
+def test_the_brand_s_own_rules_of_security(as_alice: Client, kulfi: Tenant) -> None:
+    where = reverse("admin:security")
+    assert as_alice.post(where, {"audit_email": "no address"}).status_code == 422
+    assert as_alice.post(where, {"agents_need_second_factor": "on", "audit_email": "audit@kulfi.example"}).status_code == 302
+    kulfi.refresh_from_db()
+    assert (kulfi.agents_need_second_factor, kulfi.audit_email) == (True, "audit@kulfi.example")
+    event = AuditEvent.objects.get(action="change_security")
+    assert (event.before, event.after) == (
+        {"agents_need_second_factor": False, "audit_email": ""}, {"agents_need_second_factor": True, "audit_email": "audit@kulfi.example"},
+    )  # fmt: skip
