@@ -7,7 +7,7 @@ BIN := .venv/bin
 PYTHON := $(BIN)/python
 STAMP := .venv/installed
 
-.PHONY: help setup demo up test lint types bench lock clean-data
+.PHONY: help setup demo up test lint types bench advisories lock clean-data
 
 help:
 	@grep -E '^[a-z-]+:.*#' $(MAKEFILE_LIST) | sed -E 's/:.*# /\t/' | expand -t 14
@@ -40,6 +40,9 @@ types: $(STAMP)
 
 bench: $(STAMP)  # each job beside its physical limit, in the same run
 	@$(PYTHON) manage.py bench
+
+advisories: $(STAMP)  # ask the public advisories about every locked version
+	@$(PYTHON) -m pip_audit -r requirements.txt --disable-pip --no-deps --progress-spinner off
 
 lock:  # write the locked requirements anew from pyproject.toml
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --all-extras --python-version 3.12 --upgrade --no-header --no-annotate pyproject.toml -o requirements.txt

@@ -4,6 +4,7 @@
 import os
 import sys
 
+from config import stopping
 from config.engines import Failure, running
 
 #: These need no engine, or start and supervise the engines themselves.
@@ -14,6 +15,8 @@ def main() -> int:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     from django.core.management import execute_from_command_line  # after the engines have set their addresses
 
+    if sys.argv[1:2] in (["up"], ["demo"]):
+        stopping.listen()
     try:
         if len(sys.argv) < 2 or sys.argv[1] in WITHOUT_ENGINES or "--help" in sys.argv:
             execute_from_command_line(sys.argv)
@@ -23,7 +26,7 @@ def main() -> int:
     except Failure as failure:
         print(f"pointdesk: {failure}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, stopping.Stopped):
         return 130
     return 0
 

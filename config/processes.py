@@ -1,15 +1,14 @@
 """Everything that runs: engines, then web, worker and beat, as children of one process that ends them all in reverse."""
 
 import os
-import signal
 import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 
+from config import stopping
 from config.engines.child import Child, wait_until
 from config.engines.house import ROOT, EngineHouse, Failure
 from config.engines.places import is_free
@@ -19,10 +18,6 @@ RESTARTS_MAX = 5
 RESTARTS_SECONDS = 120
 WEB_THREADS = 8
 WEB_WORKER = "config.web_worker.BufferingWorker"
-
-
-class Stopped(Exception):
-    """Ctrl-C or SIGTERM."""
 
 
 class Processes:
@@ -52,23 +47,21 @@ class Processes:
         for child in (self._beat, self._worker, self._web):
             child.stop_orphan()
         self._wait_for_port()
-        for sig in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(sig, _raise_stopped)
         try:
+            stopping.listen()
             self._start()
             when_up()
             self._launch(self._beat, self._beat_command)
             self._say(f"READY {self.address}/")
             self._watch()
-        except Stopped:
+        except stopping.Stopped:
             self._say("Stopping ...")
             return 0
         except RuntimeError as problem:
             self._say(f"pointdesk: {problem}")
             return 1
         finally:
-            for sig in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-                signal.signal(sig, signal.SIG_IGN)
+            stopping.ignore()
             for child, _ in reversed(self._started):
                 child.stop()
             self._house.stop()
@@ -77,6 +70,7 @@ class Processes:
     def _start(self) -> None:
         names = ", ".join(engine.name for engine in self._house.engines)
         self._say(f"Starting {names} ..." if names else "Using the servers of DATABASE_URL, REDIS_URL and CLICKHOUSE_URL ...")
+        stopping.check()
         os.environ.update(self._house.start())
         self._migrate()
         self._launch(self._web, self._web_command)
@@ -87,13 +81,17 @@ class Processes:
     def _migrate(self) -> None:
         child = Child("migrate", state=self._house.places.state)
         child.start([sys.executable, "manage.py", "migrate", "--verbosity", "0"], cwd=ROOT, env=os.environ)
-        while child.alive():
-            time.sleep(0.05)
-        child.stop()
+        try:
+            while child.alive():
+                stopping.check()
+                time.sleep(0.05)
+        finally:
+            child.stop()
         if child.exit_code:
             raise RuntimeError(f"The database could not be migrated:\n{child.last_words(15)}")
 
     def _launch(self, child: Child, start: Callable[[], None]) -> None:
+        stopping.check()
         start()
         self._started.append((child, start))
 
@@ -130,6 +128,7 @@ class Processes:
 
     def _watch(self) -> None:
         while True:
+            stopping.check()
             time.sleep(0.5)
             for engine in self._house.engines:
                 if not engine.child.alive():
@@ -163,10 +162,6 @@ class Processes:
             if time.monotonic() > deadline:
                 raise Failure(f"Port {self._port} is in use. Choose another one: PORT={self._port + 1} make ...")
             time.sleep(0.1)
-
-
-def _raise_stopped(signum: int, frame: FrameType | None) -> None:
-    raise Stopped
 
 
 def _memory_folder() -> str:

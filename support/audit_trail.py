@@ -34,6 +34,7 @@ CUT = gettext_lazy("Only the newest rows stand here. Take the CSV for all of the
 VALUE_SHOWN = 60
 #: So many rows of a person's day stand on its page.
 DAY_ROWS = 500
+MAIN = ("from", "to", "who", "action", "reason")
 LOOKS = ("reveal_mobile",)
 
 
@@ -74,6 +75,19 @@ class TrailFilter(django_filters.FilterSet):
 
     def of_database(self, rows: QuerySet[AuditEvent], name: str, value: bool) -> QuerySet[AuditEvent]:
         return rows.filter(action__in=trail.SAID_BY_DATABASE) if value else rows
+
+    @property
+    def main(self) -> list[forms.BoundField]:
+        """What most people ask by."""
+        return [self.form[name] for name in MAIN]
+
+    @property
+    def more(self) -> list[forms.BoundField]:
+        return [field for field in self.form if field.name not in MAIN]
+
+    @property
+    def asks_more(self) -> bool:
+        return any(field.value() or field.errors for field in self.more)
 
     @property
     def is_quick(self) -> bool:

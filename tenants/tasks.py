@@ -4,6 +4,7 @@ import os
 import socket
 from datetime import timedelta
 
+from axes.models import AccessAttempt
 from celery import shared_task
 from django.utils import timezone
 
@@ -32,7 +33,9 @@ def seal_trail() -> None:
 
 @shared_task
 def forget_old_runs() -> None:
+    """And tries of the door, which count for a quarter of an hour: who tried stands in the audit trail."""
     ScheduledRun.objects.filter(started_at__lt=timezone.now() - timedelta(days=RUNS_KEPT_DAYS)).delete()
+    AccessAttempt.objects.filter(attempt_time__lt=timezone.now() - timedelta(days=1)).delete()
 
 
 def worker_is_alive() -> bool:

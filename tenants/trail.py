@@ -137,7 +137,7 @@ WATCHED = (
     Watched("tenants_signingsecret", "tenants.signingsecret", hidden=("secret",)),
     *watched("tenants", "store", "storemode", "storealias"),
     *watched("loyalty", "programme", "programmeversion", "multiplier", "storeprogramme", "cohort", "bonus", "bonuscondition"),
-    Watched("integrations_messagesettings", "integrations.messagesettings", hidden=("webhook_secret",)),
+    Watched("integrations_messagesettings", "integrations.messagesettings", hidden=("webhook_secret", "webhook_url")),
     *watched("integrations", "reconciliationpolicy"),
     *watched("support", "bulksettings", "pointslimit"),
     Watched("support_topiccontact", "support.topiccontact", hidden=("email", "phone")),

@@ -7,6 +7,7 @@ process sees only rows whose tenant_id stands in `app.tenants`, which the reques
 from collections.abc import Iterator
 from typing import Any
 
+from django.apps import apps
 from django.apps.registry import Apps
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, OperationalError, connection, connections, models
@@ -72,8 +73,8 @@ class BuildWalls(Operation):
         return "Row-level security and composite foreign keys"
 
 
-def tenant_models(apps: Apps, app_label: str | None = None) -> Iterator[type[models.Model]]:
-    for model in apps.get_models():
+def tenant_models(registry: Apps, app_label: str | None = None) -> Iterator[type[models.Model]]:
+    for model in registry.get_models():
         if app_label in (None, model._meta.app_label) and any(field.name == "tenant" for field in model._meta.local_fields):
             yield model
 
@@ -131,6 +132,16 @@ def grant_to_web(using: str = DEFAULT_DB_ALIAS) -> None:
             cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [table])
             if cursor.fetchone()[0]:
                 cursor.execute(f"REVOKE UPDATE, DELETE, TRUNCATE ON {table} FROM {WEB_ROLE}")
+
+
+def missing() -> list[str]:
+    """Tables of tenants' rows that have no policy, or where it is switched off."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT c.relname FROM pg_class c JOIN pg_policy p ON p.polrelid = c.oid WHERE p.polname = 'tenant_wall' AND c.relrowsecurity"
+        )
+        walled = {row[0] for row in cursor.fetchall()}
+    return sorted({model._meta.db_table for model in tenant_models(apps)} - EXEMPT - walled)
 
 
 class WallsMissing(RuntimeError):

@@ -1,6 +1,7 @@
 """The house keeps its shape: imports in one direction, migrations complete, nothing of a machine in the files."""
 
 import os
+import string
 import subprocess
 import sys
 from pathlib import Path
@@ -54,3 +55,17 @@ def test_locked_requirements_hold_hashes_and_no_addresses() -> None:
 
 def test_the_table_of_cases_is_true() -> None:
     assert (ROOT / "docs/cases.md").read_text() == table()
+
+
+def test_production_passes_django_s_own_checks() -> None:
+    environment = os.environ | {
+        "HTTPS": "1",
+        "SECRET_KEY": string.ascii_letters + string.digits,
+        "ALLOWED_HOSTS": "desk.example",
+        "DEBUG": "0",
+    }
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "manage.py", "check", "--deploy", "--fail-level", "WARNING"], cwd=ROOT, capture_output=True,
+        text=True, check=False, env=environment,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr

