@@ -66,7 +66,7 @@ def rehearse(path: Path, *, kept: Path | None = None) -> Rehearsed:
     Raises: DomainError `tool_failed`, `bad_value`; OSError.
     """
     path.open("rb").close()
-    given = heads.kept_in(kept) if kept else {}
+    given = heads.kept_in(kept).heads if kept else {}
     began = time.monotonic()
     with _beside() as name:
         _run("pg_restore", "--exit-on-error", "--no-owner", "--jobs=2", _database(name), str(path))

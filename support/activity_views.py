@@ -22,7 +22,7 @@ XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 def log(request: HttpRequest) -> HttpResponse:
     access = access_of(request)
     access.require(Act.VIEW_CUSTOMERS)
-    filters = activity.ActivityFilter(request.GET, tenant=access.tenant)
+    filters = activity.ActivityFilter(request.GET, tenant=access.tenant, numbers=access.may(Act.VIEW_MOBILES))
     valid = filters.is_valid()
     page = (
         activity.page(
@@ -50,7 +50,7 @@ def export(request: HttpRequest, kind: str) -> HttpResponseBase:
     """A file of exactly what is filtered; that it was taken is kept."""
     access = access_of(request)
     access.require(Act.EXPORT)
-    filters = activity.ActivityFilter(request.GET, tenant=access.tenant)
+    filters = activity.ActivityFilter(request.GET, tenant=access.tenant, numbers=access.may(Act.VIEW_MOBILES))
     if not filters.is_valid():
         return log(request)
     name = f"activity-{access.tenant.slug}-{timezone.localdate():%Y-%m-%d}.{kind}"

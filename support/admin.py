@@ -18,6 +18,7 @@ from support.bulk.types import words_of
 from support.models import Case, PointsLimit, TopicContact
 from tenants.access import Act
 from tenants.admin_base import ReadOnlyAdmin, TenantAdmin, may
+from tenants.masking import hide_numbers
 
 
 @admin.register(PointsLimit)
@@ -38,11 +39,15 @@ class TopicContactAdmin(TenantAdmin):
 @admin.register(Case)
 class CaseAdmin(ReadOnlyAdmin):
     view_act = Act.VIEW_CUSTOMERS
-    list_display = ("title", "customer", "topic", "opened_at", "opened_by", "state")
+    list_display = ("named", "customer", "topic", "opened_at", "opened_by", "state")
     list_select_related = ("customer",)
     list_filter = (("closed_at", admin.EmptyFieldListFilter), "topic", "outcome")
     search_fields = ("title", "opened_by")
     search_help_text = gettext_lazy("Title, or who opened it")
+
+    @admin.display(description=gettext_lazy("Title"), ordering="title")
+    def named(self, row: Case) -> str:
+        return hide_numbers(row.title)
 
     @admin.display(description=gettext_lazy("State"))
     def state(self, row: Case) -> str:

@@ -111,7 +111,7 @@ class Activity(View):
 
     def get(self, request: Request) -> HttpResponseBase:
         tenant = self.access.tenant
-        filters = activity.ActivityFilter(request.query_params, tenant=tenant)
+        filters = activity.ActivityFilter(request.query_params, tenant=tenant, numbers=True)
         if not filters.is_valid():
             raise ValidationError(filters.errors)
         if getattr(request.accepted_renderer, "format", "") == "csv":

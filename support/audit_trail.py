@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -10,7 +11,7 @@ from typing import Any
 import django_filters
 import openpyxl
 from django import forms
-from django.db.models import QuerySet
+from django.db.models import Count, F, Max, Min, Q, QuerySet, Sum
 from django.http import QueryDict
 from django.urls import reverse
 from django.utils import timezone
@@ -21,7 +22,7 @@ from loyalty.models import Entry
 from support import activity, paging
 from tenants import trail
 from tenants.actors import ActorKind
-from tenants.masking import hide_numbers
+from tenants.masking import hide_digits, hide_numbers
 from tenants.models import ACTOR_KINDS, AuditEvent, Tenant, User
 from tenants.spreadsheets import safe
 
@@ -32,6 +33,8 @@ XLSX_ROWS_MAX = 10_000
 CUT = gettext_lazy("Only the newest rows stand here. Take the CSV for all of them, or narrow the filter.")
 #: So much of a value stands in a list; all of it on the event's own page.
 VALUE_SHOWN = 60
+#: So many days are looked through at once, however many events they have.
+DAYS_AT_ONCE = 31
 #: So many rows of a person's day stand on its page.
 DAY_ROWS = 500
 MAIN = ("from", "to", "who", "action", "reason")
@@ -66,8 +69,11 @@ class TrailFilter(django_filters.FilterSet):
         model = AuditEvent
         fields: tuple[str, ...] = ()
 
-    def __init__(self, data: Any, *, tenant: Tenant) -> None:
+    def __init__(self, data: Any, *, tenant: Tenant, numbers: bool) -> None:
+        """`numbers`: whoever asks may see whole mobiles, and so look for them."""
         super().__init__(data, queryset=AuditEvent.objects.filter(tenant=tenant))
+        if not numbers:
+            self.form.fields["reason"].validators.append(activity.no_number)
         self.form.fields["address"] = forms.GenericIPAddressField(label=self.filters["address"].label, required=False)
 
     def of_action(self, rows: QuerySet[AuditEvent], name: str, value: str) -> QuerySet[AuditEvent]:
@@ -91,9 +97,11 @@ class TrailFilter(django_filters.FilterSet):
 
     @property
     def is_quick(self) -> bool:
-        """Whether an index finds what is asked for."""
+        """Whether an index finds what is asked for: one thing's events, or those of a few days."""
         asked = self.form.cleaned_data
-        return bool(asked.get("type") and asked.get("object")) or bool(asked.get("from"))
+        since, until = asked.get("from"), asked.get("to") or timezone.localdate()
+        few_days = since is not None and until - since <= timedelta(days=DAYS_AT_ONCE)
+        return bool(asked.get("type") and asked.get("object")) or few_days
 
 
 class _Since(django_filters.DateFilter):
@@ -132,19 +140,21 @@ def changes(event: AuditEvent, *, shown: int | None = None) -> list[Change]:
     """What an event says of values, name by name; `shown`: cut to so many characters."""
     before, after = (each if isinstance(each, dict) else {} for each in (event.before, event.after))
     found = [
-        Change(name, _text(before.get(name)), _text(after.get(name)))
+        Change(name, _text(before.get(name), of=event), _text(after.get(name), of=event))
         for name in dict.fromkeys([*before, *after])
-        if before.get(name) != after.get(name)
+        if before.get(name) != after.get(name) or event.action in trail.SAID_BY_DATABASE  # also what changed and is hidden
     ]
     if shown is None:
         return found
     return [Change(each.name, _cut(each.before, shown), _cut(each.after, shown)) for each in found]
 
 
-def _text(value: Any) -> str:
+def _text(value: Any, *, of: AuditEvent) -> str:
+    """Addresses of the brand's own people stay: who was given a role is what an auditor asks."""
     if value is None:
         return ""
-    return hide_numbers(value if isinstance(value, str) else str(value))
+    hide = hide_digits if of.object_type.startswith("tenants.") else hide_numbers
+    return hide(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
 
 
 def _cut(text: str, most: int) -> str:
@@ -194,8 +204,8 @@ def cells(event: AuditEvent, tenant: Tenant) -> list[Any]:
     """In the order of COLUMNS, safe in a spreadsheet, numbers of people hidden."""
     values = [
         event.pk, event.at.astimezone(tenant.zone).isoformat(timespec="microseconds"), event.actor_kind, event.actor_id or "",
-        event.actor_name, event.action, event.object_type, event.object_id, hide_numbers(event.reason), _text(event.before),
-        _text(event.after), event.address or "", event.request_id,
+        event.actor_name, event.action, event.object_type, event.object_id, hide_numbers(event.reason), _text(event.before, of=event),
+        _text(event.after, of=event), event.address or "", event.request_id,
     ]  # fmt: skip
     return [safe(value) for value in values]
 
@@ -263,21 +273,24 @@ def day_of(tenant: Tenant, user: User, day: date) -> Day:
     by_hand = Entry.objects.filter(
         tenant=tenant, actor_kind=ActorKind.PERSON, actor_id=user.pk, posted_at__gte=since, posted_at__lt=until
     )
+    net = F("pending") + F("available") + F("held") - F("owed")  # what is blocked or freed is neither given nor taken
+    points = by_hand.annotate(net=net).aggregate(
+        given=Sum("net", filter=Q(net__gt=0)),
+        taken=Sum("net", filter=Q(net__lt=0)),
+        first=Min("posted_at"),
+        last=Max("posted_at"),
+    )
     posted = list(by_hand.select_related("customer", "store", "hold").order_by("pk")[: DAY_ROWS + 1])
     done = AuditEvent.objects.filter(tenant=tenant, actor_kind=ActorKind.PERSON, actor_id=user.pk, at__gte=since, at__lt=until)
     events = list(done.order_by("pk")[: DAY_ROWS + 1])
-    counted: dict[str, int] = {}
-    for event in events:
-        counted[event.action] = counted.get(event.action, 0) + 1
-    moments = sorted([*(entry.posted_at for entry in posted), *(event.at for event in events)])
-    points = [
-        entry.pending + entry.available + entry.held - entry.owed for entry in posted
-    ]  # what is blocked or freed is neither
+    counted = dict(done.values_list("action").annotate(n=Count("pk")).order_by())
+    ends = done.aggregate(first=Min("at"), last=Max("at"))
+    moments = sorted(each for each in (points["first"], points["last"], ends["first"], ends["last"]) if each is not None)
     return Day(
         first=moments[0] if moments else None,
         last=moments[-1] if moments else None,
-        given=sum(each for each in points if each > 0),
-        taken=-sum(each for each in points if each < 0),
+        given=points["given"] or 0,
+        taken=-(points["taken"] or 0),
         entries=activity.rows_of(tenant, posted[:DAY_ROWS]),
         lines=lines(events[:DAY_ROWS]),
         counts=sorted(counted.items(), key=lambda each: (-each[1], each[0])),

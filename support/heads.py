@@ -7,8 +7,8 @@ where the database's owner cannot write: another machine's, or write-once storag
 import json
 import os
 from collections import defaultdict
-from dataclasses import asdict
-from datetime import UTC, datetime
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import structlog
 from django.conf import settings
 from django.core.mail import EmailMessage
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 from django_scopes import scope
 
@@ -39,39 +40,52 @@ def of(tenant: Tenant) -> dict[str, dict[str, Any]]:
 
 
 def send_everywhere(*, now: datetime) -> int:
-    """To whom they have not gone today (UTC); -> brands whose heads went out. What cannot be sent is tried again in an hour."""
-    return sum(_send(tenant, now=now) for tenant in Tenant.objects.filter(is_active=True).order_by("pk"))
+    """By each way by which they have not gone today (UTC); -> brands whose heads went out. What cannot be sent is tried again in an hour, and
+    holds up no other brand."""
+    done = 0
+    for tenant in Tenant.objects.filter(is_active=True).order_by("pk"):
+        try:
+            with scope(tenant=tenant):
+                done += _send(tenant, now=now)
+        except Exception as problem:  # the next brand's proof does not depend on this one's
+            log.error("the heads of the chains are not sent", tenant=tenant.slug, error=type(problem).__name__)
+    return done
 
 
 def _send(tenant: Tenant, *, now: datetime) -> bool:
     today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    with scope(tenant=tenant):
-        gone = AuditEvent.objects.filter(
-            tenant=tenant, object_type="tenants.tenant", object_id=str(tenant.pk), action=ACTION, at__gte=today
-        ).exists()
-        heads = {} if gone else of(tenant)
-        if not heads:
-            return False
-        ways = [
-            way for way, went in (("file", _to_file(tenant, heads, now=now)), ("mail", _by_mail(tenant, heads, now=now))) if went
-        ]
-        if not ways:
-            return False
+    gone = {
+        way
+        for event in sent(tenant).filter(at__gte=today, at__lt=today + timedelta(days=1))
+        for way in (event.after or {}).get("ways", ())
+    }
+    heads = of(tenant)
+    if not heads:
+        return False
+    ways = [way for way, send in (("file", _to_file), ("mail", _by_mail)) if way not in gone and send(tenant, heads, now=now)]
+    if ways:
         with transaction.atomic():
-            audit.record(
-                tenant, actor=SYSTEM, action=ACTION, target=tenant, reason=f"Once a day, by {' and '.join(ways)}", after=heads
-            )
-    return True
+            reason = f"Once a day, by {' and '.join(ways)}"
+            audit.record(tenant, actor=SYSTEM, action=ACTION, target=tenant, reason=reason, after={**heads, "ways": ways})
+    return bool(ways)
+
+
+def sent(tenant: Tenant) -> QuerySet[AuditEvent]:
+    """The events of their going out, the newest first."""
+    found: QuerySet[AuditEvent] = AuditEvent.objects.filter(
+        tenant=tenant, object_type="tenants.tenant", object_id=str(tenant.pk), action=ACTION
+    )
+    return found
 
 
 def _to_file(tenant: Tenant, heads: dict[str, Any], *, now: datetime) -> bool:
     """Appended and on the disk, before it counts as sent."""
     if not settings.CHAIN_HEADS_FILE:
         return False
-    line = json.dumps({"brand": tenant.slug, "at": now.astimezone(UTC).isoformat(timespec="seconds"), **heads}) + "\n"
+    line = json.dumps({"brand": tenant.slug, "at": now.astimezone(UTC).isoformat(timespec="seconds"), **heads})
     try:
         with Path(settings.CHAIN_HEADS_FILE).open("a", encoding="utf-8") as out:
-            out.write(line)
+            out.write(f"\n{line}\n")  # also after a line that was broken off
             out.flush()
             os.fsync(out.fileno())
     except OSError as problem:
@@ -101,22 +115,35 @@ def _by_mail(tenant: Tenant, heads: dict[str, Any], *, now: datetime) -> bool:
     )
     try:
         mail.send()
-    except NOT_TAKEN as problem:
+    except (*NOT_TAKEN, ValueError) as problem:  # also an address that is none
         log.warning("the heads of the chains are not mailed", error=type(problem).__name__)
         return False
     return True
 
 
-def kept_in(path: Path) -> dict[str, dict[str, set[str]]]:
-    """Of a file of heads: brand -> chain -> digests. Raises: DomainError `bad_value`, naming the line that is none of ours; OSError."""
-    kept: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
-    with path.open(encoding="utf-8") as lines:
+@dataclass(slots=True)
+class Kept:
+    """What a file of heads says: brand -> chain -> digests; the numbers of its lines that are none of ours, as one that was broken off."""
+
+    heads: dict[str, dict[str, set[str]]]
+    unread: list[int]
+
+    @property
+    def count(self) -> int:
+        return sum(len(digests) for chains in self.heads.values() for digests in chains.values())
+
+
+def kept_in(path: Path) -> Kept:
+    """Of a file of heads. Raises: DomainError `bad_value`, where it holds none; OSError."""
+    kept = Kept(defaultdict(lambda: defaultdict(set)), [])
+    with path.open(encoding="utf-8-sig", errors="replace") as lines:
         for number, line in enumerate(lines, start=1):
             try:
-                row = json.loads(line)
+                row = json.loads(line) if line.strip() else {}
                 for name in CHAINS.keys() & row.keys():
-                    kept[row["brand"]][name].add(str(row[name]["digest"]))
-            except (ValueError, KeyError, TypeError, AttributeError) as problem:
-                told = _("Line {number} of {path} is no line of heads.").format(number=number, path=path)
-                raise DomainError("bad_value", told) from problem
+                    kept.heads[str(row["brand"])][name].add(str(row[name]["digest"]).lower())
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+                kept.unread.append(number)
+    if not kept.count:
+        raise DomainError("bad_value", _("{path} holds no head of a chain.").format(path=path))
     return kept

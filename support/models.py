@@ -17,6 +17,7 @@ from support.bulk.models import JobBlock as JobBlock
 from support.bulk.models import JobRow as JobRow
 from support.diagnosis import OWNERS
 from tenants.fields import TenantForeignKey
+from tenants.masking import hide_numbers
 from tenants.models import Role, Tenant, User
 
 TOPICS = [(each.value, words) for each, words in OWNERS.items()]
@@ -107,7 +108,7 @@ class Case(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.title
+        return hide_numbers(self.title)
 
 
 class RequestState(models.TextChoices):

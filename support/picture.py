@@ -19,6 +19,7 @@ from loyalty.models import Balance, BonusEvaluation, Customer, CustomerAlias, Cu
 from loyalty.money import written
 from loyalty.state import HoldState, Kind
 from support.models import ApprovalRequest, Case, Note
+from tenants.masking import hide_numbers
 from tenants.models import AuditEvent, Tenant
 
 ENTRIES_A_PAGE = 40
@@ -228,9 +229,9 @@ def _about(entry: Entry, bill: Bill | None) -> str:
     if entry.store:
         parts.append(str(entry.store))
     if entry.actor_kind == "person":
-        parts.append(_("by {who}: “{reason}”").format(who=entry.actor_name, reason=entry.reason))
+        parts.append(_("by {who}: “{reason}”").format(who=entry.actor_name, reason=hide_numbers(entry.reason)))
     elif bill is None and entry.kind != Kind.HOLD:
-        parts.append(entry.reason)
+        parts.append(hide_numbers(entry.reason))
     return " · ".join(parts)
 
 
@@ -248,7 +249,7 @@ def _why(entry: Entry, bill: Bill | None, tenant: Tenant) -> list[tuple[str, str
             rows.append((_("Negative balance"), _("{points:+,} owed, paid by no points").format(points=move.delta)))
             continue
         rows.append((_("Lot of {day}").format(day=_day(move.lot.granted_on)), _why_lot(move, move.lot)))
-    rows.append((_("By"), f"{entry.actor_name} ({entry.actor_kind}): {entry.reason}"))
+    rows.append((_("By"), f"{entry.actor_name} ({entry.actor_kind}): {hide_numbers(entry.reason)}"))
     if entry.job_id:
         rows.append((_("Bulk job"), str(entry.job_id)))
     posted = _("{at} UTC, entry {entry}, operation {operation}")

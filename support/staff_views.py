@@ -10,6 +10,7 @@ from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from loyalty.ledger import UNWRITABLE
 from support.views import dialog
 from tenants import access as gate
 from tenants import audit, second_factor, staff
@@ -19,9 +20,14 @@ from tenants.errors import DomainError
 from tenants.models import Membership, Role, Tenant
 
 
+def _writable(text: str) -> None:
+    if UNWRITABLE.search(text):
+        raise forms.ValidationError(_("There are characters in it that nobody can see."))
+
+
 class PersonForm(forms.Form):
     email = forms.EmailField(label=gettext_lazy("E-mail"), max_length=254)
-    name = forms.CharField(label=gettext_lazy("Name"), max_length=120, required=False)
+    name = forms.CharField(label=gettext_lazy("Name"), max_length=120, required=False, validators=[_writable])
     role = forms.ChoiceField(label=gettext_lazy("Role"), choices=Role.choices)
 
 
@@ -34,6 +40,15 @@ class SecurityForm(forms.ModelForm):  # type: ignore[type-arg]
             "audit_email": gettext_lazy("The heads of the chains go to"),
         }
 
+    def clean_audit_email(self) -> str:
+        """One that a mail can go to."""
+        address: str = self.cleaned_data["audit_email"]
+        try:
+            address.rpartition("@")[2].encode("idna")
+        except UnicodeError as problem:
+            raise forms.ValidationError(_("No mail reaches this address.")) from problem
+        return address
+
 
 def everybody(request: HttpRequest) -> HttpResponse:
     """The people of the brand, and the form that adds one. A new person's password is shown in the answer, this once."""
@@ -43,7 +58,9 @@ def everybody(request: HttpRequest) -> HttpResponse:
     password = ""
     if request.method == "POST" and form.is_valid():
         try:
-            user, password = staff.create_staff(access.tenant, actor=access.actor, **form.cleaned_data)
+            user, password = staff.add_person(
+                access.tenant, actor=access.actor, for_all=_is_of_platform(request), **form.cleaned_data
+            )
         except DomainError as refusal:
             form.add_error(None, refusal.sentence)
         else:
@@ -69,7 +86,7 @@ def _needs(tenant: Tenant, membership: Membership) -> bool:
 
 
 class _EndForm(forms.Form):
-    reason = forms.CharField(label=gettext_lazy("Why"), max_length=500)
+    reason = forms.CharField(label=gettext_lazy("Why"), max_length=500, validators=[_writable])
 
 
 def person(request: HttpRequest, pk: int) -> HttpResponse:
@@ -96,10 +113,16 @@ def person(request: HttpRequest, pk: int) -> HttpResponse:
     )  # fmt: skip
 
 
+def _is_of_platform(request: HttpRequest) -> bool:
+    return bool(getattr(request.user, "is_superuser", False))
+
+
 def _act_on(request: HttpRequest, membership: Membership, form: _EndForm) -> HttpResponse | str:
     """-> where to go, or what to show this once; empty: the form was not taken. Raises: DomainError."""
     access = access_of(request)
-    for_all = bool(getattr(request.user, "is_superuser", False))
+    for_all = _is_of_platform(request)
+    if len(request.POST.keys() & {"role", "password", "factor", "end"}) != 1:
+        raise DomainError("bad_value", _("One thing at a time."))
     if "role" in request.POST:
         staff.change_role(membership, request.POST["role"], actor=access.actor)
         messages.success(request, _("Saved. It holds from their next page on."))

@@ -15,12 +15,11 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 
 from tenants import access as gate
-from tenants import second_factor
+from tenants import second_factor, sign_in
 from tenants.access import Access
 from tenants.actors import Actor, acting_as
 from tenants.models import User
 from tenants.saying import said
-from tenants.sign_in import address_of
 
 type Respond = Callable[[HttpRequest], HttpResponseBase]
 
@@ -44,7 +43,7 @@ class RequestIdMiddleware:
         request_id = given if REQUEST_ID.match(given) else secrets.token_hex(8)
         request.request_id = request_id  # type: ignore[attr-defined]
         structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request_id=request_id, address=address_of(request))
+        structlog.contextvars.bind_contextvars(request_id=request_id, address=sign_in.address_of(request))
         began = time.perf_counter()
         response = (
             self.get_response(request)
@@ -104,8 +103,12 @@ class TenantGateMiddleware:
         try:
             with transaction.atomic():
                 response = self._respond_inside(request)
-                if response.status_code >= 500:
+                broken = response.status_code >= 500
+                if broken:
                     transaction.set_rollback(True)
+            if broken and hasattr(request, "failed_tries"):
+                with transaction.atomic(), gate.walls_around([]):
+                    sign_in.count_again(request)
             return response
         except (OperationalError, InterfaceError) as problem:
             log.error("database unavailable", error=type(problem).__name__)
@@ -114,12 +117,14 @@ class TenantGateMiddleware:
     def _respond_inside(self, request: HttpRequest) -> HttpResponseBase:
         access = _access_of(request)
         request.known = access  # type: ignore[attr-defined]
-        lacking = access is not None and not request.path.startswith("/api/") and second_factor.is_lacking(request, access)
-        request.access = None if lacking else access  # type: ignore[attr-defined]
+        at_desk = access is not None and not request.path.startswith("/api/")
+        given = at_desk and getattr(request.user, "must_change_password", False)
+        lacking = at_desk and access is not None and second_factor.is_lacking(request, access)
+        request.access = None if lacking or given else access  # type: ignore[attr-defined]
         if access is None and request.path.startswith(("/admin/", "/status")) and request.user.is_authenticated:
             return render(request, "account/nobody.html", status=403)
-        if lacking and not request.path.startswith(ACCOUNTS):
-            return redirect("mfa_index")
+        if (lacking or given) and not request.path.startswith(ACCOUNTS):
+            return redirect("account_change_password" if given else "mfa_index")
         zone = timezone.override(access.tenant.zone) if access else contextlib.nullcontext()
         outermost = not connection.savepoint_ids
         acting = access.actor if access else _person_at_the_door(request)

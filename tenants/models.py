@@ -228,6 +228,12 @@ class User(AbstractBaseUser, PermissionsMixin):
         default=0, db_default=0, editable=False, help_text=gettext_lazy("How often; sessions of before are no longer good.")
     )
 
+    must_change_password = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text=gettext_lazy("Somebody else made it: they choose their own before anything else."),
+    )
+
     objects: ClassVar[UserManager] = UserManager()
 
     USERNAME_FIELD = "email"

@@ -73,6 +73,13 @@ class AccountAdapter(DefaultAccountAdapter):
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return False
 
+    def is_safe_url(self, url: str) -> bool:
+        """What is no address at all is none that we lead to."""
+        try:
+            return bool(super().is_safe_url(url))
+        except ValueError:
+            return False
+
     def reauthenticate(self, user: Any, password: str) -> bool:
         found = authenticate(self.request, email=user.email, password=password)
         return found is not None and found.pk == user.pk
@@ -130,29 +137,43 @@ class Attempts(AxesDatabaseHandler):
     def user_login_failed(self, sender: Any, credentials: dict[str, Any], request: Any = None, **kwargs: Any) -> None:
         if request is None:  # nobody's
             return
+        request.failed_tries = [*getattr(request, "failed_tries", []), credentials]
         typed = request.GET, request.POST
         request.GET = request.POST = QueryDict()
+        for name in ("axes_user_agent", "axes_http_accept", "axes_path_info"):
+            setattr(request, name, str(getattr(request, name, "")).replace("\0", ""))
         try:
             super().user_login_failed(sender, credentials, request, **kwargs)
         finally:
             request.GET, request.POST = typed
         if not getattr(request, "axes_locked_out", False):
-            tell_failure(name_of(request, credentials), "sign_in_failed")
+            tell_failure(name_of(request, credentials), "sign_in_failed", network=network_of(request))
+
+
+def count_again(request: HttpRequest) -> None:
+    """What a page that broke afterwards has rolled back: a wrong try counts, whatever becomes of the answer."""
+    tries, request.failed_tries = getattr(request, "failed_tries", []), []  # type: ignore[attr-defined]
+    for credentials in tries:
+        request.axes_locked_out = False  # type: ignore[attr-defined]
+        AxesProxyHandler.user_login_failed(__name__, credentials=credentials, request=request)
 
 
 CODE = " (code)"
 
 
-def tell_failure(name: str, action: str) -> None:
+def tell_failure(name: str, action: str, *, network: str) -> None:
     """To the tenants of whom it was tried with, if that is somebody."""
     user = User.objects.filter(email=name.removesuffix(CODE)).first()
-    if user is not None:
-        trail.tell_of_person(user, action, actor=trail.NOBODY, after={"with": "code" if name.endswith(CODE) else "password"})
+    if user is not None and user.is_superuser:  # no brand's own, and a stranger would write to all of them
+        log.warning("somebody failed to sign in as a platform admin", action=action)
+    elif user is not None:
+        after = {"with": "code" if name.endswith(CODE) else "password"}
+        trail.tell_of_person(user, action, actor=trail.NOBODY, network=network, after=after)
 
 
 @receiver(user_locked_out)
 def _locked(sender: Any, request: HttpRequest, username: str, **kwargs: Any) -> None:
-    tell_failure(username, "sign_in_locked")
+    tell_failure(username, "sign_in_locked", network=network_of(request))
 
 
 @receiver(user_logged_in)
@@ -197,6 +218,16 @@ class _Counted:
 
 class PasswordForm(ChangePasswordForm):
     """Whoever guesses the old password here is counted as at the door."""
+
+    def clean(self) -> Any:
+        cleaned = super().clean()
+        if cleaned and cleaned.get("password1") and self.user.check_password(cleaned["password1"]):
+            raise ValidationError(said("This is the password of before. Choose another one."), code="same")
+        return cleaned
+
+    def save(self) -> None:
+        self.user.must_change_password = False
+        super().save()
 
     def clean_oldpassword(self) -> str:
         password: str = self.cleaned_data.get("oldpassword", "")

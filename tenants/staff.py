@@ -99,7 +99,8 @@ def create_api_key(
 
 
 def create_staff(tenant: Tenant, *, email: str, role: str, actor: Actor, name: str = "", password: str = "") -> tuple[User, str]:
-    """A person with a role in this tenant; -> (user, password), the password empty where the person existed before.
+    """A person with a role in this tenant; -> (user, password), the password empty where the person existed before. For whoever runs the
+    platform: a brand's own admin adds people by `add_person`.
 
     Raises: DomainError `bad_value`, `exists`.
     """
@@ -145,13 +146,47 @@ def ask_agents_for_second_factor(tenant: Tenant, wanted: bool, *, actor: Actor) 
         )  # fmt: skip
 
 
+def add_person(tenant: Tenant, *, email: str, role: str, actor: Actor, name: str = "", for_all: bool = False) -> tuple[User, str]:
+    """At the desk; -> (user, password), which they must change at their first sign-in. Who has an account already is given a role by the
+    platform's admin alone (`for_all`): it may be somebody else's, and no brand decides for another one how its people sign in. Where nobody but
+    the one who made it knows their password yet, it is made anew.
+
+    Raises: DomainError `bad_value`, `exists`, `has_account`.
+    """
+    before = User.objects.filter(email=email.strip().lower()).first()
+    if before is not None and not for_all and not Membership.objects.filter(user=before, tenant=tenant).exists():
+        raise DomainError(
+            "has_account", said("This address has an account already. Ask the platform's admin to add the person here.")
+        )
+    try:
+        with transaction.atomic():
+            user, password = create_staff(tenant, email=email.strip(), role=role, actor=actor, name=name)
+            if before is None or before.must_change_password:
+                password = _given_password(user)
+    except IntegrityError as problem:  # pressed twice
+        raise DomainError("exists", said("This person was added just now.")) from problem
+    return user, password
+
+
+def _given_password(user: User) -> str:
+    """One that somebody else knows, too; whatever was set up with the one before is gone."""
+    password = secrets.token_urlsafe(12)
+    user.set_password(password)
+    user.must_change_password = True
+    user.save(update_fields=["password", "must_change_password"])
+    return password
+
+
 def change_role(membership: Membership, role: str, *, actor: Actor) -> None:
-    """From their next page on. Raises: DomainError `own_row`, `bad_value`."""
+    """From their next page on. Raises: DomainError `own_row`, `bad_value`, `gone`."""
     _refuse_own(membership, actor)
     if role not in Role.values:
         raise DomainError("bad_value", said("Roles are: {roles}.", roles=", ".join(Role.values)))
-    before, membership.role = membership.role, role
     with transaction.atomic():
+        membership = _locked(membership)
+        before, membership.role = membership.role, role
+        if before == role:
+            return
         membership.save(update_fields=["role"])
         audit.record(
             membership.tenant, actor=actor, action="change_role", target=membership, reason="At the desk", before={"role": before},
@@ -160,9 +195,10 @@ def change_role(membership: Membership, role: str, *, actor: Actor) -> None:
 
 
 def end_access(membership: Membership, *, reason: str, actor: Actor) -> None:
-    """They work here no more, from their next page on; what they did stays theirs. Raises: DomainError `own_row`."""
+    """They work here no more, from their next page on; what they did stays theirs. Raises: DomainError `own_row`, `gone`."""
     _refuse_own(membership, actor)
     with transaction.atomic():
+        membership = _locked(membership)
         audit.record(
             membership.tenant, actor=actor, action="end_access", target=membership, reason=reason,
             before={"user": membership.user_id, "email": membership.user.email, "role": membership.role},
@@ -178,11 +214,10 @@ def new_password(membership: Membership, *, actor: Actor, for_all: bool = False)
     _refuse_own(membership, actor)
     if not for_all:
         _refuse_elsewhere(membership)
-    password = secrets.token_urlsafe(12)
     user = membership.user
     with transaction.atomic():
-        user.set_password(password)
-        user.save(update_fields=["password"])
+        _locked(membership)
+        password = _given_password(user)
         audit.record(membership.tenant, actor=actor, action="new_password", target=user, reason="At the desk")
     return password
 
@@ -193,6 +228,14 @@ def take_second_factor(membership: Membership, *, actor: Actor, for_all: bool = 
     if not for_all:
         _refuse_elsewhere(membership)
     return reset_second_factor(membership.tenant, email=membership.user.email, actor=actor)
+
+
+def _locked(membership: Membership) -> Membership:
+    """As it is now. Raises: DomainError `gone`."""
+    found = Membership.objects.select_for_update().select_related("tenant", "user").filter(pk=membership.pk).first()
+    if found is None:
+        raise DomainError("gone", said("This person works here no more."))
+    return found
 
 
 def _refuse_own(membership: Membership, actor: Actor) -> None:

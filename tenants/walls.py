@@ -43,6 +43,14 @@ KEPT = (
     "loyalty_customermerge", "loyalty_numbermove", "loyalty_bonus", "tenants_tenant", "tenants_store", "tenants_apikey",
 )  # fmt: skip
 
+#: The worker's alone: who seals is not who serves requests.
+SEALS = ("loyalty_seal", "tenants_auditseal", "loyalty_sealbound", "tenants_auditsealbound")
+#: What the web role says of an event; its number and its transaction are the database's to say.
+EVENT_COLUMNS = (
+    "tenant_id", "at", "actor_kind", "actor_id", "actor_name", "action", "object_type", "object_id", "reason", "before", "after", "address",
+    "request_id",
+)  # fmt: skip
+
 #: The tenants this transaction may see. A sub-select, so that it is worked out once a query and not once a row.
 POLICY = "tenant_id = ANY ((SELECT string_to_array(NULLIF(current_setting('app.tenants', true), ''), ','))::bigint[])"
 
@@ -132,6 +140,14 @@ def grant_to_web(using: str = DEFAULT_DB_ALIAS) -> None:
             cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [table])
             if cursor.fetchone()[0]:
                 cursor.execute(f"REVOKE UPDATE, DELETE, TRUNCATE ON {table} FROM {WEB_ROLE}")
+        for table in SEALS:
+            cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [table])
+            if cursor.fetchone()[0]:
+                cursor.execute(f"REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON {table} FROM {WEB_ROLE}")
+        cursor.execute("SELECT to_regclass('tenants_auditevent') IS NOT NULL")
+        if cursor.fetchone()[0]:
+            cursor.execute(f"REVOKE INSERT ON tenants_auditevent FROM {WEB_ROLE}")
+            cursor.execute(f"GRANT INSERT ({', '.join(EVENT_COLUMNS)}) ON tenants_auditevent TO {WEB_ROLE}")
 
 
 def missing() -> list[str]:

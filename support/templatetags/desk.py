@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 from support.bulk.models import BulkJob
 from support.bulk.types import words_of
 from support.picture import money as money_text
+from tenants.masking import hide_numbers
 from tenants.models import Store, Tenant
 
 register = template.Library()
@@ -47,6 +48,12 @@ def ago(moment: datetime, now: datetime) -> str:
     """`3 days ago`; within a minute, `just now`."""
     since = timesince(moment, now).partition(",")[0].replace("\xa0", " ")
     return _("just now") if moment + timedelta(minutes=1) > now else _("{since} ago").format(since=since)
+
+
+@register.filter
+def without_numbers(text: object) -> str:
+    """What people typed, without the mobiles and e-mail addresses in it."""
+    return hide_numbers(str(text or ""))
 
 
 @register.filter

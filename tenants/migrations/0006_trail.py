@@ -10,6 +10,7 @@ from tenants.walls import BuildWalls
 #: The transaction of an event. Rows of before have none: filling it would rewrite what nobody may change.
 SQL = """
     ALTER TABLE tenants_auditevent ADD COLUMN xid xid8;
+    ALTER TABLE tenants_auditevent ADD CONSTRAINT audit_at_some_time CHECK (isfinite(at)) NOT VALID;
     ALTER TABLE tenants_auditevent ALTER COLUMN xid SET DEFAULT pg_current_xact_id();
     CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON tenants_auditseal FOR EACH ROW EXECUTE FUNCTION refuse_change();
     CREATE TRIGGER append_only_whole BEFORE TRUNCATE ON tenants_auditseal FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
@@ -46,6 +47,13 @@ class Migration(migrations.Migration):
                 db_default="",
                 help_text="Once a day the heads of the chains go there: whoever keeps them can tell a past that was rewritten.",
                 max_length=254,
+            ),
+        ),
+        migrations.AddField(
+            model_name="user",
+            name="must_change_password",
+            field=models.BooleanField(
+                db_default=False, default=False, help_text="Somebody else made it: they choose their own before anything else."
             ),
         ),
         migrations.CreateModel(

@@ -17,6 +17,7 @@ from loyalty.models import Customer
 from support import paging
 from tenants import staff
 from tenants.actors import SYSTEM
+from tenants.errors import DomainError
 from tenants.models import AuditEvent, Membership, Store, Tenant, User
 from tests import builders
 from tests.conftest import PASSWORD, signed_in
@@ -164,10 +165,91 @@ def test_a_person_is_added_and_the_password_shown_this_once(as_alice: Client, ku
     again = as_alice.post(reverse(STAFF), {"email": "nina@kulfi-house.example", "role": "admin"})
     assert "is agent here already" in again.content.decode()
     assert as_alice.post(reverse(STAFF), {"email": "x", "role": "king"}).status_code == 422
-    with scope(tenant=liberty):
-        staff.create_staff(liberty, email="zoe@example.com", role="agent", actor=SYSTEM, password=PASSWORD)
-    joined = as_alice.post(reverse(STAFF), {"email": "zoe@example.com", "role": "agent"}, follow=True)
-    assert "signs in as before" in joined.content.decode()
+
+
+def test_a_password_that_somebody_else_made_is_changed_before_anything_else(
+    as_alice: Client, kulfi: Tenant, meera: Customer
+) -> None:
+    page: Any = as_alice.post(reverse(STAFF), {"email": "nina@kulfi-house.example", "role": "agent"})
+    password = page.context_data["password"]
+    nina, where = Client(), reverse("admin:customer360", args=[meera.pk])
+    nina.post("/accounts/login/", {"login": "nina@kulfi-house.example", "password": password})
+    for path in (where, reverse("admin:index"), reverse("admin:switch_tenant")):
+        assert nina.get(path)["Location"] == reverse("account_change_password"), path
+    change = reverse("account_change_password")
+    assert nina.get(change).status_code == 200
+    nina.post(change, {"oldpassword": password, "password1": password, "password2": password})
+    assert nina.get(where).status_code == 302, "the same again is no choice"
+    nina.post(change, {"oldpassword": password, "password1": "her own words 1", "password2": "her own words 1"})
+    assert nina.get(where).status_code == 200
+    assert signs_in("nina@kulfi-house.example", "her own words 1")
+
+
+def test_who_has_an_account_is_added_by_the_platform_s_admin_alone(
+    as_alice: Client, kulfi: Tenant, liberty: Tenant, charlie: User
+) -> None:
+    """A brand that could add another one's people would watch them, hinder them, or know the password that it made for them."""
+    refused = as_alice.post(reverse(STAFF), {"email": charlie.email.upper(), "role": "admin"})
+    assert refused.status_code == 422
+    assert "has an account already" in refused.content.decode()
+    assert not Membership.objects.filter(tenant=kulfi, user=charlie).exists()
+    platform = signed_in(User.objects.create_superuser("root@example.com", PASSWORD))
+    platform.post(reverse("admin:switch_tenant"), {"tenant": kulfi.pk})
+    assert (
+        "signs in as before"
+        in platform.post(reverse(STAFF), {"email": charlie.email, "role": "agent"}, follow=True).content.decode()
+    )
+
+
+def test_an_account_that_one_brand_made_first_gets_a_new_password_at_the_second(
+    as_alice: Client, kulfi: Tenant, liberty: Tenant
+) -> None:
+    email = "dana@liberty-deli.example"
+    page: Any = as_alice.post(reverse(STAFF), {"email": email, "role": "agent"})
+    first = page.context_data["password"]
+    platform = signed_in(User.objects.create_superuser("root@example.com", PASSWORD))
+    platform.post(reverse("admin:switch_tenant"), {"tenant": liberty.pk})
+    page = platform.post(reverse(STAFF), {"email": email, "role": "admin"})
+    assert page.context_data["password"] not in ("", first)
+    assert not signs_in(email, first)
+
+
+def test_pressing_add_and_end_twice_breaks_nothing(as_alice: Client, kulfi: Tenant, bob: User) -> None:
+    membership = Membership.objects.get(user=bob)
+    where = reverse("admin:staff_person", args=[membership.pk])
+    for body in ({"role": "auditor", "password": "1"}, {"role": "auditor", "end": "1", "reason": "x"}, {}):
+        assert "One thing at a time" in as_alice.post(where, body, follow=True).content.decode()
+    assert Membership.objects.get(user=bob).role == "agent"
+    as_alice.post(where, {"role": "agent"})
+    assert not AuditEvent.objects.filter(action="change_role").exists(), "nothing changed"
+    Membership.objects.filter(pk=membership.pk).delete()
+    with pytest.raises(DomainError, match="works here no more"):
+        staff.change_role(membership, "auditor", actor=SYSTEM)
+    with pytest.raises(DomainError, match="works here no more"):
+        staff.end_access(membership, reason="x", actor=SYSTEM)
+    odd = {"email": "x@example.com", "name": "Left\x0bus", "role": "agent"}
+    assert as_alice.post(reverse(STAFF), odd).status_code == 422
+
+
+def test_numbers_in_reasons_are_found_by_whoever_may_see_them(
+    as_alice: Client, as_bob: Client, bob: User, meera: Customer
+) -> None:
+    assert as_alice.get(reverse(TRAIL), {"reason": "98400"}).status_code == 200
+    Membership.objects.filter(user=bob).update(role="auditor")
+    for page in (TRAIL, "admin:activity"):
+        assert as_bob.get(reverse(page), {"reason": "98400"}).status_code == 422
+        assert as_bob.get(reverse(page), {"reason": "late cake 12"}).status_code == 200
+
+
+def test_what_no_workbook_may_hold_spoils_no_file(as_alice: Client, kulfi: Tenant) -> None:
+    AuditEvent.objects.create(
+        tenant=kulfi, actor_kind="system", actor_name="a\x0bb", action="x", object_type="y", object_id="1", reason="Left\x0bus",
+        after=[1, {"a": None}],
+    )  # fmt: skip
+    book: Any = as_alice.get(reverse("admin:audit_xlsx"))
+    sheet = openpyxl.load_workbook(io.BytesIO(book.getvalue())).active
+    assert sheet is not None
+    assert "Leftus" in {cell.value for row in sheet.iter_rows() for cell in row}
 
 
 def test_access_that_is_ended_is_out_at_the_next_page_and_the_day_stays(

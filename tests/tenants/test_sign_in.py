@@ -383,3 +383,37 @@ def test_a_tenant_asks_its_agents_too(kulfi: Tenant) -> None:
     call_command("second_factor", kulfi.slug, agents="on", stdout=StringIO())
     assert session.get(DESK)["Location"] == SET_UP
     assert AuditEvent.objects.get(action="change_sign_in").after == {"needed": True}
+
+
+@pytest.mark.parametrize("where", ["http://[::1", "http://[", "//[x", "/admin/"])
+def test_an_odd_address_to_go_on_to_breaks_nothing_and_every_guess_counts(kulfi: Tenant, where: str) -> None:
+    person(kulfi, Role.AGENT)
+    client = Client(raise_request_exception=False)
+    statuses = [
+        client.post(f"{LOGIN}?next={where}", {"login": EMAIL, "password": "wrong", "next": where}).status_code for _ in range(12)
+    ]
+    assert statuses[-1] == 429
+    assert max(statuses) < 500
+    assert client.post(f"/accounts/logout/?next={where}").status_code < 500
+
+
+def test_a_guess_counts_also_where_the_page_breaks_afterwards(kulfi: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    person(kulfi, Role.AGENT)
+
+    def broken(*args: Any, **kwargs: Any) -> Any:
+        raise RuntimeError("after the password was looked at")
+
+    monkeypatch.setattr("allauth.account.views.LoginView.form_invalid", broken)
+    client = Client(raise_request_exception=False)
+    statuses = [given(client, password="wrong").status_code for _ in range(12)]
+    assert statuses[0] == 500
+    assert AccessAttempt.objects.get().failures_since_start >= 10
+    assert AuditEvent.objects.filter(action="sign_in_failed").count() >= 9
+    assert given(client).status_code == 429, "locked"
+
+
+def test_a_browser_s_name_with_a_nul_counts_like_any(kulfi: Tenant) -> None:
+    person(kulfi, Role.AGENT)
+    client = Client(raise_request_exception=False)
+    assert given(client, password="wrong", HTTP_USER_AGENT="a\0b").status_code == 200
+    assert AccessAttempt.objects.get().failures_since_start == 1

@@ -273,10 +273,10 @@ def test_heads_go_out_once_a_day_by_mail_and_file_and_that_is_an_event(
     assert mail["To"] == "auditor@kulfi-house.example"
     assert expected["ledger"]["digest"] in text
     assert expected["trail"]["digest"] in text
-    (line,) = (tmp_path / "heads.jsonl").read_text().splitlines()
+    (line,) = filter(None, (tmp_path / "heads.jsonl").read_text().splitlines())
     assert json.loads(line)["ledger"] == expected["ledger"]
     event: Any = AuditEvent.objects.get(action=heads.ACTION)
-    assert (event.after, event.reason) == (expected, "Once a day, by file and mail")
+    assert (event.after, event.reason) == ({**expected, "ways": ["file", "mail"]}, "Once a day, by file and mail")
     assert heads.send_everywhere(now=now + timedelta(days=1)) == 1
 
 
@@ -295,6 +295,7 @@ def test_a_trail_written_anew_is_told_by_the_file_of_heads(kulfi: Tenant, settin
     builders.issue(kulfi, builders.customer(kulfi), 5)
     _seal(kulfi)
     assert heads.send_everywhere(now=timezone.now()) == 1
+    whole = kept.read_text()
     assert verified("--heads", str(kept))["ok"]
     run("SET CONSTRAINTS ALL IMMEDIATE")
     for table in ("tenants_auditevent", "tenants_auditseal"):
@@ -309,6 +310,12 @@ def test_a_trail_written_anew_is_told_by_the_file_of_heads(kulfi: Tenant, settin
     assert found["tenants"][kulfi.slug]["broken"] == [], "the ledger was not touched"
     kept.write_text(kept.read_text().replace(kulfi.slug, "gone"))
     assert verified("--heads", str(kept))["lost"] == ["gone"]
+    kept.write_text(f"\ufeff{whole.rstrip()[:-9]}\n{whole}")
+    found = verified("--heads", str(kept))
+    assert (found["unread"], found["heads"]) == ([2], 2), "a line that was broken off is named, and the others are read"
+    with pytest.raises(SystemExit) as ended:
+        call_command("verify_chain", "--head", "ab", stderr=StringIO())
+    assert ended.value.code == 2
     kept.write_text("{}\nnonsense\n")
     with pytest.raises(SystemExit) as ended:
         call_command("verify_chain", "--heads", str(kept), stderr=StringIO())
@@ -335,3 +342,122 @@ def verified(*arguments: str) -> dict[str, Any]:
         assert ended.code == 1
     found: dict[str, Any] = json.loads(out.getvalue())
     return found
+
+
+def test_heads_of_one_brand_hold_up_no_other(kulfi: Tenant, liberty: Tenant, settings: Any, tmp_path: Path) -> None:
+    for tenant in (kulfi, liberty):
+        with scope(tenant=tenant):
+            _seal(tenant)
+    Tenant.objects.filter(pk=kulfi.pk).update(audit_email="x@" + 60 * "ä" + ".com")
+    settings.CHAIN_HEADS_FILE = str(tmp_path / "heads.jsonl")
+    with mail_server() as box:
+        settings.EMAIL_BACKEND, settings.EMAIL_HOST, settings.EMAIL_PORT = (
+            "django.core.mail.backends.smtp.EmailBackend",
+            "127.0.0.1",
+            box.port,
+        )
+        settings.EMAIL_USE_TLS = False
+        now = timezone.now()
+        assert heads.send_everywhere(now=now) == 2
+        assert heads.send_everywhere(now=now) == 0, "the mail is tried again, the file is not written again"
+        Tenant.objects.filter(pk=kulfi.pk).update(audit_email="x@example.com")
+        assert heads.send_everywhere(now=now) == 1
+    assert len((tmp_path / "heads.jsonl").read_text().split()) > 2
+    assert [event.after["ways"] for event in AuditEvent.objects.filter(action=heads.ACTION).order_by("pk")] == [
+        ["file"],
+        ["mail"],
+    ]
+
+
+FORGERIES = (
+    "INSERT INTO tenants_auditseal (tenant_id, number, content, after_id, up_to_id, row_ids, hashes, digest)"
+    " VALUES (%(t)s, 99, 1, 0, 9223372036854775807, '{}', '', '')",
+    "UPDATE tenants_auditsealbound SET transaction = 'nonsense'",
+    "INSERT INTO loyalty_sealbound (up_to_id, system, transaction, noted_at) VALUES (1, 'x', '1', now())",
+    "INSERT INTO tenants_auditevent (id, tenant_id, at, actor_kind, actor_name, action, object_type, object_id, reason, request_id)"
+    " VALUES (-5, %(t)s, now(), 'system', 'x', 'x', 'x', '1', '', '')",
+    "INSERT INTO tenants_auditevent (tenant_id, at, actor_kind, actor_name, action, object_type, object_id, reason, request_id)"
+    " VALUES (%(t)s, 'infinity', 'system', 'x', 'x', 'x', '1', '', '')",
+    "SELECT tell_of_person(1, 'issue_points', '{}', '{\"kind\": \"person\", \"name\": \"Charlie\"}', '') / 0",
+    "CREATE TEMP TABLE x (id bigint, tenant_id bigint); CREATE TRIGGER t AFTER INSERT ON x FOR EACH ROW EXECUTE FUNCTION"
+    " tell_change('tenant_id', 'loyalty.programmeversion', '', '')",
+    "SELECT tenants_of(1, true)",
+    "TRUNCATE tenants_store CASCADE",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("statement", FORGERIES)
+def test_whoever_speaks_sql_as_web_forges_no_event_and_stops_no_seal(kulfi: Tenant, statement: str) -> None:
+    with pytest.raises(DatabaseError), transaction.atomic(), walls_around([kulfi]), connection.cursor() as cursor:
+        cursor.execute(statement, {"t": kulfi.pk} if "%(t)s" in statement else None)
+
+
+def test_only_the_door_s_own_words_are_told_of_a_person(kulfi: Tenant, bob: User) -> None:
+    with transaction.atomic(), walls_around([]):
+        assert trail.tell_of_person(bob, "issue_points", actor=bob.as_actor()) == 0
+        assert trail.tell_of_person(bob, "sign_in", actor=bob.as_actor()) == 1
+
+
+@pytest.mark.parametrize("name", ["tenants_tenant", "tenants_auditevent"])
+def test_a_temporary_table_of_the_same_name_hides_no_change(kulfi: Tenant, name: str) -> None:
+    before = len(told(kulfi, "tenants.store"))
+    with transaction.atomic(), walls_around([kulfi]):
+        run(f"CREATE TEMP TABLE {name} (LIKE public.{name}) ON COMMIT DROP")
+        Store.objects.filter(tenant=kulfi, code="K1").update(name="Adyar")
+        run(f"DROP TABLE pg_temp.{name}")
+    assert len(told(kulfi, "tenants.store")) == before + 1
+
+
+@pytest.mark.django_db
+def test_the_set_up_cannot_be_emptied_untold(kulfi: Tenant) -> None:
+    run("SET CONSTRAINTS ALL IMMEDIATE")
+    with pytest.raises(IntegrityError, match="append-only"), transaction.atomic():
+        run("TRUNCATE loyalty_storeprogramme")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "CREATE OR REPLACE TRIGGER tell_change AFTER INSERT OR UPDATE OR DELETE ON tenants_store FOR EACH ROW WHEN (false)"
+        " EXECUTE FUNCTION tell_change('tenant_id', 'tenants.store', '', '')",
+        "CREATE OR REPLACE FUNCTION tell_change() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'",
+        "ALTER TABLE tenants_store DISABLE TRIGGER never_emptied",
+    ],
+)
+def test_a_trigger_that_only_looks_right_is_named(kulfi: Tenant, change: str) -> None:
+    run("SET CONSTRAINTS ALL IMMEDIATE")
+    run(change)
+    assert trail.silent() in (["tenants_store"], ["tell_change()"])
+    trail.watch()
+    assert trail.silent() == []
+
+
+def test_a_person_who_is_no_platform_admin_any_more_is_told_of(kulfi: Tenant) -> None:
+    root = User.objects.create_superuser("root@example.com", PASSWORD)
+    User.objects.filter(pk=root.pk).update(is_superuser=False)
+    assert told(kulfi, "tenants.user")[-1].after == {"is_superuser": False}
+
+
+def test_a_brand_that_a_row_is_moved_away_from_is_told_too(kulfi: Tenant, liberty: Tenant, bob: User) -> None:
+    Membership.objects.filter(user=bob).update(tenant=liberty)
+    assert told(kulfi, "tenants.membership")[-1].after["tenant_id"] == liberty.pk
+
+
+@pytest.mark.parametrize("change", ["content = 9", "hashes = substring(hashes FROM 1 FOR 5)", "row_ids = '{}'"])
+def test_a_block_that_was_touched_is_named(kulfi: Tenant, sealed: list[int], change: str) -> None:
+    run(f"UPDATE tenants_auditseal SET {change} WHERE number = 2")
+    assert (2, 0) in {(broken.block, broken.row) for broken in TRAIL.verify(kulfi).broken}
+
+
+def test_what_a_stranger_causes_fills_no_trail(kulfi: Tenant, bob: User) -> None:
+    for number in range(70):
+        Client().post("/accounts/login/", {"login": bob.email, "password": "wrong"}, REMOTE_ADDR=f"203.0.113.{number}")
+    assert AuditEvent.objects.filter(action="sign_in_failed").count() == 50
+    page = Client()
+    for number in range(40):
+        page.post("/accounts/login/", {"login": bob.email, "password": "wrong"}, REMOTE_ADDR=f"2001:db8::{number:x}")
+    assert AuditEvent.objects.filter(action="sign_in_locked").count() == 1
+    User.objects.create_superuser("root@example.com", PASSWORD)
+    before = AuditEvent.objects.count()
+    page.post("/accounts/login/", {"login": "root@example.com", "password": "wrong"})
+    assert AuditEvent.objects.count() == before, "no brand's own"

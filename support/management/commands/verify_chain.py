@@ -4,11 +4,13 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from support import heads
 from tenants import trail
 from tenants.chain import Chain
 from tenants.commands import JsonCommand, tenant_of
+from tenants.errors import DomainError
 from tenants.models import Tenant
 
 
@@ -24,25 +26,32 @@ class Command(JsonCommand):
         parser.add_argument("--seal", action="store_true", help="first seal what is old enough")
 
     def work(self, **options: Any) -> dict[str, Any]:
+        if (options["head"] or options["trail_head"]) and not options["tenant"]:
+            raise DomainError("bad_value", _("A head is one brand's: give --tenant, too."))
         if options["seal"]:
             for chain in heads.CHAINS.values():
                 chain.seal_everywhere(now=timezone.now())
         tenants = [tenant_of(options["tenant"])] if options["tenant"] else list(Tenant.objects.order_by("pk"))
-        kept = heads.kept_in(options["heads"]) if options["heads"] else {}
-        given = {"ledger": options["head"], "trail": options["trail_head"]} if options["tenant"] else {}
-        found = {
+        file = heads.kept_in(options["heads"]) if options["heads"] else heads.Kept({}, [])
+        given = {"ledger": options["head"].lower(), "trail": options["trail_head"].lower()}
+        kept = {
             tenant.slug: {
-                name: _verdict(chain, tenant, {*kept.get(tenant.slug, {}).get(name, ()), *filter(None, [given.get(name)])})
-                for name, chain in heads.CHAINS.items()
+                name: {*file.heads.get(tenant.slug, {}).get(name, ()), *filter(None, [given[name]])} for name in heads.CHAINS
             }
             for tenant in tenants
         }
-        lost = sorted(kept.keys() - found.keys()) if not options["tenant"] else []
+        found = {
+            tenant.slug: {name: _verdict(chain, tenant, kept[tenant.slug][name]) for name, chain in heads.CHAINS.items()}
+            for tenant in tenants
+        }
+        lost = sorted(file.heads.keys() - found.keys()) if not options["tenant"] else []
         silent = trail.silent()
         ok = not silent and not lost and not any(each["broken"] for chains in found.values() for each in chains.values())
         return {
             "ok": ok,
             "tenants": {slug: {**chains["ledger"], "trail": chains["trail"]} for slug, chains in found.items()},
+            "heads": sum(len(digests) for chains in kept.values() for digests in chains.values()),
+            "unread": file.unread,
             "silent": silent,
             "lost": lost,
         }
@@ -55,6 +64,9 @@ class Command(JsonCommand):
                     f"  {slug}, {what}: {verdict[rows]:,} {rows} in {verdict['blocks']:,} blocks, head {verdict['head'] or '(none)'}"
                 )
                 lines += [f"    block {one['block']}, id {one['entry']}: {one['what']}" for one in verdict["broken"][:20]]
+        proof = "no chain was written anew" if result["heads"] else "a chain that was written anew is not found without them"
+        lines.append(f"  heads that were kept elsewhere and looked for: {result['heads']:,}; {proof}")
+        lines += [f"  line {number} of the file of heads is none" for number in result["unread"][:20]]
         told = "changes of {} are not told: its trigger is missing or off; `manage.py migrate` puts it back"
         lines += ["  " + told.format(table) for table in result["silent"]]
         lines += [f"  the brand {slug} of the file of heads is not here" for slug in result["lost"]]
