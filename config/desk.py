@@ -112,7 +112,7 @@ UNFOLD: dict[str, Any] = {
                     _page(gettext_lazy("Security"), "shield", "security", "manage_staff"),
                     _page(gettext_lazy("Limits"), "speed", "support_pointslimit_changelist", "manage_staff"),
                     _page(gettext_lazy("Bulk limits"), "speed", "support_bulksettings_changelist", "manage_staff"),
-                    _page(gettext_lazy("API keys"), "key", "tenants_apikey_changelist", "manage_staff"),
+                    _page(gettext_lazy("API keys"), "key", "api_keys", "manage_staff"),
                     _page(gettext_lazy("House"), "monitor_heart", "house", "view_runs"),
                     _page(gettext_lazy("Scheduled runs"), "schedule", "tenants_scheduledrun_changelist", "view_runs"),
                     _page(gettext_lazy("Audit"), "policy", "audit_trail", "view_audit"),

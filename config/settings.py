@@ -26,6 +26,8 @@ if not SECRET_KEY:
     from config.secret import local_secret_key
 
     SECRET_KEY = local_secret_key(DATA_DIR)
+#: Keys of before: what was signed or encrypted with them is still read.
+SECRET_KEY_FALLBACKS: list[str] = env.list("SECRET_KEY_FALLBACKS", [])
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])
 

@@ -160,6 +160,8 @@ class DeskSite(UnfoldAdminSite):
             path("staff/", self._page(staff_views.everybody), name="staff"),
             path("staff/<int:pk>/", self._page(staff_views.person), name="staff_person"),
             path("staff/days/<int:pk>/", self._page(audit_views.day), name="staff_day"),
+            path("keys/", self._page(staff_views.keys), name="api_keys"),
+            path("keys/<int:pk>/revoke/", self._page(staff_views.revoke_key), name="revoke_key"),
             path("security/", self._page(staff_views.security), name="security"),
             path("house/", self._page(house_views.house), name="house"),
             path("parity/now/", self._page(report_pages.compare_now), name="compare_now"),

@@ -7,6 +7,8 @@ from django import forms
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -17,7 +19,7 @@ from tenants import audit, second_factor, staff
 from tenants.access import Act
 from tenants.admin_base import access_of
 from tenants.errors import DomainError
-from tenants.models import Membership, Role, Tenant
+from tenants.models import ApiKey, Membership, Role, Scope, Tenant
 
 
 def _writable(text: str) -> None:
@@ -141,6 +143,41 @@ def _act_on(request: HttpRequest, membership: Membership, form: _EndForm) -> Htt
     else:
         return ""
     return redirect("admin:staff_person", pk=membership.pk)
+
+
+class KeyForm(forms.Form):
+    name = forms.CharField(
+        label=gettext_lazy("Name"), max_length=120, validators=[_writable], help_text=gettext_lazy("Who uses it.")
+    )
+    scopes = forms.MultipleChoiceField(label=gettext_lazy("It may"), choices=Scope.choices, widget=forms.CheckboxSelectMultiple)
+
+
+def keys(request: HttpRequest) -> HttpResponse:
+    """The brand's API keys, and the form that makes one, which is shown in the answer, this once."""
+    access = access_of(request)
+    access.require(Act.MANAGE_STAFF)
+    form = KeyForm(request.POST or None)
+    made = ""
+    if request.method == "POST" and form.is_valid():
+        made = staff.create_api_key(access.tenant, actor=access.actor, **form.cleaned_data).key
+        form = KeyForm()
+    rows = ApiKey.objects.filter(tenant=access.tenant)
+    now, titles = timezone.now(), dict(Scope.choices)
+    told = [(row, f"pd_{row.prefix}…", row.usable(now), [titles.get(scope, scope) for scope in row.scopes]) for row in rows]
+    return dialog(request, "support/api_keys.html", title=_("API keys"), form=form, made=made, keys=told)
+
+
+def revoke_key(request: HttpRequest, pk: int) -> HttpResponse:
+    """The dialog that ends a key."""
+    access = access_of(request)
+    access.require(Act.MANAGE_STAFF)
+    row = gate.get(ApiKey, pk, access=access)
+    form = _EndForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        staff.revoke_api_key(row, reason=form.cleaned_data["reason"], actor=access.actor, now=timezone.now())
+        messages.success(request, _("{name} is good no more.").format(name=row.name))
+        return redirect("admin:api_keys")
+    return dialog(request, "support/revoke_key.html", title=_("Revoke a key"), form=form, row=row, back=reverse("admin:api_keys"))
 
 
 def security(request: HttpRequest) -> HttpResponse:

@@ -98,6 +98,14 @@ def create_api_key(
     return NewKey(row, f"pd_{prefix}_{secret}")
 
 
+def revoke_api_key(row: ApiKey, *, reason: str, actor: Actor, now: datetime) -> None:
+    """From the next call on. Raises: DomainError `gone`."""
+    with scope(tenant=row.tenant), transaction.atomic():
+        if not ApiKey.objects.filter(pk=row.pk, revoked_at=None).update(revoked_at=now):
+            raise DomainError("gone", said("This key has been revoked already."))
+        audit.record(row.tenant, actor=actor, action="revoke_api_key", target=row, reason=reason, before={"scopes": row.scopes})
+
+
 def create_staff(tenant: Tenant, *, email: str, role: str, actor: Actor, name: str = "", password: str = "") -> tuple[User, str]:
     """A person with a role in this tenant; -> (user, password), the password empty where the person existed before. For whoever runs the
     platform: a brand's own admin adds people by `add_person`.

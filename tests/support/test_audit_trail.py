@@ -18,8 +18,9 @@ from support import paging
 from tenants import staff
 from tenants.actors import SYSTEM
 from tenants.errors import DomainError
-from tenants.models import AuditEvent, Membership, Store, Tenant, User
+from tenants.models import ApiKey, AuditEvent, Membership, Store, Tenant, User
 from tests import builders
+from tests.client import ApiClient
 from tests.conftest import PASSWORD, signed_in
 from tests.support.test_approvals import issue
 
@@ -317,3 +318,22 @@ def test_the_brand_s_own_rules_of_security(as_alice: Client, kulfi: Tenant) -> N
     assert (event.before, event.after) == (
         {"agents_need_second_factor": False, "audit_email": ""}, {"agents_need_second_factor": True, "audit_email": "audit@kulfi.example"},
     )  # fmt: skip
+
+
+def test_a_key_is_made_shown_once_and_revoked(as_alice: Client, as_bob: Client, kulfi: Tenant) -> None:
+    where = reverse("admin:api_keys")
+    assert as_bob.get(where).status_code == 403
+    assert as_alice.post(where, {"name": "Till 3", "scopes": ["king"]}).status_code == 422
+    page: Any = as_alice.post(where, {"name": "Till 3", "scopes": ["pos", "read"]})
+    key = page.context_data["made"]
+    assert key not in as_alice.get(where).content.decode()
+    api = ApiClient(key)
+    assert api.post("/bills", builders.bill("A1")).status == 202
+    row = ApiKey.objects.get(tenant=kulfi)
+    end = reverse("admin:revoke_key", args=[row.pk])
+    assert as_alice.post(end, {"reason": ""}).status_code == 422
+    assert as_alice.post(end, {"reason": "The till was stolen"}).status_code == 302
+    assert api.post("/bills", builders.bill("A2")).status == 401
+    assert as_alice.post(end, {"reason": "again"}).status_code == 422
+    assert AuditEvent.objects.get(action="revoke_api_key").reason == "The till was stolen"
+    assert "revoked" in as_alice.get(where).content.decode()

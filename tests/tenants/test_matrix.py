@@ -68,7 +68,7 @@ PAGES: dict[str, dict[str, str]] = {
     "admin:integrations_delivery_changelist": {}, "admin:integrations_bill_changelist": {}, "admin:integrations_incident_changelist": {},
     "admin:integrations_discrepancy_changelist": {}, "admin:integrations_parityrun_changelist": {}, "admin:tenants_store_changelist": {},
     "admin:tenants_membership_changelist": {}, "admin:tenants_apikey_changelist": {}, "admin:audit_trail": {}, "admin:audit_csv": {},
-    "admin:audit_xlsx": {}, "admin:staff": {}, "admin:security": {},
+    "admin:audit_xlsx": {}, "admin:staff": {}, "admin:security": {}, "admin:api_keys": {},
     "admin:tenants_scheduledrun_changelist": {}, "admin:tenants_store_import": {}, "admin:tenants_store_export": {},
     "admin:tenants_store_process_import": {}, "admin:loyalty_customer_import": {}, "admin:loyalty_customer_export": {},
     "admin:loyalty_customer_process_import": {}, "admin:loyalty_programmeversion_changelist": {}, "admin:loyalty_bonus_changelist": {},
@@ -111,7 +111,7 @@ OURS = {
     "admin:reconciliation": "reconciliationpolicy", "admin:reconcile_now": "reconciliationpolicy",
     "admin:reconciliation_csv": "reconciliationpolicy",
     "admin:parity_run": "parityrun", "admin:mend_parity": "parityrun",
-    "admin:audit_event": "auditevent", "admin:staff_person": "membership", "admin:staff_day": "user",
+    "admin:audit_event": "auditevent", "admin:staff_person": "membership", "admin:staff_day": "user", "admin:revoke_key": "apikey",
     "admin:file_import": "fileimport", "admin:incident": "incident", "admin:set_mode": "incident", "admin:close_incident": "incident",
 }  # fmt: skip
 #: What stands behind the id.
