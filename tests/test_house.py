@@ -64,6 +64,7 @@ def test_production_passes_django_s_own_checks() -> None:
         "ALLOWED_HOSTS": "desk.example",
         "DEBUG": "0",
     }
+    environment.pop("DJANGO_ALLOW_ASYNC_UNSAFE", None)  # the browser tests' own
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "manage.py", "check", "--deploy", "--fail-level", "WARNING"], cwd=ROOT, capture_output=True,
         text=True, check=False, env=environment,

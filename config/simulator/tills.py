@@ -5,7 +5,7 @@ import json
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from statistics import quantiles
@@ -37,6 +37,8 @@ class Book:
     seconds: list[float] = field(default_factory=list)
     tried_again: int = 0
     held: int = 0
+    #: Numbers of the bills that were paid with points which had been blocked for them.
+    completed: set[str] = field(default_factory=set)
 
     def add(self, other: "Book") -> None:
         self.answers.update(other.answers)
@@ -46,6 +48,7 @@ class Book:
         self.seconds += other.seconds
         self.tried_again += other.tried_again
         self.held += other.held
+        self.completed |= other.completed
 
 
 class Till:
@@ -67,6 +70,7 @@ class Till:
             status, _ = self.call("POST", "/holds", json.dumps(visit.hold).encode())
             if status == 201:
                 self.book.held += 1
+                self.book.completed |= {message.bill_no for message in messages}
                 messages = tuple(completed(message, visit.hold) for message in messages)
         for message in messages:
             self.send(message)
@@ -82,12 +86,14 @@ class Till:
         """`unknown`: the server has lost what it gave a receipt for."""
         return str(self.call("GET", f"/deliveries/{receipt}", None, counted=False)[1].get("state", "unknown"))
 
-    def call(self, method: str, path: str, body: bytes | None, *, counted: bool = True) -> tuple[int, Any]:
+    def call(
+        self, method: str, path: str, body: bytes | None, *, counted: bool = True, headers: Mapping[str, str] | None = None
+    ) -> tuple[int, Any]:
         """Until there is an answer that another try would not change. Raises: NoAnswer."""
         for tried in range(TRIES_MAX):
             began = time.perf_counter()
             try:
-                self._line.request(method, f"/api/v1{path}", body, self._headers)
+                self._line.request(method, f"/api/v1{path}", body, {**self._headers, **(headers or {})})
                 response = self._line.getresponse()
                 text = response.read()
             except (OSError, http.client.HTTPException):
@@ -128,12 +134,12 @@ def play(address: str, key: str, day: Iterable[Visit], *, clients: int) -> Book:
     return together
 
 
-def compare(address: str, key: str, book: Book) -> dict[str, Any]:
+def compare(address: str, key: str, book: Book, *, patience_seconds: float = SETTLES_SECONDS) -> dict[str, Any]:
     """Wait until everything is settled, then hold the book against the server: states counted, and every one that differs."""
     till = Till(address, key)
     found: Counter[str] = Counter()
     differ = list(book.not_taken)
-    deadline = time.monotonic() + SETTLES_SECONDS
+    deadline = time.monotonic() + patience_seconds
     for receipt, (bill_no, expected) in book.receipts.items():
         state = till.state_of(receipt)
         while state not in FINAL and time.monotonic() < deadline:

@@ -110,7 +110,7 @@ def test_a_passkey_opens_the_door_without_a_password(page: Page) -> None:
     page.check("input[name=passwordless]")
     looked_at(page, "passkey")
     page.click("#mfa_webauthn_add")
-    page.wait_for_url(re.compile(r"/accounts/2fa/(webauthn|recovery-codes)/"))
+    page.wait_for_url(re.compile(r"/accounts/2fa/(webauthn|recovery-codes)/(?!add)"))
     page.goto("/accounts/2fa/webauthn/")
     expect(page.locator("table")).to_contain_text("Laptop")
     looked_at(page, "passkeys")

@@ -17,6 +17,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from config.engines.places import Places
+
 ROOT = Path(__file__).resolve().parents[2]
 ENGINES = (
     "DATABASE_URL",
@@ -33,12 +35,12 @@ pytestmark = [pytest.mark.xdist_group("processes"), pytest.mark.timeout(600)]
 class Up:
     """A running `manage.py up` with a data folder of its own."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, **changes: str) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self.environment = {name: value for name, value in os.environ.items() if name not in ENGINES}
-        self.environment |= {"DATA_DIR": str(data_dir), "PORT": str(self.port)}
+        self.environment |= {"DATA_DIR": str(data_dir), "PORT": str(self.port), **changes}
         self.state = data_dir / "engines"
         self.log = data_dir / "up.log"
         self.log.parent.mkdir(parents=True, exist_ok=True)
@@ -79,6 +81,19 @@ class Up:
                 return bool(answer.status == 200)
         except (urllib.error.URLError, OSError):
             return False
+
+    @property
+    def sockets(self) -> Path:
+        return Places(self.state).sockets
+
+    def end(self) -> None:
+        """Ctrl-C, and what does not end by it is killed."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            try:
+                self.process.wait(90)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
 
     def pid(self, name: str) -> int:
         return int(json.loads((self.state / "pids" / f"{name}.json").read_text())["pid"])
