@@ -27,11 +27,12 @@ DELAY = timedelta(minutes=2)
 FIRST = b"\0" * 32
 #: Before every id there can be, also one that somebody slipped in below the first.
 BEFORE_ALL = -(2**63)
-#: Where the database stands: which cluster, up to which id, from which transaction on the next ones begin, and which are open.
+#: Where the database stands: which cluster, up to which id, after which transaction the next ones begin (our own: a snapshot's xmax lies behind
+#: those that run and have the highest numbers), and which is the oldest that is open.
 STAND = """
     SELECT (SELECT system_identifier::text FROM pg_control_system()),
            (SELECT last_value - CASE WHEN is_called THEN 0 ELSE 1 END FROM {sequence}),
-           pg_snapshot_xmax(pg_current_snapshot())::text, pg_snapshot_xmin(pg_current_snapshot())::text
+           pg_current_xact_id()::text, pg_snapshot_xmin(pg_current_snapshot())::text
 """
 
 
@@ -85,20 +86,29 @@ class Chain:
         return f"pointdesk.{self.name}"
 
     def note_limit(self, *, now: datetime) -> SealLimit | None:
-        """Move the limit: the older one, if its transactions have all ended, is what may be sealed now; a new one is noted for next time."""
+        """Move the limit: the older one, if its transactions have all ended, is what may be sealed now; a new one is noted for next time.
+
+        In two steps, each after the delay: a limit is noted first, and only then, up to which transaction one waits. Whoever took an id below it
+        has begun to write by then, so their transaction is among those; at the moment an id is taken it need not have a number yet.
+        """
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [self.lock])
             cursor.execute(STAND.format(sequence=self.sequence))
             system, up_to_id, next_transaction, oldest_open = cursor.fetchone()
             noted: SealLimit | None = self.limits.objects.order_by("id").first()
             if noted is not None and noted.system == system:
-                if noted.noted_at > now - DELAY or int(oldest_open) < int(noted.transaction):
+                if noted.noted_at > now - DELAY:
+                    return None
+                if not noted.transaction:
+                    self.limits.objects.filter(pk=noted.pk).update(transaction=next_transaction, noted_at=now)
+                    return None
+                if int(oldest_open) < int(noted.transaction):
                     return None
                 self.limits.objects.filter(pk=noted.pk).delete()
             elif noted is not None:  # another cluster: it was restored, and nothing of the old one is still running
                 self.limits.objects.all().delete()
                 noted = None
-            self.limits.objects.create(up_to_id=up_to_id, system=system, transaction=next_transaction, noted_at=now)
+            self.limits.objects.create(up_to_id=up_to_id, system=system, transaction="", noted_at=now)
             return noted
 
     def seal(self, tenant: Tenant, *, up_to_id: int) -> int:

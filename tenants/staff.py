@@ -169,7 +169,7 @@ def add_person(tenant: Tenant, *, email: str, role: str, actor: Actor, name: str
     try:
         with transaction.atomic():
             user, password = create_staff(tenant, email=email.strip(), role=role, actor=actor, name=name)
-            if before is None or before.must_change_password:
+            if before is None or (for_all and before.must_change_password):
                 password = _given_password(user)
     except IntegrityError as problem:  # pressed twice
         raise DomainError("exists", said("This person was added just now.")) from problem

@@ -181,6 +181,23 @@ def test_nothing_is_sealed_beneath_a_transaction_that_still_runs(committed: Tena
     SealBound.objects.all().delete()
 
 
+def test_who_took_an_id_and_has_no_transaction_s_number_yet_is_waited_for(committed: Tenant) -> None:
+    """PostgreSQL gives the number with the first row that is written, an instant after the id."""
+    SealBound.objects.all().delete()
+    now = timezone.now()
+    settings = connection.settings_dict
+    with psycopg.connect(
+        host=settings["HOST"], port=settings["PORT"] or None, user=settings["USER"], password=settings["PASSWORD"], dbname=settings["NAME"]
+    ) as writer:  # fmt: skip
+        writer.execute("SELECT nextval('loyalty_entry_id_seq')")
+        assert noted(now) is None
+        writer.execute("SELECT pg_current_xact_id()")
+        for minutes in (5, 10, 15, 20):
+            assert noted(now + timedelta(minutes=minutes)) is None
+        writer.rollback()
+    SealBound.objects.all().delete()
+
+
 def test_a_bound_waits_for_its_delay_and_a_restored_cluster_begins_anew(kulfi: Tenant) -> None:
     SealBound.objects.all().delete()
     now = timezone.now()
