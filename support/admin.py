@@ -72,7 +72,11 @@ class BulkSettingsAdmin(TenantAdmin):
         return _("One person alone")
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return super().has_add_permission(request, obj) and not self.get_queryset(request).exists()
+        """One, where there is none. Every page asks for its menu: there it is no question to the database."""
+        allowed = super().has_add_permission(request, obj)
+        match = request.resolver_match
+        at_home = match is not None and (match.url_name or "").startswith("support_bulksettings")
+        return allowed and not (at_home and self.get_queryset(request).exists())
 
 
 #: The colour of a state, for the list.

@@ -15,8 +15,13 @@ def approvals(request: HttpRequest) -> str:
     if access is None or not access.may(Act.APPROVE):
         return ""
     rows = ApprovalRequest.objects.filter(tenant=access.tenant, state=RequestState.ASKED)
-    waiting = rows.exclude(asked_by_ident=access.actor.ident).values_list("pk", flat=True)[: MANY + 1]
-    jobs = BulkJob.objects.filter(tenant=access.tenant, state=JobState.WAITING)
+    waiting = rows.exclude(asked_by_ident=access.actor.ident).order_by().values_list("pk", flat=True)
     own = {"asked_by_kind": access.actor.kind.value, "asked_by_id": access.actor.id}
-    count = len(waiting) + len(jobs.exclude(**own).values_list("pk", flat=True)[:MANY])
+    jobs = (
+        BulkJob.objects.filter(tenant=access.tenant, state=JobState.WAITING)
+        .exclude(**own)
+        .order_by()
+        .values_list("pk", flat=True)
+    )
+    count = len(waiting[: MANY + 1].union(jobs[: MANY + 1], all=True))
     return "" if not count else f"{MANY}+" if count > MANY else str(count)

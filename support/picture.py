@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import connection
-from django.db.models import Exists, OuterRef, Prefetch, Q
+from django.db.models import Exists, OuterRef, Prefetch, Q, Value
 from django.utils.dateformat import format as formatted
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -400,14 +400,18 @@ def events_of(picture: Picture) -> Sequence[AuditEvent]:
     """Who did and looked at what of this customer, newest first."""
     ids = [str(pk) for pk in picture.history]
     events = AuditEvent.objects.filter(tenant=picture.tenant, object_type="loyalty.customer", object_id__in=ids)
-    holds = Hold.objects.filter(tenant=picture.tenant, customer=picture.customer).order_by("-id").values_list("pk", flat=True)
-    asked = ApprovalRequest.objects.filter(tenant=picture.tenant, customer__in=picture.history).values_list("pk", flat=True)
-    cases = Case.objects.filter(tenant=picture.tenant, customer__in=picture.history).values_list("pk", flat=True)
-    for kind, rows in (("loyalty.hold", holds), ("support.approvalrequest", asked), ("support.case", cases)):
-        same = AuditEvent.objects.filter(
-            tenant=picture.tenant, object_type=kind, object_id__in=[str(pk) for pk in rows[:LINES_SHOWN]]
-        )
-        events = events | same
+    holds = Hold.objects.filter(tenant=picture.tenant, customer=picture.customer)
+    asked = ApprovalRequest.objects.filter(tenant=picture.tenant, customer__in=picture.history)
+    cases = Case.objects.filter(tenant=picture.tenant, customer__in=picture.history)
+    theirs = [
+        rows.annotate(kind_of=Value(rows.model._meta.label_lower)).order_by("-pk").values_list("kind_of", "pk")[:LINES_SHOWN]
+        for rows in (holds, asked, cases)
+    ]
+    found: dict[str, list[str]] = {}
+    for kind, pk in theirs[0].union(*theirs[1:], all=True):
+        found.setdefault(kind, []).append(str(pk))
+    for kind, pks in found.items():
+        events = events | AuditEvent.objects.filter(tenant=picture.tenant, object_type=kind, object_id__in=pks)
     return list(events.order_by("-id")[:LINES_SHOWN])
 
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection
-from django.db.models import BooleanField, Count, ExpressionWrapper, Q
+from django.db.models import BooleanField, Count, ExpressionWrapper, Q, Window
 from django.db.models.functions import TruncDate
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -127,8 +127,9 @@ def _active(tenant: Tenant) -> Any:
 
 
 def _oldest(tenant: Tenant) -> dict[str, Any]:
-    holds = _active(tenant)
-    return {"oldest_holds": holds.select_related("customer", "store").order_by("at")[:8], "blocked_count": holds.count()}
+    holds = _active(tenant).annotate(among=Window(Count("pk"))).select_related("customer", "store")
+    oldest = list(holds.order_by("at")[:8])
+    return {"oldest_holds": oldest, "blocked_count": oldest[0].among if oldest else 0}
 
 
 def holds_by_age(tenant: Tenant, *, now: datetime, store_id: int | None = None, tier: str | None = None) -> list[StoreAges]:
