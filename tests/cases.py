@@ -3,6 +3,7 @@
 import ast
 import sys
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -12,8 +13,11 @@ def table() -> str:
     found: dict[int, list[str]] = defaultdict(list)
     for file in sorted((ROOT / "tests").rglob("test_*.py")):
         for node in ast.parse(file.read_text()).body:
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "pytestmark":
+                for number in _cases_of(ast.walk(node.value)):
+                    found[number].append(f"all of [{file.stem}](../{file.relative_to(ROOT)})")
             if isinstance(node, ast.FunctionDef):
-                for number in _cases(node):
+                for number in _cases_of(node.decorator_list):
                     sentence = node.name.removeprefix("test_").replace("_", " ")
                     found[number].append(f"{sentence} ([{file.stem}](../{file.relative_to(ROOT)}))")
     lines = [
@@ -28,12 +32,12 @@ def table() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _cases(node: ast.FunctionDef) -> list[int]:
+def _cases_of(nodes: Iterable[ast.AST]) -> list[int]:
     return [
         argument.value
-        for decorator in node.decorator_list
-        if isinstance(decorator, ast.Call) and ast.unparse(decorator.func) == "pytest.mark.case"
-        for argument in decorator.args
+        for call in nodes
+        if isinstance(call, ast.Call) and ast.unparse(call.func) == "pytest.mark.case"
+        for argument in call.args
         if isinstance(argument, ast.Constant) and isinstance(argument.value, int)
     ]
 
