@@ -49,9 +49,9 @@ def dump(path: Path) -> int:
     if path.exists():
         raise DomainError("exists", said("{path} is there already. Choose another name.", path=path))
     unfinished = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
+    os.close(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))  # nobody else's from the first byte on
     try:
         _run("pg_dump", "--format=custom", f"--file={unfinished}", _database(str(connection.settings_dict["NAME"])))
-        unfinished.chmod(0o600)
         unfinished.rename(path)
     finally:
         unfinished.unlink(missing_ok=True)

@@ -6,12 +6,10 @@ import re
 
 import structlog
 
+from tenants.masking import ADDRESS
+
 #: Ten digits and more in a row, as in a path: all but the last two are hidden.
 LONG_NUMBER = re.compile(r"(?<![0-9a-fA-F-])(\+|%2[bB])?\d{8,15}(\d\d)(?![0-9a-fA-F-])")
-
-
-#: Bounded, so that no line takes long.
-ADDRESS = re.compile(r"[A-Za-z0-9._%+-]{1,64}@(?=[A-Za-z0-9-]{1,63}\.)")
 
 
 def masked(text: str) -> str:

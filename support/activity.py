@@ -1,7 +1,5 @@
 """The activity log: every entry of a tenant in the words of people, filtered, page by page or as a file of exactly what is filtered."""
 
-import csv
-import io
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,7 +8,6 @@ from decimal import Decimal
 from typing import Any
 
 import django_filters
-import openpyxl
 from django import forms
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -25,6 +22,7 @@ from loyalty.money import minor_digits, worth
 from support import find, paging
 from support.picture import TITLES, title_of
 from tenants import access as gate
+from tenants import spreadsheets
 from tenants.actors import ActorKind
 from tenants.masking import hide_numbers
 from tenants.models import Store, Tenant
@@ -201,27 +199,13 @@ def all_rows(tenant: Tenant, entries: QuerySet[Entry], *, most: int | None = Non
 
 def as_csv(tenant: Tenant, entries: QuerySet[Entry]) -> Iterator[str]:
     """Line by line."""
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(COLUMNS)
-    yield "\ufeff" + out.getvalue()  # so that a spreadsheet program reads it as UTF-8
-    for row in all_rows(tenant, entries):
-        out.seek(0)
-        out.truncate()
-        writer.writerow(row.cells(tenant))
-        yield out.getvalue()
+    return spreadsheets.as_csv(COLUMNS, (row.cells(tenant) for row in all_rows(tenant, entries)))
 
 
 def as_xlsx(tenant: Tenant, entries: QuerySet[Entry]) -> Iterator[bytes]:
-    """The newest 10,000 rows, and a last one that says so where there are more. Made when it is sent: the request is over by then."""
-    book = openpyxl.Workbook(write_only=True)
-    sheet = book.create_sheet(_("Activity"))
-    sheet.append(list(COLUMNS))
-    for place, row in enumerate(all_rows(tenant, entries, most=XLSX_ROWS_MAX + 1)):
-        sheet.append(row.cells(tenant) if place < XLSX_ROWS_MAX else [str(CUT)])
-    out = io.BytesIO()
-    book.save(out)
-    yield out.getvalue()
+    """The newest 10,000 rows, and a last one that says so where there are more."""
+    rows = (row.cells(tenant) for row in all_rows(tenant, entries, most=XLSX_ROWS_MAX + 1))
+    return spreadsheets.as_xlsx(_("Activity"), COLUMNS, rows, most=XLSX_ROWS_MAX, cut=str(CUT))
 
 
 def filtered(data: QueryDict) -> dict[str, Any]:

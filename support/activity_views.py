@@ -1,5 +1,6 @@
 """The activity log's page and its files."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
@@ -58,9 +59,11 @@ def export(request: HttpRequest, kind: str) -> HttpResponseBase:
         access.tenant, actor=access.actor, action="export_activity", target=access.tenant, reason=f"Exported as {kind}",
         after=activity.filtered(request.GET),
     )  # fmt: skip
-    if kind == "csv":
-        response = StreamingHttpResponse(activity.as_csv(access.tenant, filters.qs), content_type="text/csv; charset=utf-8")
-    else:
-        response = StreamingHttpResponse(activity.as_xlsx(access.tenant, filters.qs), content_type=XLSX)
-    response["Content-Disposition"] = f'attachment; filename="{name}"'
-    return response
+    made = activity.as_csv if kind == "csv" else activity.as_xlsx
+    return attached(made(access.tenant, filters.qs), name=name)
+
+
+def attached(content: Iterator[str] | Iterator[bytes], *, name: str) -> StreamingHttpResponse:
+    """A file, of the kind that its name says, sent while it is made."""
+    kind = "text/csv; charset=utf-8" if name.endswith(".csv") else XLSX
+    return StreamingHttpResponse(content, content_type=kind, headers={"Content-Disposition": f'attachment; filename="{name}"'})

@@ -1,7 +1,5 @@
 """The audit trail for people: filtered, page by page, as a file of exactly what is filtered, and one person's day."""
 
-import csv
-import io
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,7 +7,6 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 
 import django_filters
-import openpyxl
 from django import forms
 from django.db.models import Count, F, Max, Min, Q, QuerySet, Sum
 from django.http import QueryDict
@@ -20,7 +17,7 @@ from django.utils.translation import gettext_lazy
 
 from loyalty.models import Entry
 from support import activity, paging
-from tenants import trail
+from tenants import spreadsheets, trail
 from tenants.actors import ActorKind
 from tenants.masking import hide_digits, hide_numbers
 from tenants.models import ACTOR_KINDS, AuditEvent, Tenant, User
@@ -29,8 +26,6 @@ from tenants.spreadsheets import safe
 COLUMNS = (
     "id", "time", "actor_kind", "actor_id", "actor", "action", "object_type", "object_id", "reason", "before", "after", "address", "request",
 )  # fmt: skip
-XLSX_ROWS_MAX = 10_000
-CUT = gettext_lazy("Only the newest rows stand here. Take the CSV for all of them, or narrow the filter.")
 #: So much of a value stands in a list; all of it on the event's own page.
 VALUE_SHOWN = 60
 #: So many days are looked through at once, however many events they have.
@@ -212,30 +207,15 @@ def cells(event: AuditEvent, tenant: Tenant) -> list[Any]:
 
 def as_csv(tenant: Tenant, events: QuerySet[AuditEvent]) -> Iterator[str]:
     """Line by line."""
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(COLUMNS)
-    yield "\ufeff" + out.getvalue()  # so that a spreadsheet program reads it as UTF-8
-    for chunk in paging.chunks(tenant, events):
-        out.seek(0)
-        out.truncate()
-        writer.writerows(cells(event, tenant) for event in chunk)
-        yield out.getvalue()
+    rows = (cells(event, tenant) for chunk in paging.chunks(tenant, events) for event in chunk)
+    return spreadsheets.as_csv(COLUMNS, rows)
 
 
 def as_xlsx(tenant: Tenant, events: QuerySet[AuditEvent]) -> Iterator[bytes]:
     """The newest 10,000 events, and a last row that says so where there are more."""
-    book = openpyxl.Workbook(write_only=True)
-    sheet = book.create_sheet(_("Audit"))
-    sheet.append(list(COLUMNS))
-    written = 0
-    for chunk in paging.chunks(tenant, events, most=XLSX_ROWS_MAX + 1):
-        for event in chunk:
-            sheet.append(cells(event, tenant) if written < XLSX_ROWS_MAX else [str(CUT)])
-            written += 1
-    out = io.BytesIO()
-    book.save(out)
-    yield out.getvalue()
+    chunks = paging.chunks(tenant, events, most=activity.XLSX_ROWS_MAX + 1)
+    rows = (cells(event, tenant) for chunk in chunks for event in chunk)
+    return spreadsheets.as_xlsx(_("Audit"), COLUMNS, rows, most=activity.XLSX_ROWS_MAX, cut=str(activity.CUT))
 
 
 def filtered(data: QueryDict) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from datetime import date
 from typing import Any
 
-from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils import timezone
 from django.utils.dateparse import parse_date
@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
 from support import audit_trail, heads, paging
-from support.activity_views import XLSX
+from support.activity_views import attached
 from support.views import render
 from tenants import access as gate
 from tenants import audit, trail
@@ -75,12 +75,8 @@ def export(request: HttpRequest, kind: str) -> HttpResponseBase:
         access.tenant, actor=access.actor, action="export_audit", target=access.tenant, reason=f"Exported as {kind}",
         after=audit_trail.filtered(request.GET),
     )  # fmt: skip
-    if kind == "csv":
-        response = StreamingHttpResponse(audit_trail.as_csv(access.tenant, filters.qs), content_type="text/csv; charset=utf-8")
-    else:
-        response = StreamingHttpResponse(audit_trail.as_xlsx(access.tenant, filters.qs), content_type=XLSX)
-    response["Content-Disposition"] = f'attachment; filename="{name}"'
-    return response
+    made = audit_trail.as_csv if kind == "csv" else audit_trail.as_xlsx
+    return attached(made(access.tenant, filters.qs), name=name)
 
 
 @require_GET

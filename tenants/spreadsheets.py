@@ -1,7 +1,11 @@
-"""Cells that a spreadsheet shows and does not run."""
+"""Cells that a spreadsheet shows and does not run, and files of many rows, made while they are sent."""
 
+import csv
+import io
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+import openpyxl
 from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 
 #: What a spreadsheet would run as a formula, also in its full-width spelling.
@@ -15,3 +19,30 @@ def safe(value: Any) -> Any:
         return value
     text = ILLEGAL_CHARACTERS_RE.sub("", value)
     return f"'{text}" if text.startswith(FORMULA_STARTS) else text
+
+
+def as_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
+    """Line by line."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(columns)
+    yield "\ufeff" + out.getvalue()  # so that a spreadsheet program reads it as UTF-8
+    for row in rows:
+        out.seek(0)
+        out.truncate()
+        writer.writerow(row)
+        yield out.getvalue()
+
+
+def as_xlsx(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, most: int, cut: str) -> Iterator[bytes]:
+    """The first `most` rows, and a last one that says `cut` where there are more. Made when it is sent: the request is over by then."""
+    book = openpyxl.Workbook(write_only=True)
+    sheet = book.create_sheet(title)
+    sheet.append(list(columns))
+    for place, row in enumerate(rows):
+        sheet.append(list(row) if place < most else [cut])
+        if place == most:
+            break
+    out = io.BytesIO()
+    book.save(out)
+    yield out.getvalue()

@@ -91,6 +91,8 @@ def test_the_password_stands_in_no_list_of_processes(
     seen: list[Any] = []
 
     def run(argv: list[str], **options: Any) -> Any:
+        (unfinished,) = tmp_path.glob("*.part")
+        assert unfinished.stat().st_mode & 0o077 == 0, "also while it is written"
         seen.append((argv, options["env"]))
         return subprocess.CompletedProcess(argv, 1, "", "no")
 
