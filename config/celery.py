@@ -64,6 +64,7 @@ app.conf.update(
         "send_chain_heads": {"task": "support.tasks.send_chain_heads", "schedule": crontab(minute=41)},
         "watch_the_house": {"task": "support.tasks.watch_the_house", "schedule": timedelta(seconds=20)},
         "heartbeat": {"task": "tenants.tasks.heartbeat", "schedule": timedelta(seconds=30)},
+        "forget_messages": {"task": "integrations.tasks.forget_messages", "schedule": crontab(minute=23, hour=1)},
         "forget_old_runs": {"task": "tenants.tasks.forget_old_runs", "schedule": crontab(minute=17, hour=2)},
     },
 )

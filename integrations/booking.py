@@ -11,7 +11,7 @@ from typing import Any
 
 from django.db import connection
 
-from integrations import wondersoft
+from integrations import retention, wondersoft
 from integrations.amending import Amendment, Tools, operations_of, reverse_deliveries
 from integrations.documents import UNWRITABLE, CheckFailed, Document, check_sums, read_json
 from integrations.models import Bill, BillClass, BillIssue, BillLine, Delivery, DeliveryState, Discrepancy, DiscrepancyKind
@@ -460,7 +460,7 @@ class Batch:
         if bill.pk in self._booked:
             return self._booked[bill.pk]
         row = Delivery.objects.filter(tenant=self.tenant, bill=bill, state=DeliveryState.APPLIED).first()
-        return Taken(row.pk, bytes(row.body), row.decided, bill.pk) if row else None
+        return Taken(row.pk, retention.body_of(row), row.decided, bill.pk) if row else None
 
     def _book_again(self, taken: Taken, before: Bill) -> int:
         """A bill about a corrected one, after the correction; `before`: the row that it was. -> the row that it is now, or 0."""

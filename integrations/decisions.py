@@ -12,7 +12,7 @@ from django.db import connection, transaction
 from django.utils.translation import gettext_noop
 from django_scopes import scope
 
-from integrations import inbox
+from integrations import inbox, retention
 from integrations.booking import Batch
 from integrations.documents import read_json
 from integrations.models import Bill, BillClaim, BillClass, Delivery, DeliveryState
@@ -124,9 +124,10 @@ def decide(
         if decision is Decision.DISCARD:
             row.state = DeliveryState.DISCARDED
             row.message = said("Discarded by {who}: {reason}", who=actor.name, reason=reason)[:500]
+            row.processed_at = now
         else:
             row.state, row.next_try_at, row.attempts = DeliveryState.RECEIVED, None, 0
-        row.save(update_fields=["decided", "state", "message", "next_try_at", "attempts"])
+        row.save(update_fields=["decided", "state", "message", "processed_at", "next_try_at", "attempts"])
         audit.record(
             tenant, actor=actor, action=f"{decision.value}_delivery", target=row, reason=reason, before={"state": before},
             after={"state": row.state, **chosen},
@@ -146,7 +147,9 @@ def _original(tenant: Tenant, bill_id: int | None, *, bill_type: str) -> int:
 
 
 def bill_type_of(delivery: Delivery) -> str:
-    """SALE, RETURN, EXCHANGE or CANCEL, as the body says; empty where it cannot be read."""
+    """SALE, RETURN, EXCHANGE or CANCEL, as the body says, or the bill that was made of it; empty where it cannot be read."""
+    if delivery.body_gone_at is not None:
+        return str(delivery.bill.bill_type) if delivery.bill else ""
     try:
         return str(read_json(bytes(delivery.body)).get("bill_type", ""))
     except DomainError:
@@ -200,7 +203,7 @@ def decide_claim(tenant: Tenant, claim_id: int, *, approve: bool, actor: Actor, 
     """Approve or refuse. Approved, the bill is booked anew for the customer: it earns by the rule of its own day, once.
 
     Raises: DomainError `claim_unknown`, `claim_decided`, `own_request` (CASES 80), `claim_owned`, `claim_late`, `claim_refused` (the bill
-    cannot be booked for them).
+    cannot be booked for them), `message_gone` (it is kept no more).
     """
     with scope(tenant=tenant), transaction.atomic():
         with connection.cursor() as cursor:
@@ -236,7 +239,9 @@ def _book_for(tenant: Tenant, claim: BillClaim, *, actor: Actor, now: datetime) 
     owner = customers.find_or_stub(tenant, claim.mobile, now=now)
     chosen: dict[str, Any] = {"customer": owner}
     shop = Shop(tenant, now=now, actor=actor, reason=said("Claimed: {reason}", reason=claim.reason)[:500])
-    outcomes = Batch(shop).run([Taken(delivery.pk, bytes(delivery.body), {**delivery.decided, **chosen, "anew": True}, bill.pk)])
+    outcomes = Batch(shop).run(
+        [Taken(delivery.pk, retention.body_of(delivery), {**delivery.decided, **chosen, "anew": True}, bill.pk)]
+    )
     mine = next(each for each in outcomes if each.id == delivery.pk)
     if mine.state is not DeliveryState.APPLIED:
         told = said("The bill cannot be booked for this customer: {why}", why=mine.message)

@@ -14,9 +14,10 @@ from typing import Any
 
 import structlog
 from django.db import OperationalError, connection, transaction
+from django.utils import timezone
 from django_scopes import scope
 
-from integrations import missing
+from integrations import missing, retention
 from integrations.booking import book_batch
 from integrations.documents import MalformedJSON, read_json
 from integrations.models import DeliveryState, Source
@@ -43,11 +44,11 @@ GROWING = (
 
 KEEP = """
     INSERT INTO integrations_delivery (tenant_id, receipt, source, repush, key_id, sender, body, body_hash, state, check_name, message,
-        details, attempts, bill_no, store_code, mobile, waits_for, decided)
-    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, '{}', 0, '', '', '', '', '{}')
+        processed_at, details, attempts, bill_no, store_code, mobile, waits_for, decided)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, '{}', 0, '', '', '', '', '{}')
     ON CONFLICT (tenant_id, body_hash) DO NOTHING RETURNING receipt, state, id
 """
-FIND_BODY = "SELECT receipt, state, id FROM integrations_delivery WHERE tenant_id = %s AND body_hash = %s"
+FIND_BODY = "SELECT receipt, state, id, body_gone_at FROM integrations_delivery WHERE tenant_id = %s AND body_hash = %s"
 RETRY = """
     UPDATE integrations_delivery SET state = 'received', next_try_at = NULL
     WHERE tenant_id = %s AND body_hash = %s AND state = 'quarantined' RETURNING state
@@ -153,7 +154,7 @@ def _keep(
     key_id = sender.id if sender.kind is ActorKind.KEY else None
     row: list[Any] = [
         tenant.pk, f"dl_{secrets.token_hex(10)}", source.value, repush[:120], key_id, sender.name, body, digest, state.value,
-        rejected.code if rejected else "", rejected.sentence if rejected else "",
+        rejected.code if rejected else "", rejected.sentence if rejected else "", timezone.now() if rejected else None,
     ]  # fmt: skip
     with connection.cursor() as cursor:
         cursor.execute(KEEP, row)
@@ -161,7 +162,9 @@ def _keep(
         if kept is not None:
             return Received(kept[0], kept[1], duplicate=False, id=kept[2])
         cursor.execute(FIND_BODY, [tenant.pk, digest])
-        receipt, first_state, delivery_id = cursor.fetchone()
+        receipt, first_state, delivery_id, gone_at = cursor.fetchone()
+        if gone_at is not None:
+            retention.put_back(tenant, body, digest)
         if first_state == DeliveryState.QUARANTINED:
             cursor.execute(RETRY, [tenant.pk, digest])
             # None: somebody else has just asked for the same.

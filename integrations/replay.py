@@ -17,7 +17,7 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 from django_scopes import scope
 
-from integrations import inbox
+from integrations import inbox, retention
 from integrations.booking import Batch
 from integrations.models import DeliveryState, Replay, ReplayState
 from integrations.posting import Outcome, Shop, Taken
@@ -46,10 +46,17 @@ CHOOSE = """
         FROM integrations_delivery d
         LEFT JOIN integrations_bill b ON b.tenant_id = d.tenant_id AND b.id = d.bill_id
         LEFT JOIN loyalty_customer c ON c.tenant_id = d.tenant_id AND c.id = b.customer_id
-        WHERE d.tenant_id = %(tenant)s AND d.state = ANY(%(states)s)
-          AND (d.state <> 'applied' OR b.superseded_at IS NULL AND b.bill_type <> 'CANCEL')
-          {filters}
+        WHERE {fitting} AND d.body_gone_at IS NULL
     ) chosen
+"""
+FITTING = """
+    d.tenant_id = %(tenant)s AND d.state = ANY(%(states)s) AND (d.state <> 'applied' OR b.superseded_at IS NULL AND b.bill_type <> 'CANCEL')
+    {filters}
+"""
+#: Booked bills that fit and have nothing left to be booked from.
+LEFT_OUT = """
+    SELECT count(*) FROM integrations_delivery d LEFT JOIN integrations_bill b ON b.tenant_id = d.tenant_id AND b.id = d.bill_id
+    WHERE {fitting} AND d.body_gone_at IS NOT NULL
 """
 #: What each filter adds, and how its value is read.
 FILTERS: dict[str, str] = {
@@ -86,7 +93,7 @@ NEXT_ROWS = """
       AND (r.place <= last.place OR r."group" = last."group") ORDER BY r.place
 """
 TAKE = """
-    SELECT d.id, d.body, d.decided, d.state, b.posted_at, d.bill_id FROM integrations_delivery d
+    SELECT d.id, d.body, d.decided, d.state, b.posted_at, d.bill_id, d.body_gone_at, d.bill_no FROM integrations_delivery d
     LEFT JOIN integrations_bill b ON b.tenant_id = d.tenant_id AND b.id = d.bill_id
     WHERE d.tenant_id = %s AND d.id = ANY(%s) ORDER BY d.id FOR UPDATE OF d
 """
@@ -138,19 +145,30 @@ def choose(tenant: Tenant, *, filters: dict[str, Any], reason: str, actor: Actor
             per_second=per_second,
         )  # fmt: skip
         with connection.cursor() as cursor:
-            cursor.execute(
-                CHOOSE.format(filters="\n".join(conditions)),
-                values | {"tenant": tenant.pk, "replay": replay.pk, "states": states},
-            )
+            fitting = FITTING.format(filters="\n".join(conditions))
+            asked = values | {"tenant": tenant.pk, "replay": replay.pk, "states": states}
+            cursor.execute(CHOOSE.format(fitting=fitting), asked)
             replay.total = cursor.rowcount
+            cursor.execute(LEFT_OUT.format(fitting=fitting), asked)
+            (replay.left_out,) = cursor.fetchone()
         if not replay.total:
             transaction.set_rollback(True)
-            raise DomainError("nothing_chosen", said("No delivery fits these filters. Choose others."))
-        replay.save(update_fields=["total"])
+            raise _nothing_chosen(replay.left_out)
+        replay.save(update_fields=["total", "left_out"])
         audit.record(
-            tenant, actor=actor, action="choose_replay", target=replay, reason=reason, after={"deliveries": replay.total}
-        )
+            tenant, actor=actor, action="choose_replay", target=replay, reason=reason,
+            after={"deliveries": replay.total, "left_out": replay.left_out},
+        )  # fmt: skip
     return replay
+
+
+def _nothing_chosen(left_out: int) -> DomainError:
+    if left_out:
+        told = said(
+            "The messages of all {count} bills that fit are kept no more. Have the POS send them once more.", count=left_out
+        )
+        return DomainError("nothing_chosen", told, left_out=left_out)
+    return DomainError("nothing_chosen", said("No delivery fits these filters. Choose others."))
 
 
 def _conditions(tenant: Tenant, filters: dict[str, Any]) -> tuple[dict[str, Any], list[str], list[str]]:
@@ -423,7 +441,7 @@ def _book(replay: Replay, rows: Sequence[_Row], *, now: datetime, cursor: Any) -
     taken: list[Taken] = []
     before: dict[int, str] = {}
     done: list[Result] = []
-    for delivery_id, body, decided, state, posted_at, bill_id in cursor.fetchall():
+    for delivery_id, body, decided, state, posted_at, bill_id, gone_at, bill_no in cursor.fetchall():
         before[delivery_id] = state
         if state not in {each.value for each in STATES}:
             done.append(Result(delivery_id, state, message=said("It has changed since it was chosen.")))
@@ -435,6 +453,8 @@ def _book(replay: Replay, rows: Sequence[_Row], *, now: datetime, cursor: Any) -
                     message=said("It was booked anew together with the bill it is about, or by somebody else."),
                 )
             )
+        elif gone_at is not None:
+            done.append(Result(delivery_id, "kept", retention.GONE, retention.told_gone(bill_no)))
         else:
             taken.append(Taken(delivery_id, bytes(body), inbox.decided(decided) | _meanwhile(state), bill_id))
     # Bills in the order in which they came, whatever the order of the chunk's customers.

@@ -9,7 +9,7 @@ from clickhouse_connect.driver.exceptions import DatabaseError
 from django.utils import timezone
 from django_scopes import scope, scopes_disabled
 
-from integrations import bell, files, gathering, inbox, messages, replay
+from integrations import bell, files, gathering, inbox, messages, replay, retention
 from integrations.analytics import clickhouse, day_sums, feed, parity, resync
 from integrations.models import FileImport, FileState, ReconciliationRun, Replay, Resync, RunState
 from integrations.reconciling import runs
@@ -113,6 +113,15 @@ def send_messages() -> None:
         if not tally.busy:
             done = messages.send_due(now=timezone.now())
             tally.done, tally.failed = done["sent"], done["waiting"] + done["given_up"]
+
+
+@shared_task
+def forget_messages() -> None:
+    """Bodies of messages that are older than their brand keeps them."""
+    with recorded("forget_messages") as tally:
+        if not tally.busy:
+            done = retention.forget_all(now=timezone.now())
+            tally.done, tally.failed = done["done"], done["failed"]
 
 
 @shared_task

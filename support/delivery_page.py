@@ -62,6 +62,9 @@ class Page:
     discrepancies: list[Discrepancy] = field(default_factory=list)
     repeats: int = 0
     for_vendor: str = ""
+    #: Of the booked bill of a conflict, its figures are shown, since its message is kept no more.
+    first_gone: bool = False
+    hash: str = ""
 
 
 def load(tenant: Tenant, delivery: Delivery) -> Page:
@@ -69,6 +72,7 @@ def load(tenant: Tenant, delivery: Delivery) -> Page:
     booked: Bill | None = delivery.bill
     is_conflict = delivery.state == DeliveryState.CONFLICT
     details = delivery.details
+    first = booked.deliveries.filter(state=DeliveryState.APPLIED).first() if is_conflict and booked else None
     figures = (str(details["expected"]), str(details["found"])) if {"expected", "found"} <= details.keys() else None
     return Page(
         delivery=delivery,
@@ -79,7 +83,8 @@ def load(tenant: Tenant, delivery: Delivery) -> Page:
         masked=mask_mobile(delivery.mobile) if delivery.mobile else "",
         figures=figures,
         path=str(details.get("path", "")),
-        differences=_differences(booked, body) if is_conflict and booked else [],
+        differences=_differences(booked, first, body) if booked and first else [],
+        first_gone=first is not None and first.body_gone_at is not None,
         booked=booked,
         suggestions=[
             {**each, "day": date.fromisoformat(each["date"]), "net": Decimal(each["net_amount"])}
@@ -89,6 +94,7 @@ def load(tenant: Tenant, delivery: Delivery) -> Page:
         discrepancies=list(booked.discrepancies.all()) if booked and delivery.state == DeliveryState.APPLIED else [],
         repeats=Delivery.objects.filter(tenant=tenant, first=delivery).count(),
         for_vendor=_for_vendor(tenant, delivery, figures),
+        hash=bytes(delivery.body_hash).hex(),
     )
 
 
@@ -123,16 +129,32 @@ def _is_number_of_person(name: str) -> bool:
     return any(word in name.lower() for word in ("mobile", "phone", "contact"))
 
 
-def _differences(booked: Bill, body: bytes) -> list[Difference]:
-    """Both documents field by field, those that differ first."""
-    first = Delivery.objects.filter(tenant=booked.tenant_id, bill=booked, state=DeliveryState.APPLIED).first()
+def _differences(booked: Bill, first: Delivery, body: bytes) -> list[Difference]:
+    """Both documents field by field, those that differ first. Where the first one's message is kept no more: what was booked of it."""
     try:
-        before = dict(_flat(read_json(bytes(first.body)))) if first else {}
         after = dict(_flat(read_json(body)))
+        if first.body_gone_at is not None:
+            before = dict(_flat(_booked(booked)))
+            after = {path: text for path, text in after.items() if path in before}
+        else:
+            before = dict(_flat(read_json(bytes(first.body))))
     except (DomainError, RecursionError):
         return []
     rows = [Difference(path, before.get(path, "–"), after.get(path, "–")) for path in dict.fromkeys([*before, *after])]
     return sorted(rows, key=lambda row: row.same)
+
+
+def _booked(bill: Bill) -> dict[str, Any]:
+    """The figures of a booked bill by the names that they have in its document."""
+    amounts = {
+        name: getattr(bill, name) for name in ("gross_amount", "discount_amount", "net_amount", "tax_amount", "payable_amount")
+    }
+    lines = [
+        {"line_no": each.line_no, "item_code": each.item_code, "qty": each.qty, "amount": each.amount}
+        for each in bill.lines.order_by("line_no")
+    ]
+    head = {"bill_type": bill.bill_type, "bill_no": bill.bill_no, "version": bill.version, "till_code": bill.till_code}
+    return {**head, **amounts, "items": lines}
 
 
 def _flat(value: Any, path: str = "") -> Iterator[tuple[str, str]]:

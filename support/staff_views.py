@@ -10,8 +10,9 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
+from integrations import retention
 from loyalty.ledger import UNWRITABLE
 from support.views import dialog
 from tenants import access as gate
@@ -36,11 +37,14 @@ class PersonForm(forms.Form):
 class SecurityForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Tenant
-        fields = ("agents_need_second_factor", "audit_email")
+        fields = ("agents_need_second_factor", "audit_email", "messages_kept_days")
         labels = {
             "agents_need_second_factor": gettext_lazy("Agents need a second factor"),
             "audit_email": gettext_lazy("The heads of the chains go to"),
+            "messages_kept_days": gettext_lazy("Days that messages of bills are kept"),
         }
+
+    sure = forms.BooleanField(label=gettext_lazy("They may go, for ever"), required=False, widget=forms.HiddenInput)
 
     def clean_audit_email(self) -> str:
         """One that a mail can go to."""
@@ -50,6 +54,30 @@ class SecurityForm(forms.ModelForm):  # type: ignore[type-arg]
         except UnicodeError as problem:
             raise forms.ValidationError(_("No mail reaches this address.")) from problem
         return address
+
+
+def _check_kept(form: SecurityForm, tenant: Tenant) -> None:
+    days = form.cleaned_data.get("messages_kept_days")
+    if days is not None and days < tenant.claim_days:
+        told = _("Bills can be claimed for {days} days, from their messages. Keep them at least as long.").format(
+            days=tenant.claim_days
+        )
+        form.add_error("messages_kept_days", told)
+
+
+def _ask_whether_sure(form: SecurityForm, tenant: Tenant, kept: int | None) -> None:
+    """Before messages go tonight that would have stayed. `kept`: days, as it was."""
+    days = form.cleaned_data.get("messages_kept_days")
+    if form.errors or days is None or form.cleaned_data["sure"] or (kept is not None and kept <= days):
+        return
+    if due := retention.count_due(tenant, days, now=timezone.now()):
+        form.fields["sure"].widget = forms.CheckboxInput()
+        told = ngettext(
+            "{count:,} message goes tonight, and with it the way to book its bill anew.",
+            "{count:,} messages go tonight, and with them the way to book their bills anew.",
+            due,
+        )
+        form.add_error("sure", told.format(count=due))
 
 
 def everybody(request: HttpRequest) -> HttpResponse:
@@ -181,12 +209,15 @@ def revoke_key(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def security(request: HttpRequest) -> HttpResponse:
-    """The brand's own rules: who shows a second factor, where proof of the past goes."""
+    """The brand's own rules: who shows a second factor, where proof of the past goes, how long messages are kept."""
     access = access_of(request)
     access.require(Act.MANAGE_STAFF)
     tenant = Tenant.objects.get(pk=access.tenant.pk)
     before = _told(tenant)
     form = SecurityForm(request.POST or None, instance=tenant)
+    if request.method == "POST" and form.is_valid():
+        _check_kept(form, tenant)
+        _ask_whether_sure(form, tenant, before["messages_kept_days"])
     if request.method == "POST" and form.is_valid():
         tenant.save(update_fields=list(SecurityForm.Meta.fields))
         audit.record(

@@ -11,7 +11,7 @@ from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
-from django.core.validators import RegexValidator
+from django.core.validators import MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models.functions import Now
 from django.utils.crypto import salted_hmac
@@ -29,6 +29,8 @@ SLUG = RegexValidator(
     r"\A[a-z0-9][a-z0-9-]{0,62}\Z", gettext_lazy("Use lower-case letters, digits and dashes; begin with a letter or digit.")
 )
 
+#: Days. Returns, corrections and claims read messages; shorter would be felt every day.
+MESSAGES_KEPT_MIN = 90
 ACTOR_KINDS = [
     (ActorKind.PERSON.value, gettext_lazy("person")),
     (ActorKind.KEY.value, gettext_lazy("key")),
@@ -118,6 +120,17 @@ class Tenant(models.Model):
         help_text=gettext_lazy(
             "Once a day the heads of the chains go there: whoever keeps them can tell a past that was rewritten."
         ),
+    )
+    messages_kept_days = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(MESSAGES_KEPT_MIN)],
+        help_text=gettext_lazy(
+            "How many days the messages of bills are kept as they were sent, once they are settled. Empty: for ever."
+        ),
+    )
+    messages_gone_until = models.DateTimeField(
+        null=True, editable=False, help_text=gettext_lazy("What was settled before has been gone through.")
     )
     is_active = models.BooleanField(default=True)
     created_at = models.DateTimeField(auto_now_add=True)

@@ -154,7 +154,7 @@ def watched(app: str, *models: str) -> list[Watched]:
 
 #: Everything that says how a brand's points work and who may do what. Rows that customers or tills make have their own history.
 WATCHED = (
-    Watched("tenants_tenant", "tenants.tenant", whose="id"),
+    Watched("tenants_tenant", "tenants.tenant", whose="id", unsaid=("messages_gone_until",)),
     Watched("tenants_user", "tenants.user", whose="user", hidden=("password",), unsaid=("last_login",)),
     Watched("mfa_authenticator", "mfa.authenticator", whose="user_id", hidden=("data",), unsaid=("last_used_at",)),
     Watched("tenants_membership", "tenants.membership", hidden=("mobile",)),

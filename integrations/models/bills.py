@@ -171,7 +171,7 @@ class ReturnedPart(models.Model):
 
 
 class Delivery(models.Model):
-    """One message as it reached us. The raw body is kept for ever; the state is the truth about what became of it."""
+    """One message as it reached us. The state is the truth about what became of it; the raw body is kept for as long as the brand says."""
 
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, db_index=False)
     receipt = models.CharField(max_length=32, unique=True)
@@ -181,6 +181,10 @@ class Delivery(models.Model):
     sender = models.CharField(max_length=254, blank=True)
     body = models.BinaryField()
     body_hash = models.BinaryField(max_length=32)
+    body_gone_at = models.DateTimeField(
+        null=True, help_text=gettext_lazy("It was kept for as long as the brand says; the body is empty since.")
+    )
+    body_back_at = models.DateTimeField(null=True, help_text=gettext_lazy("The very message was sent again after that."))
     state = models.CharField(max_length=16, choices=DeliveryState.choices, default=DeliveryState.RECEIVED)
     check_name = models.CharField(max_length=40, blank=True, help_text=gettext_lazy("The failed check."))
     message = models.CharField(max_length=500, blank=True)
@@ -221,6 +225,9 @@ class Delivery(models.Model):
             models.Index(fields=["tenant", "mobile", "-id"], condition=~models.Q(mobile=""), name="delivery_by_mobile"),
             models.Index(fields=["tenant", "bill"], condition=models.Q(bill__isnull=False), name="delivery_of_bill"),
             models.Index(fields=["tenant", "processed_at"], name="delivery_by_end"),
+            models.Index(
+                fields=["tenant", "body_back_at"], condition=models.Q(body_back_at__isnull=False), name="delivery_put_back"
+            ),
             models.Index(
                 fields=["tenant", "state", "store_code", "received_at"],
                 condition=models.Q(state__in=["waiting_parent", "quarantined", "conflict"]),

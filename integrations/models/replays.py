@@ -39,6 +39,9 @@ class Replay(models.Model):
         default=500, help_text=gettext_lazy("Bills a second at most; 0: as fast as it goes.")
     )
     total = models.PositiveIntegerField(default=0)
+    left_out = models.PositiveIntegerField(
+        default=0, db_default=0, help_text=gettext_lazy("Booked bills that fit, whose messages are kept no more.")
+    )
     done = models.PositiveIntegerField(default=0)
     effect = models.JSONField(default=dict)
     counts = models.JSONField(default=dict)
