@@ -1,26 +1,27 @@
 """The activity log's page and its files."""
 
-from collections.abc import Iterator
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_GET, require_POST
 
 from support import activity, paging
 from support.saved_views import LOG, views_for
 from support.views import render
-from tenants import audit
+from tenants import exports
 from tenants.access import Act
 from tenants.admin_base import access_of
-
-XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
 @require_GET
 def log(request: HttpRequest) -> HttpResponse:
+    return _log(request)
+
+
+def _log(request: HttpRequest) -> HttpResponse:
     access = access_of(request)
     access.require(Act.VIEW_CUSTOMERS)
     filters = activity.ActivityFilter(request.GET, tenant=access.tenant, numbers=access.may(Act.VIEW_MOBILES))
@@ -46,24 +47,16 @@ def log(request: HttpRequest) -> HttpResponse:
     return response
 
 
-@require_GET
+@require_POST
 def export(request: HttpRequest, kind: str) -> HttpResponseBase:
     """A file of exactly what is filtered; that it was taken is kept."""
     access = access_of(request)
     access.require(Act.EXPORT)
     filters = activity.ActivityFilter(request.GET, tenant=access.tenant, numbers=access.may(Act.VIEW_MOBILES))
     if not filters.is_valid():
-        return log(request)
+        return _log(request)
     name = f"activity-{access.tenant.slug}-{timezone.localdate():%Y-%m-%d}.{kind}"
-    audit.record(
-        access.tenant, actor=access.actor, action="export_activity", target=access.tenant, reason=f"Exported as {kind}",
-        after=activity.filtered(request.GET),
-    )  # fmt: skip
     made = activity.as_csv if kind == "csv" else activity.as_xlsx
-    return attached(made(access.tenant, filters.qs), name=name)
-
-
-def attached(content: Iterator[str] | Iterator[bytes], *, name: str) -> StreamingHttpResponse:
-    """A file, of the kind that its name says, sent while it is made."""
-    kind = "text/csv; charset=utf-8" if name.endswith(".csv") else XLSX
-    return StreamingHttpResponse(content, content_type=kind, headers={"Content-Disposition": f'attachment; filename="{name}"'})
+    return exports.sent(
+        made(access.tenant, filters.qs), name=name, what="activity", access=access, asked=activity.filtered(request.GET)
+    )

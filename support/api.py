@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.http import StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -19,7 +18,7 @@ from loyalty import customers
 from loyalty.models import Customer
 from support import activity, picture, walk
 from support.diagnosis import Reporter
-from tenants import audit
+from tenants import exports
 from tenants.errors import DomainError
 from tenants.models import Tenant
 
@@ -115,11 +114,10 @@ class Activity(View):
         if not filters.is_valid():
             raise ValidationError(filters.errors)
         if getattr(request.accepted_renderer, "format", "") == "csv":
-            after = activity.filtered(request.query_params)
-            audit.record(
-                tenant, actor=self.access.actor, action="export_activity", target=tenant, reason="Exported as csv", after=after
+            asked = activity.filtered(request.query_params)
+            return exports.sent(
+                activity.as_csv(tenant, filters.qs), name="activity.csv", what="activity", access=self.access, asked=asked
             )
-            return StreamingHttpResponse(activity.as_csv(tenant, filters.qs), content_type="text/csv; charset=utf-8")
         pages = NewestFirst()
         page = pages.paginate_queryset(filters.qs, request, view=self) or []
         results = [row.as_dict() for row in activity.rows_of(tenant, page)]

@@ -1,5 +1,6 @@
 """Pages of the audit trail: the list with its files, one event, one person's day."""
 
+import re
 from datetime import date
 from typing import Any
 
@@ -8,21 +9,28 @@ from django.http.response import HttpResponseBase
 from django.utils import timezone
 from django.utils.dateparse import parse_date
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_GET, require_POST
 
 from support import audit_trail, heads, paging
-from support.activity_views import attached
 from support.views import render
 from tenants import access as gate
-from tenants import audit, trail
+from tenants import exports, trail
 from tenants.access import Act
 from tenants.actors import ActorKind
 from tenants.admin_base import access_of
 from tenants.models import AuditEvent, Membership, User
 
+SHA256 = re.compile(r"[0-9a-fA-F]{64}")
+#: So often the same file may have been sent.
+SENT_SHOWN = 50
+
 
 @require_GET
 def log(request: HttpRequest) -> HttpResponse:
+    return _log(request)
+
+
+def _log(request: HttpRequest) -> HttpResponse:
     access = access_of(request)
     access.require(Act.VIEW_AUDIT)
     filters = audit_trail.TrailFilter(request.GET, tenant=access.tenant, numbers=access.may(Act.VIEW_MOBILES))
@@ -61,7 +69,7 @@ def event(request: HttpRequest, pk: int) -> HttpResponse:
     )  # fmt: skip
 
 
-@require_GET
+@require_POST
 def export(request: HttpRequest, kind: str) -> HttpResponseBase:
     """A file of exactly what is filtered; that it was taken is kept."""
     access = access_of(request)
@@ -69,14 +77,27 @@ def export(request: HttpRequest, kind: str) -> HttpResponseBase:
     access.require(Act.EXPORT)
     filters = audit_trail.TrailFilter(request.GET, tenant=access.tenant, numbers=access.may(Act.VIEW_MOBILES))
     if not filters.is_valid():
-        return log(request)
+        return _log(request)
     name = f"audit-{access.tenant.slug}-{timezone.localdate():%Y-%m-%d}.{kind}"
-    audit.record(
-        access.tenant, actor=access.actor, action="export_audit", target=access.tenant, reason=f"Exported as {kind}",
-        after=audit_trail.filtered(request.GET),
-    )  # fmt: skip
     made = audit_trail.as_csv if kind == "csv" else audit_trail.as_xlsx
-    return attached(made(access.tenant, filters.qs), name=name)
+    return exports.sent(
+        made(access.tenant, filters.qs), name=name, what="audit", access=access, asked=audit_trail.filtered(request.GET)
+    )
+
+
+@require_GET
+def file(request: HttpRequest) -> HttpResponse:
+    """Whether a file is one that we gave out, by its SHA-256."""
+    access = access_of(request)
+    access.require(Act.VIEW_AUDIT)
+    digest = request.GET.get("sha256", "").strip()
+    wrong = bool(digest) and not SHA256.fullmatch(digest)
+    found = list(exports.known(access.tenant, digest)[:SENT_SHOWN]) if digest and not wrong else []
+    response: HttpResponse = render(
+        request, "support/audit_file.html", title=_("Check a file"), digest=digest, wrong=wrong, found=found
+    )
+    response.status_code = 422 if wrong else 200
+    return response
 
 
 @require_GET

@@ -5,6 +5,7 @@ from datetime import timedelta
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.utils import timezone
@@ -16,6 +17,7 @@ from integrations.models import Delivery, DeliveryState, FileImport, FileState, 
 from support.forms import MailForm
 from support.views import render
 from tenants import access as gate
+from tenants import exports
 from tenants import stores as store_codes
 from tenants.access import Act
 from tenants.admin_base import access_of
@@ -162,11 +164,9 @@ def repush_request(request: HttpRequest, pk: int) -> HttpResponse:
     )  # fmt: skip
 
 
-@require_GET
-def repush_csv(request: HttpRequest, pk: int) -> HttpResponse:
+@require_POST
+def repush_csv(request: HttpRequest, pk: int) -> HttpResponseBase:
     access = access_of(request)
     access.require(Act.VIEW_INBOX)
     row = gate.get(RepushRequest, pk, access=access)
-    response = HttpResponse(missing.as_csv(row), content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="repush-{row.pk}.csv"'
-    return response
+    return exports.sent([missing.as_csv(row)], name=f"repush-{row.pk}.csv", what="repush", access=access, target=row)

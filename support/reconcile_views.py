@@ -1,11 +1,11 @@
 """A policy's page: what its runs found, where that points to, and the button that runs it now."""
 
-import csv
 from typing import Any
 
 from django.contrib import messages
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -19,10 +19,10 @@ from integrations.reconciling.sides import Grain, grain_of
 from integrations.tasks import work_on_run
 from support.views import render
 from tenants import access as gate
-from tenants import audit
+from tenants import audit, exports
 from tenants.access import Access, Act
 from tenants.admin_base import access_of
-from tenants.spreadsheets import safe
+from tenants.spreadsheets import as_csv, safe
 
 RUNS_SHOWN = 14
 
@@ -91,19 +91,20 @@ def run_now(request: HttpRequest, pk: int) -> HttpResponseRedirect:
 
 
 @require_GET
-def rows_csv(request: HttpRequest, pk: int) -> HttpResponse:
+def rows_csv(request: HttpRequest, pk: int) -> HttpResponseBase:
     """The rows that do not agree, for whoever has to look after them."""
     access, policy = _policy(request, pk)
     if not access.may(Act.REPLAY_BILLS):
         access.require(Act.EXPORT)
     run = _run(request, policy)
-    answer = HttpResponse(content_type="text/csv; charset=utf-8")
-    answer["Content-Disposition"] = f'attachment; filename="reconciliation-{policy.pk}.csv"'
-    sheet = csv.writer(answer)
     keys = {Grain.CUSTOMER: ("customer", "mobile"), Grain.BILL: ("store", "bill_no"), Grain.STORE_DAY: ("store", "day")}
     columns = keys[grain_of(Side(policy.left), Side(policy.right))]
-    sheet.writerow([*columns, policy.left, policy.right, "difference"])
-    for row in run.rows if run else ():
-        sheet.writerow([*(safe(row[name]) for name in columns), row["left"], row["right"], row["difference"]])
-    audit.record(access.tenant, actor=access.actor, action="export_reconciliation", target=policy, reason="Exported as csv")
-    return answer
+    rows = (
+        [*(safe(row[name]) for name in columns), row["left"], row["right"], row["difference"]]
+        for row in (run.rows if run else ())
+    )
+    made = as_csv([*columns, policy.left, policy.right, "difference"], rows)
+    asked = {"run": run.pk} if run else {}
+    return exports.sent(
+        made, name=f"reconciliation-{policy.pk}.csv", what="reconciliation", access=access, target=policy, asked=asked
+    )

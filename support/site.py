@@ -155,6 +155,7 @@ class DeskSite(UnfoldAdminSite):
             path("liability.xlsx", self._page(report_pages.export), {"kind": "xlsx"}, name="liability_xlsx"),
             path("audit/", self._page(audit_views.log), name="audit_trail"),
             path("audit/<int:pk>/", self._page(audit_views.event), name="audit_event"),
+            path("audit/file/", self._page(audit_views.file), name="audit_file"),
             path("audit.csv", self._page(audit_views.export), {"kind": "csv"}, name="audit_csv"),
             path("audit.xlsx", self._page(audit_views.export), {"kind": "xlsx"}, name="audit_xlsx"),
             path("staff/", self._page(staff_views.everybody), name="staff"),

@@ -14,6 +14,7 @@ from import_export.tmp_storages import CacheStorage
 from redis.exceptions import RedisError
 from unfold.contrib.import_export.forms import ExportForm, ImportForm
 
+from tenants import exports
 from tenants.admin_base import access_of
 from tenants.saying import said
 from tenants.uploads import ROWS_AT_ONCE, FileRefused, is_long, kind_of
@@ -109,6 +110,15 @@ class FileAdmin(ImportExportModelAdmin):
         except (RedisError, OperationalError) as problem:
             return self._come_again(request, problem)
         return answer
+
+    def get_export_data(self, file_format: Any, request: HttpRequest, queryset: Any, **kwargs: Any) -> Any:
+        """Told in the trail, as every file that leaves."""
+        made = super().get_export_data(file_format, request, queryset, **kwargs)
+        exports.tell(
+            made if isinstance(made, bytes) else made.encode(), name=self.get_export_filename(request, queryset, file_format),
+            what=self.opts.model_name, access=access_of(request), asked={"rows": queryset.count()},
+        )  # fmt: skip
+        return made
 
     @property
     def _import_page(self) -> str:

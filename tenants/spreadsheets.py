@@ -34,13 +34,15 @@ def as_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[st
         yield out.getvalue()
 
 
-def as_xlsx(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, most: int, cut: str) -> Iterator[bytes]:
+def as_xlsx(
+    title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, most: int | None = None, cut: str = ""
+) -> Iterator[bytes]:
     """The first `most` rows, and a last one that says `cut` where there are more. Made when it is sent: the request is over by then."""
     book = openpyxl.Workbook(write_only=True)
     sheet = book.create_sheet(title)
     sheet.append(list(columns))
     for place, row in enumerate(rows):
-        sheet.append(list(row) if place < most else [cut])
+        sheet.append(list(row) if most is None or place < most else [cut])
         if place == most:
             break
     out = io.BytesIO()

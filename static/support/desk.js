@@ -111,3 +111,15 @@ function nameFields() {
 }
 document.addEventListener("DOMContentLoaded", nameFields);
 document.addEventListener("formset:added", nameFields);
+
+// A file's SHA-256, reckoned here: the file itself is not sent.
+document.addEventListener("change", async (event) => {
+  const input = event.target.closest("input[type=file][data-sha256-into]");
+  if (!input?.files.length) return;
+  const told = document.querySelector("[data-sha256-told]");
+  told.hidden = false;
+  const digest = await crypto.subtle.digest("SHA-256", await input.files[0].arrayBuffer());
+  document.getElementById(input.dataset.sha256Into).value = [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  told.hidden = true;
+  input.form.requestSubmit();
+});

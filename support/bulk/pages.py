@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse, QueryDict, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -25,7 +25,7 @@ from support.bulk.types import SKIPS, TAKES_POINTS, needed_act, words_of
 from support.forms import ReasonForm
 from support.saved_views import JOBS, views_for
 from support.views import dialog, render
-from tenants import audit
+from tenants import exports
 from tenants.access import Access, Act
 from tenants.admin_base import access_of
 from tenants.errors import DomainError
@@ -242,7 +242,7 @@ STEPS: dict[str, Any] = {
 }
 
 
-@require_GET
+@require_POST
 def file(request: HttpRequest, pk: int, kind: str) -> HttpResponseBase:
     """Results, or the lines to mend; that it was taken is kept."""
     access = access_of(request)
@@ -251,10 +251,7 @@ def file(request: HttpRequest, pk: int, kind: str) -> HttpResponseBase:
     lines = {"results": files.result_lines, "errors": files.error_lines}.get(kind)
     if lines is None:
         raise Http404(_("No such file."))
-    audit.record(job.tenant, actor=access.actor, action="export_job", target=job, reason=f"Exported {kind} as csv")
-    response = StreamingHttpResponse(lines(job), content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="job-{job.pk}-{kind}.csv"'
-    return response
+    return exports.sent(lines(job), name=f"job-{job.pk}-{kind}.csv", what="job", access=access, target=job, asked={"lines": kind})
 
 
 @require_GET

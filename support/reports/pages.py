@@ -1,14 +1,11 @@
 """The liability report as a page and as files; the comparisons and resyncs behind it."""
 
-import csv
-import io
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
-import openpyxl
 from django.contrib import messages
 from django.db import transaction
 from django.db.models import Q
@@ -26,18 +23,17 @@ from integrations.analytics import parity, resync
 from integrations.analytics.day_sums import Basis, Wanted, day_starts
 from integrations.models import ParityDay, ParityRun, PosChange, Resync
 from support import start_page
-from support.activity_views import XLSX
 from support.charts import steps
 from support.reports import flow, no_spend
 from support.reports.asking import CLICKHOUSE, Answer, Asked, answer, sums_of
 from support.reports.liability import DEFINITIONS, MOVEMENTS, TITLES, Line
 from support.views import render
 from tenants import access as gate
-from tenants import audit
+from tenants import exports
 from tenants.access import Access, Act
 from tenants.admin_base import access_of
 from tenants.models import Store, Tenant
-from tenants.spreadsheets import safe
+from tenants.spreadsheets import as_csv, as_xlsx, safe
 
 COLUMNS = (
     "opening",
@@ -65,6 +61,10 @@ def _asked(request: HttpRequest) -> tuple[Access, Asked]:
 
 @require_GET
 def show(request: HttpRequest) -> HttpResponse:
+    return _show(request)
+
+
+def _show(request: HttpRequest) -> HttpResponse:
     access, asked = _asked(request)
     if not asked.is_valid():
         refused = render(request, "support/liability.html", title=_("Liability"), asked=asked)
@@ -157,24 +157,19 @@ def _changes(tenant: Tenant, wanted: Wanted) -> list[PosChange]:
     return list(rows[:CHANGES_SHOWN])
 
 
-@require_GET
+@require_POST
 def export(request: HttpRequest, kind: str) -> HttpResponseBase:
     """A file of exactly what is shown; that it was taken is kept."""
     access, asked = _asked(request)
     access.require(Act.EXPORT)
     if not asked.is_valid():
-        return show(request)
-    rows = list(table(answer(access.tenant, asked)))
-    audit.record(
-        access.tenant, actor=access.actor, action="export_liability", target=access.tenant, reason=f"Exported as {kind}",
-        after={name: str(value) for name, value in asked.cleaned_data.items() if value},
-    )  # fmt: skip
-    body, content_type = (_csv(rows), "text/csv; charset=utf-8") if kind == "csv" else (_xlsx(rows), XLSX)
-    response = HttpResponse(body, content_type=content_type)
+        return _show(request)
+    head, *rows = table(answer(access.tenant, asked))
     wanted = asked.wanted
     name = f"liability-{access.tenant.slug}-{wanted.since:%Y-%m-%d}-{wanted.until:%Y-%m-%d}.{kind}"
-    response["Content-Disposition"] = f'attachment; filename="{name}"'
-    return response
+    made = as_csv(head, rows) if kind == "csv" else as_xlsx(_("Liability"), head, rows)
+    filters = {name: str(value) for name, value in asked.cleaned_data.items() if value}
+    return exports.sent(made, name=name, what="liability", access=access, asked=filters)
 
 
 def table(found: Answer) -> Iterator[list[Any]]:
@@ -203,22 +198,6 @@ def said_of(found: Answer) -> str:
     if not found.standing.equal:
         return _("From ClickHouse, whose customers or kept sums differed from the ledger when all was last compared.")
     return _("From ClickHouse, equal to the ledger at {at}.").format(at=f"{at:%Y-%m-%d %H:%M %Z}")
-
-
-def _csv(rows: list[list[Any]]) -> bytes:
-    out = io.StringIO()
-    csv.writer(out).writerows(rows)
-    return ("\ufeff" + out.getvalue()).encode()
-
-
-def _xlsx(rows: list[list[Any]]) -> bytes:
-    book = openpyxl.Workbook(write_only=True)
-    sheet = book.create_sheet(_("Liability"))
-    for row in rows:
-        sheet.append(row)
-    out = io.BytesIO()
-    book.save(out)
-    return out.getvalue()
 
 
 @require_GET

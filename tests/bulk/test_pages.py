@@ -131,7 +131,7 @@ def test_a_list_by_file_is_previewed_with_its_errors(crowd: list[Customer], as_a
     assert "Apply to 1 customer" in page
     assert "points is &#x27;many&#x27;" in page
     job = BulkJob.objects.get()
-    errors: Any = as_alice.get(reverse("admin:job_file", args=[job.pk, "errors"]))
+    errors: Any = as_alice.post(reverse("admin:job_file", args=[job.pk, "errors"]))
     assert b"".join(errors.streaming_content).decode().splitlines()[1].startswith("9840000002,,many,,3,")
     assert AuditEvent.objects.filter(action="export_job").count() == 1
 

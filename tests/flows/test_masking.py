@@ -21,7 +21,7 @@ from tests import builders
 from tests.client import ApiClient
 from tests.conftest import key_of, signed_in
 from tests.support.test_approvals import issue
-from tests.tenants.test_matrix import MODELS, PAGES
+from tests.tenants.test_matrix import MODELS, PAGES, opened
 
 MOBILE, EMAIL = "+919876543277", "devika.rao@post.example"
 #: As it may be written; the last digits alone are no number.
@@ -91,7 +91,7 @@ def test_no_page_and_no_file_shows_them(kulfi: Tenant, alice: User, devika: Cust
     work(client, devika)
     Membership.objects.filter(user=alice).update(role=role)
     for name in PAGES.keys() - SHOWN:
-        hidden(name, read(client.get(reverse(name), {"q": "Devika"} if name in ("admin:find", "admin:suggest") else {})))
+        hidden(name, read(opened(client, name, **({"q": "Devika"} if name in ("admin:find", "admin:suggest") else {}))))
     rows: dict[str, list[Any]] = {
         "admin:customer360": [devika], "admin:customer_dashboard": [devika], "admin:customer_findings": [devika],
         "admin:balance_chart": [devika], "admin:issue_points": [devika], "admin:adjust_points": [devika], "admin:merge_customer": [devika],

@@ -91,19 +91,21 @@ def test_pages_go_on_without_counting(as_bob: Client, kulfi: Tenant) -> None:
 
 
 def test_a_file_holds_exactly_what_is_filtered_and_runs_nothing(as_alice: Client, as_bob: Client, busy: Customer) -> None:
-    assert as_bob.get(reverse("admin:activity_csv")).status_code == 403, "an agent looks; a file is for others"
-    response: Any = as_alice.get(reverse("admin:activity_csv"), {"action": "issue"})
+    assert as_bob.post(reverse("admin:activity_csv")).status_code == 403, "an agent looks; a file is for others"
+    response: Any = as_alice.post(reverse("admin:activity_csv"), query_params={"action": "issue"})
     lines = list(csv.DictReader(io.StringIO(response.getvalue().decode("utf-8-sig"))))
     assert [(line["customer"], line["points"]) for line in lines] == [("'=HYPERLINK(1)", "7"), ("Meera S.", "100")]
     assert {line["mobile"][-3:] for line in lines} == {"321", "345"}
     assert not any(busy.mobile in str(line) for line in lines)
-    book: Any = openpyxl.load_workbook(io.BytesIO(content(as_alice.get(reverse("admin:activity_xlsx"), {"store": "K1"}))))
+    book: Any = openpyxl.load_workbook(
+        io.BytesIO(content(as_alice.post(reverse("admin:activity_xlsx"), query_params={"store": "K1"})))
+    )
     table = list(book.active.iter_rows(values_only=True))
     assert (table[0], [line[1] for line in table[1:]]) == (activity.COLUMNS, ["Earned", "Redeemed", "Blocked"])
     events = AuditEvent.objects.filter(action="export_activity").order_by("id")
     assert [event.after for event in events] == [{"action": ["issue"]}, {"store": ["K1"]}]
     Membership.objects.update(role="auditor")
-    assert as_bob.get(reverse("admin:activity_csv")).status_code == 200
+    assert as_bob.post(reverse("admin:activity_csv")).status_code == 200
 
 
 def test_a_long_file_is_sent_chunk_by_chunk(as_alice: Client, kulfi: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,10 +113,10 @@ def test_a_long_file_is_sent_chunk_by_chunk(as_alice: Client, kulfi: Tenant, mon
     for number in range(7):
         builders.issue(kulfi, meera, number + 1)
     monkeypatch.setattr(paging, "CHUNK", 3)
-    response: Any = as_alice.get(reverse("admin:activity_csv"))
+    response: Any = as_alice.post(reverse("admin:activity_csv"))
     assert [line.split(",")[4] for line in response.getvalue().decode().splitlines()[1:]] == ["7", "6", "5", "4", "3", "2", "1"]
     monkeypatch.setattr(activity, "XLSX_ROWS_MAX", 4)
-    book: Any = openpyxl.load_workbook(io.BytesIO(content(as_alice.get(reverse("admin:activity_xlsx")))))
+    book: Any = openpyxl.load_workbook(io.BytesIO(content(as_alice.post(reverse("admin:activity_xlsx")))))
     table = list(book.active.iter_rows(values_only=True))
     assert ([line[4] for line in table[1:5]], table[5][0], len(table)) == ([7, 6, 5, 4], activity.CUT, 6)
 

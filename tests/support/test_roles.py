@@ -34,7 +34,7 @@ TRIED: dict[Act, tuple[str, str, str]] = {
     Act.WRITE_NOTES: ("POST", "write_note", "customer"),
     Act.SEND_MESSAGES: ("POST", "write_message", "customer"),
     Act.RUN_JOBS: ("POST", "new_job", ""),
-    Act.EXPORT: ("GET", "activity_csv", ""),
+    Act.EXPORT: ("POST", "activity_csv", ""),
     Act.VIEW_INBOX: ("GET", "integrations_delivery_changelist", ""),
     Act.SETTLE_BILLS: ("POST", "decide_delivery", "delivery"),
     Act.REPLAY_BILLS: ("POST", "new_replay", ""),
