@@ -20,6 +20,15 @@ WEB_THREADS = 8
 WEB_WORKER = "config.web_worker.BufferingWorker"
 
 
+def web_environment(**changes: str) -> dict[str, str]:
+    """Of a web process: where it has a login of its own, it knows no other one."""
+    found = os.environ | {"POINTDESK_PROCESS": "web"} | changes
+    if found.get("WEB_DATABASE_URL"):
+        for name in ("DATABASE_URL", "CLICKHOUSE_PULL_URL"):
+            found.pop(name, None)
+    return found
+
+
 class Processes:
     """Start with `run`; `when_up` is called once the web answers, before beat starts."""
 
@@ -101,7 +110,7 @@ class Processes:
             "--threads", str(WEB_THREADS), "--bind", f"127.0.0.1:{self._port}", "--timeout", "60", "--graceful-timeout", "5",
             "--worker-tmp-dir", _memory_folder(), "--no-control-socket", "--preload",
         ]  # fmt: skip
-        self._web.start(argv, cwd=ROOT, env=os.environ | {"POINTDESK_PROCESS": "web"})
+        self._web.start(argv, cwd=ROOT, env=web_environment())
 
     def _worker_command(self) -> None:
         argv = [

@@ -128,7 +128,11 @@ def _database(url: str) -> dict[str, Any]:
     }
 
 
-DATABASES = {"default": _database(env.str("DATABASE_URL", "postgresql://pointdesk@127.0.0.1/pointdesk"))}
+_OWNER_URL = env.str("DATABASE_URL", "postgresql://pointdesk@127.0.0.1/pointdesk")
+#: A login of its own for web processes: from it there is no way to the owner. Empty: they log in as the owner and enter `web`.
+_WEB_URL = env.str("WEB_DATABASE_URL", "")
+WEB_HAS_ITS_LOGIN = bool(_WEB_URL)
+DATABASES = {"default": _database(_WEB_URL if PROCESS == "web" and _WEB_URL else _OWNER_URL)}
 
 REDIS_URL = env.str("REDIS_URL", "redis://127.0.0.1:6379")
 CLICKHOUSE_TIMEOUT_SECONDS = env.int("CLICKHOUSE_TIMEOUT_SECONDS", 60)

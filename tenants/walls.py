@@ -160,6 +160,17 @@ def missing() -> list[str]:
     return sorted({model._meta.db_table for model in tenant_models(apps)} - EXEMPT - walled)
 
 
+#: Who acts and who has logged in. -> name, whether it is the login, whether no wall holds it, whether it can become somebody whom none holds.
+WHO = """
+    WITH owners AS (SELECT DISTINCT relowner FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace)
+    SELECT r.rolname, kind.is_login, r.rolsuper OR r.rolbypassrls OR r.oid IN (SELECT relowner FROM owners),
+        r.rolcreaterole OR EXISTS (
+            SELECT FROM pg_roles o WHERE (o.rolsuper OR o.rolbypassrls OR o.oid IN (SELECT relowner FROM owners))
+                AND pg_has_role(r.oid, o.oid, 'MEMBER'))
+    FROM (VALUES (current_user::text, false), (session_user::text, true)) kind (name, is_login) JOIN pg_roles r ON r.rolname = kind.name
+"""
+
+
 class WallsMissing(RuntimeError):
     """The web process could see past the walls, so it does not serve."""
 
@@ -185,11 +196,14 @@ def refuse_to_serve_without_walls() -> None:
 def _check_connection(sender: Any, connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
     """Raises: WallsMissing, when this connection's role is one that row-level security does not hold."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT r.rolname, r.rolsuper, r.rolbypassrls,"
-            " EXISTS (SELECT FROM pg_class c WHERE c.relowner = r.oid AND c.relkind IN ('r', 'p'))"
-            " FROM pg_roles r WHERE r.rolname = current_user"
-        )
-        name, superuser, exempt, owns = cursor.fetchone()
-    if superuser or exempt or owns:
-        raise WallsMissing(f"Requests would run as {name}, which row-level security does not hold. See docs/runbook.md, roles.")
+        cursor.execute(WHO)
+        rows = cursor.fetchall()
+    for name, is_login, unheld, leaves in rows:
+        if not is_login and unheld:
+            raise WallsMissing(
+                f"Requests would run as {name}, which row-level security does not hold. See docs/runbook.md, roles."
+            )
+        if is_login and settings.WEB_HAS_ITS_LOGIN and (unheld or leaves):
+            raise WallsMissing(
+                f"WEB_DATABASE_URL logs in as {name}, from which there is a way past the walls. See docs/runbook.md, roles."
+            )

@@ -15,17 +15,22 @@ from django.conf import settings
 from django.db import connection
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from config.processes import WEB_WORKER
+from config.processes import WEB_WORKER, web_environment
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
 def environment(**changes: str) -> dict[str, str]:
     """The environment of a process of ours on this test database."""
-    parts = conninfo_to_dict(os.environ["DATABASE_URL"]) | {"dbname": connection.settings_dict["NAME"]}
+    found = {name: on_this_database(os.environ[name]) for name in ("DATABASE_URL", "WEB_DATABASE_URL") if os.environ.get(name)}
+    return os.environ | found | {"PYTEST_XDIST_WORKER": "", "SECRET_KEY": settings.SECRET_KEY} | changes
+
+
+def on_this_database(url: str) -> str:
+    """The same server and login, on this worker's test database."""
+    parts = conninfo_to_dict(url) | {"dbname": connection.settings_dict["NAME"]}
     host = str(parts.pop("host", "") or "")
-    database = make_conninfo(**{name: str(value) for name, value in parts.items()}, host=host)
-    return os.environ | {"DATABASE_URL": database, "PYTEST_XDIST_WORKER": "", "SECRET_KEY": settings.SECRET_KEY} | changes
+    return make_conninfo(**{name: str(value) for name, value in parts.items()}, host=host)
 
 
 @contextmanager
@@ -37,7 +42,7 @@ def web_process(**changes: str) -> Iterator[str]:
     process = subprocess.Popen(
         [sys.executable, "-m", "gunicorn", "config.wsgi:application", "-k", WEB_WORKER, "--threads", "8", "-b", f"127.0.0.1:{port}",
          "--no-control-socket"],
-        cwd=ROOT, env=environment(POINTDESK_PROCESS="web", **changes), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        cwd=ROOT, env=web_environment(**environment(**changes)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     address = f"http://127.0.0.1:{port}"
     try:

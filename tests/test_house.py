@@ -65,8 +65,14 @@ def test_production_passes_django_s_own_checks() -> None:
         "DEBUG": "0",
     }
     environment.pop("DJANGO_ALLOW_ASYNC_UNSAFE", None)  # the browser tests' own
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "manage.py", "check", "--deploy", "--fail-level", "WARNING"], cwd=ROOT, capture_output=True,
-        text=True, check=False, env=environment,
-    )  # fmt: skip
+
+    def checked(**changes: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-W", "ignore", "manage.py", "check", "--deploy", "--fail-level", "WARNING"], cwd=ROOT, capture_output=True,
+            text=True, check=False, env=environment | changes,
+        )  # fmt: skip
+
+    done = checked(WEB_DATABASE_URL="postgresql://pointdesk_web@127.0.0.1/pointdesk")
     assert done.returncode == 0, done.stderr
+    done = checked(WEB_DATABASE_URL="")
+    assert (done.returncode, "WEB_DATABASE_URL" in done.stderr) == (1, True)

@@ -29,7 +29,7 @@ class Web:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "gunicorn", application, "-k", WEB_WORKER, "--threads", "4", "-b", f"127.0.0.1:{self._port}",
              "--keep-alive", "60", "--no-control-socket"],
-            cwd=ROOT, env=os.environ | {"POINTDESK_PROCESS": "web", "DATABASE_URL": database_url, "SECOND_FACTOR": "0"},
+            cwd=ROOT, env=os.environ | {"POINTDESK_PROCESS": "web", "DATABASE_URL": database_url, "WEB_DATABASE_URL": "", "SECOND_FACTOR": "0"},
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
 

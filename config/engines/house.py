@@ -85,6 +85,7 @@ class EngineHouse:
         for engine in self.engines:
             if isinstance(engine, PostgreSQL):
                 urls["CLICKHOUSE_PULL_URL"] = engine.url_for_clickhouse
+                urls["WEB_DATABASE_URL"] = engine.url_for_web
         fresh = self._notice.with_suffix(".new")
         with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as handle:
             json.dump(urls, handle)

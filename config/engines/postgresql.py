@@ -22,6 +22,7 @@ from config.engines.places import Places, reachable
 OWNER = "pointdesk"
 DATABASE = "pointdesk"
 SUPERUSER = "pgroot"
+WEB_LOGIN = "pointdesk_web"
 
 SETTINGS = {
     "shared_buffers": "256MB",
@@ -59,6 +60,11 @@ class PostgreSQL:
     @property
     def url(self) -> str:
         return f"postgresql://{OWNER}@/{DATABASE}?host={quote(str(self._socket), safe='')}"
+
+    @property
+    def url_for_web(self) -> str:
+        """For web processes: a login that can become `web` and nobody else."""
+        return f"postgresql://{WEB_LOGIN}@/{DATABASE}?host={quote(str(self._socket), safe='')}"
 
     @property
     def url_for_clickhouse(self) -> str:
@@ -118,7 +124,7 @@ class PostgreSQL:
         (self._data / "postmaster.pid").unlink(missing_ok=True)
 
     def _make_roles(self) -> None:
-        """The owner logs in but is no superuser; `web` owns nothing and is entered by web processes."""
+        """The owner logs in but is no superuser; `web` owns nothing and is entered by web processes, which have a login of their own."""
         secret = self._places.secret("postgresql")
         with psycopg.connect(host=str(self._socket), user=SUPERUSER, dbname="postgres", autocommit=True) as connection:
             roles = {row[0] for row in connection.execute("SELECT rolname FROM pg_roles")}
@@ -127,7 +133,10 @@ class PostgreSQL:
             connection.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(OWNER), sql.Literal(secret)))
             if "web" not in roles:
                 connection.execute("CREATE ROLE web NOLOGIN")
-            connection.execute(sql.SQL("GRANT web TO {}").format(sql.Identifier(OWNER)))
+            if WEB_LOGIN not in roles:
+                connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(WEB_LOGIN)))
+            for login in (OWNER, WEB_LOGIN):
+                connection.execute(sql.SQL("GRANT web TO {}").format(sql.Identifier(login)))
             exists = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone()
             if not exists:
                 connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(DATABASE), sql.Identifier(OWNER)))

@@ -47,7 +47,7 @@ def test_with_redis_away_bills_are_taken_all_the_same(committed: Tenant) -> None
 
 @pytest.mark.case(48)
 def test_with_postgresql_away_the_sender_is_told_to_come_again(committed: Tenant) -> None:
-    with web_process(DATABASE_URL="postgresql://nobody@127.0.0.1:9/none") as address:
+    with web_process(DATABASE_URL="postgresql://nobody@127.0.0.1:9/none", WEB_DATABASE_URL="") as address:
         status, body, _ = post(address, "pd_x_y", "/bills", bill())
         assert (status, body["error"]["code"]) == (503, "unavailable")
         with pytest.raises(urllib.error.HTTPError) as ready:

@@ -1,7 +1,11 @@
 """The second wall: with the first one removed on purpose, raw SQL as `web` still sees nothing of another tenant."""
 
+import os
+import subprocess
+import sys
 from typing import Any
 
+import psycopg
 import pytest
 from django.apps import apps
 from django.db import DatabaseError, IntegrityError, connection, transaction
@@ -14,6 +18,7 @@ from tenants.access import walls_around
 from tenants.fields import TenantForeignKey
 from tenants.models import Store, Tenant
 from tests import builders
+from tests.served import ROOT, environment, on_this_database
 
 
 def tables_with_tenant() -> list[str]:
@@ -164,3 +169,70 @@ def test_two_tenants_never_share_an_operation(kulfi: Tenant, both: Any) -> None:
 
 def test_the_feed_s_index_exists(kulfi: Tenant) -> None:
     assert rows("SELECT indexdef FROM pg_indexes WHERE indexname = 'entry_feed'")[0][0].endswith("(xid, id)")
+
+
+# The login of web processes
+
+
+def refused(statement: str) -> None:
+    """As a web process logs in, having left the role that it entered."""
+    with psycopg.connect(on_this_database(os.environ["WEB_DATABASE_URL"]), autocommit=True) as session:
+        session.execute("SET ROLE web")
+        session.execute("RESET ROLE")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            session.execute(statement)
+
+
+needs_its_login = pytest.mark.skipif(
+    not os.environ.get("WEB_DATABASE_URL"), reason="web processes have no login of their own here"
+)
+
+
+@needs_its_login
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SET ROLE pointdesk",
+        "SET SESSION AUTHORIZATION pointdesk",
+        "ALTER TABLE loyalty_entry DISABLE TRIGGER ALL",
+        "ALTER TABLE loyalty_customer DISABLE ROW LEVEL SECURITY",
+        "DROP POLICY tenant_wall ON loyalty_customer",
+        "UPDATE loyalty_entry SET available = 0",
+        "DELETE FROM tenants_auditevent",
+        "INSERT INTO tenants_auditseal DEFAULT VALUES",
+        "TRUNCATE tenants_auditevent",
+        "CREATE TABLE public.mine (id int)",
+        "CREATE OR REPLACE FUNCTION tell_change() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'",
+        "GRANT pointdesk TO pointdesk_web",
+        "ALTER ROLE pointdesk_web SUPERUSER",
+        "COPY (SELECT 1) TO PROGRAM 'true'",
+    ],
+)
+def test_from_the_web_s_login_there_is_no_way_to_the_owner(statement: str) -> None:
+    refused(statement)
+
+
+@needs_its_login
+def test_having_left_the_role_it_sees_no_more_than_before(committed: Tenant) -> None:
+    builders.customer(committed)
+    with psycopg.connect(on_this_database(os.environ["WEB_DATABASE_URL"])) as session:
+        session.execute("RESET ROLE")
+        assert session.execute("SELECT count(*) FROM loyalty_customer").fetchone() == (0,)
+        session.execute("SELECT set_config('app.tenants', %s, true)", [str(committed.pk)])
+        assert session.execute("SELECT count(*), min(tenant_id) FROM loyalty_customer").fetchone() == (1, committed.pk)
+
+
+@needs_its_login
+@pytest.mark.django_db
+def test_a_web_process_refuses_a_login_from_which_there_is_a_way() -> None:
+    def served(**changes: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", "import config.wsgi"], cwd=ROOT, env=environment(**changes), capture_output=True,
+            text=True, check=False, timeout=120,
+        )  # fmt: skip
+
+    assert served().returncode == 0
+    done = served(WEB_DATABASE_URL=on_this_database(os.environ["DATABASE_URL"]))
+    assert (done.returncode, "WEB_DATABASE_URL logs in as pointdesk" in done.stderr) == (1, True)
+    assert served(WEB_DATABASE_URL="").returncode == 0  # entered, as before
