@@ -8,6 +8,7 @@ from typing import Any
 
 import django_filters
 from django import forms
+from django.apps import apps
 from django.db.models import Count, F, Max, Min, Q, QuerySet, Sum
 from django.http import QueryDict
 from django.urls import reverse
@@ -17,7 +18,7 @@ from django.utils.translation import gettext_lazy
 
 from loyalty.models import Entry
 from support import activity, paging
-from tenants import spreadsheets, trail
+from tenants import exports, spreadsheets, trail
 from tenants.actors import ActorKind
 from tenants.masking import hide_digits, hide_numbers
 from tenants.models import ACTOR_KINDS, AuditEvent, Tenant, User
@@ -28,6 +29,8 @@ COLUMNS = (
 )  # fmt: skip
 #: So much of a value stands in a list; all of it on the event's own page.
 VALUE_SHOWN = 60
+#: So many values of an event stand in a list.
+VALUES_SHOWN = 5
 #: So many days are looked through at once, however many events they have.
 DAYS_AT_ONCE = 31
 #: So many rows of a person's day stand on its page.
@@ -158,10 +161,13 @@ def _cut(text: str, most: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """An event as a list shows it. `where`: the page of what it was done to, if there is one."""
+    """An event as a list shows it. `more`: values that only its own page shows. `thing`: what it was done to, in words; `where`: that one's
+    page, if there is one."""
 
     event: AuditEvent
     changes: list[Change]
+    more: int
+    thing: str
     reason: str
     where: str
     by_database: bool
@@ -181,16 +187,31 @@ PAGES = {
 
 
 def lines(events: Sequence[AuditEvent]) -> list[Line]:
-    return [
-        Line(
-            event, changes(event, shown=VALUE_SHOWN), hide_numbers(event.reason), where_is(event),
-            by_database=event.action in trail.SAID_BY_DATABASE,
-        )
-        for event in events
-    ]  # fmt: skip
+    return [_line(event) for event in events]
+
+
+def _line(event: AuditEvent) -> Line:
+    told = changes(event, shown=VALUE_SHOWN)
+    return Line(
+        event, told[:VALUES_SHOWN], len(told[VALUES_SHOWN:]), thing_of(event), hide_numbers(event.reason), where_is(event),
+        by_database=event.action in trail.SAID_BY_DATABASE,
+    )  # fmt: skip
+
+
+def thing_of(event: AuditEvent) -> str:
+    """Such as `membership 7`; of a file the beginning of its SHA-256."""
+    if event.object_type == exports.FILE:
+        return _("file {digest}…").format(digest=event.object_id[:12])
+    try:
+        name = apps.get_model(event.object_type)._meta.verbose_name
+    except (LookupError, ValueError):
+        name = event.object_type
+    return f"{name} {event.object_id}"
 
 
 def where_is(event: AuditEvent) -> str:
+    if event.object_type == exports.FILE:
+        return f"{reverse('admin:audit_file')}?sha256={event.object_id}"
     page = PAGES.get(event.object_type)
     return reverse(page, args=[int(event.object_id)]) if page and event.object_id.isdecimal() else ""
 

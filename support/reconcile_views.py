@@ -90,7 +90,7 @@ def run_now(request: HttpRequest, pk: int) -> HttpResponseRedirect:
     return redirect("admin:reconciliation", policy.pk)
 
 
-@require_GET
+@require_POST
 def rows_csv(request: HttpRequest, pk: int) -> HttpResponseBase:
     """The rows that do not agree, for whoever has to look after them."""
     access, policy = _policy(request, pk)

@@ -115,8 +115,8 @@ def _needs(tenant: Tenant, membership: Membership) -> bool:
     return second_factor.is_required_of(tenant, membership.role)
 
 
-class _EndForm(forms.Form):
-    reason = forms.CharField(label=gettext_lazy("Why"), max_length=500, validators=[_writable])
+class _WhyForm(forms.Form):
+    reason = forms.CharField(label=gettext_lazy("Why"), min_length=3, max_length=500, validators=[_writable])
 
 
 def person(request: HttpRequest, pk: int) -> HttpResponse:
@@ -124,7 +124,7 @@ def person(request: HttpRequest, pk: int) -> HttpResponse:
     access = access_of(request)
     access.require(Act.MANAGE_STAFF)
     membership = gate.get(Membership, pk, access=access)
-    form = _EndForm(request.POST if request.method == "POST" and "end" in request.POST else None)
+    form = _WhyForm(request.POST if request.method == "POST" and "role" not in request.POST else None)
     password = ""
     if request.method == "POST":
         try:
@@ -147,7 +147,7 @@ def _is_of_platform(request: HttpRequest) -> bool:
     return bool(getattr(request.user, "is_superuser", False))
 
 
-def _act_on(request: HttpRequest, membership: Membership, form: _EndForm) -> HttpResponse | str:
+def _act_on(request: HttpRequest, membership: Membership, form: _WhyForm) -> HttpResponse | str:
     """-> where to go, or what to show this once; empty: the form was not taken. Raises: DomainError."""
     access = access_of(request)
     for_all = _is_of_platform(request)
@@ -156,21 +156,22 @@ def _act_on(request: HttpRequest, membership: Membership, form: _EndForm) -> Htt
     if "role" in request.POST:
         staff.change_role(membership, request.POST["role"], actor=access.actor)
         messages.success(request, _("Saved. It holds from their next page on."))
-    elif "password" in request.POST:
-        return staff.new_password(membership, actor=access.actor, for_all=for_all)
-    elif "factor" in request.POST:
-        staff.take_second_factor(membership, actor=access.actor, for_all=for_all)
+        return redirect("admin:staff_person", pk=membership.pk)
+    if not form.is_valid():
+        return ""
+    reason = form.cleaned_data["reason"]
+    if "password" in request.POST:
+        return staff.new_password(membership, reason=reason, actor=access.actor, for_all=for_all)
+    if "factor" in request.POST:
+        staff.take_second_factor(membership, reason=reason, actor=access.actor, for_all=for_all)
         messages.success(
             request, _("Their second factor is gone and their sessions have ended. They set up a new one when they sign in.")
         )
-    elif form.is_valid():
-        name = str(membership.user)
-        staff.end_access(membership, reason=form.cleaned_data["reason"], actor=access.actor)
-        messages.success(request, _("{name} works here no more.").format(name=name))
-        return redirect("admin:staff")
-    else:
-        return ""
-    return redirect("admin:staff_person", pk=membership.pk)
+        return redirect("admin:staff_person", pk=membership.pk)
+    name = str(membership.user)
+    staff.end_access(membership, reason=reason, actor=access.actor)
+    messages.success(request, _("{name} works here no more.").format(name=name))
+    return redirect("admin:staff")
 
 
 class KeyForm(forms.Form):
@@ -200,7 +201,8 @@ def revoke_key(request: HttpRequest, pk: int) -> HttpResponse:
     access = access_of(request)
     access.require(Act.MANAGE_STAFF)
     row = gate.get(ApiKey, pk, access=access)
-    form = _EndForm(request.POST or None)
+    form = _WhyForm(request.POST or None)
+    form.fields["reason"].widget.attrs["autofocus"] = True
     if request.method == "POST" and form.is_valid():
         staff.revoke_api_key(row, reason=form.cleaned_data["reason"], actor=access.actor, now=timezone.now())
         messages.success(request, _("{name} is good no more.").format(name=row.name))

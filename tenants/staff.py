@@ -214,7 +214,7 @@ def end_access(membership: Membership, *, reason: str, actor: Actor) -> None:
         membership.delete()
 
 
-def new_password(membership: Membership, *, actor: Actor, for_all: bool = False) -> str:
+def new_password(membership: Membership, *, reason: str, actor: Actor, for_all: bool = False) -> str:
     """A password that is shown this once; their sessions end. `for_all`: who asks may do so for whoever works elsewhere, too.
 
     Raises: DomainError `own_row`, `works_elsewhere`.
@@ -226,16 +226,16 @@ def new_password(membership: Membership, *, actor: Actor, for_all: bool = False)
     with transaction.atomic():
         _locked(membership)
         password = _given_password(user)
-        audit.record(membership.tenant, actor=actor, action="new_password", target=user, reason="At the desk")
+        audit.record(membership.tenant, actor=actor, action="new_password", target=user, reason=reason)
     return password
 
 
-def take_second_factor(membership: Membership, *, actor: Actor, for_all: bool = False) -> int:
+def take_second_factor(membership: Membership, *, reason: str, actor: Actor, for_all: bool = False) -> int:
     """As `reset_second_factor`, at the desk. Raises: DomainError `own_row`, `works_elsewhere`."""
     _refuse_own(membership, actor)
     if not for_all:
         _refuse_elsewhere(membership)
-    return reset_second_factor(membership.tenant, email=membership.user.email, actor=actor)
+    return reset_second_factor(membership.tenant, email=membership.user.email, reason=reason, actor=actor)
 
 
 def _locked(membership: Membership) -> Membership:
@@ -258,7 +258,7 @@ def _refuse_elsewhere(membership: Membership) -> None:
         raise DomainError("works_elsewhere", said("This person works elsewhere, too. Ask the platform's admin."))
 
 
-def reset_second_factor(tenant: Tenant, *, email: str, actor: Actor) -> int:
+def reset_second_factor(tenant: Tenant, *, email: str, actor: Actor, reason: str = "Lost") -> int:
     """Whatever a person of this tenant, or a platform admin, signs in with beside the password is taken away, and their sessions end;
     -> how many.
 
@@ -274,5 +274,5 @@ def reset_second_factor(tenant: Tenant, *, email: str, actor: Actor) -> int:
             row.delete()
         User.objects.filter(pk=user.pk).update(factors_changed=F("factors_changed") + 1)  # also where there was none
         before = {"types": [row.type for row in rows]}
-        audit.record(tenant, actor=actor, action="reset_second_factor", target=user, reason="Lost", before=before)
+        audit.record(tenant, actor=actor, action="reset_second_factor", target=user, reason=reason, before=before)
     return len(rows)

@@ -53,6 +53,7 @@ def test_a_report_that_differs_says_so_and_is_mended_by_one_button(ina: Page, co
     expect(page.locator("body")).to_contain_text("Changed in ClickHouse after it was sent: available")
     for theme in ("light", "dark"):
         page.emulate_media(color_scheme=theme)
+        page.reload()  # a page keeps the theme that it was loaded with
         assert problems(page) == []
     page.click("text=Build what differs anew")
     expect(page.locator("body")).to_contain_text("being built anew")

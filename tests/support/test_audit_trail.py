@@ -219,7 +219,7 @@ def test_an_account_that_one_brand_made_first_gets_a_new_password_at_the_second(
 def test_pressing_add_and_end_twice_breaks_nothing(as_alice: Client, kulfi: Tenant, bob: User) -> None:
     membership = Membership.objects.get(user=bob)
     where = reverse("admin:staff_person", args=[membership.pk])
-    for body in ({"role": "auditor", "password": "1"}, {"role": "auditor", "end": "1", "reason": "x"}, {}):
+    for body in ({"role": "auditor", "password": "1"}, {"role": "auditor", "end": "1", "reason": "gone"}, {}):
         assert "One thing at a time" in as_alice.post(where, body, follow=True).content.decode()
     assert Membership.objects.get(user=bob).role == "agent"
     as_alice.post(where, {"role": "agent"})
@@ -274,17 +274,24 @@ def test_a_second_factor_is_taken_away_and_a_password_made_by_somebody_else_alon
 ) -> None:
     Authenticator.objects.create(user=bob, type=Authenticator.Type.TOTP, data={"secret": "x"})
     where = reverse("admin:staff_person", args=[Membership.objects.get(user=bob).pk])
-    assert as_alice.post(where, {"factor": "1"}).status_code == 302
+    assert as_alice.post(where, {"factor": "1", "reason": "lost phone"}).status_code == 302
     assert not Authenticator.objects.filter(user=bob).exists()
-    page: Any = as_alice.post(where, {"password": "1"})
+    page: Any = as_alice.post(where, {"password": "1", "reason": "forgot it"})
     password = page.context_data["password"]
     assert password in page.content.decode()
     assert as_bob.get(reverse("admin:index")).status_code == 302, "his sessions have ended"
     assert signs_in(bob.email, password)
     trace = AuditEvent.objects.get(action="new_password")
-    assert (trace.after, trace.before) == (None, None)
+    assert (trace.after, trace.before, trace.reason) == (None, None, "forgot it")
+    assert AuditEvent.objects.get(action="reset_second_factor").reason == "lost phone"
+    assert as_alice.post(where, {"password": "1", "reason": "x"}).status_code == 422
     own = reverse("admin:staff_person", args=[Membership.objects.get(user=alice).pk])
-    for body in ({"role": "agent"}, {"factor": "1"}, {"password": "1"}, {"end": "1", "reason": "x"}):
+    for body in (
+        {"role": "agent"},
+        {"factor": "1", "reason": "lost phone"},
+        {"password": "1", "reason": "forgot it"},
+        {"end": "1", "reason": "gone"},
+    ):
         answer = as_alice.post(own, body, follow=True)
         assert "Somebody else has to do it" in answer.content.decode()
     assert Membership.objects.get(user=alice).role == "admin"
@@ -297,7 +304,7 @@ def test_how_somebody_signs_in_elsewhere_too_is_not_one_brand_s_to_change(
         staff.create_staff(liberty, email=bob.email, role="admin", actor=SYSTEM)
     Authenticator.objects.create(user=bob, type=Authenticator.Type.TOTP, data={"secret": "x"})
     where = reverse("admin:staff_person", args=[Membership.objects.get(user=bob, tenant=kulfi).pk])
-    for body in ({"factor": "1"}, {"password": "1"}):
+    for body in ({"factor": "1", "reason": "lost phone"}, {"password": "1", "reason": "forgot it"}):
         assert "works elsewhere, too" in as_alice.post(where, body, follow=True).content.decode()
     assert Authenticator.objects.filter(user=bob).exists()
     bob.refresh_from_db()
@@ -305,7 +312,7 @@ def test_how_somebody_signs_in_elsewhere_too_is_not_one_brand_s_to_change(
     root = User.objects.create_superuser("root@example.com", PASSWORD)
     platform = signed_in(root)
     platform.post(reverse("admin:switch_tenant"), {"tenant": kulfi.pk})
-    assert platform.post(where, {"factor": "1"}).status_code == 302
+    assert platform.post(where, {"factor": "1", "reason": "lost phone"}).status_code == 302
     assert not Authenticator.objects.filter(user=bob).exists()
 
 
@@ -317,7 +324,8 @@ def test_the_brand_s_own_rules_of_security(as_alice: Client, kulfi: Tenant) -> N
     assert (kulfi.agents_need_second_factor, kulfi.audit_email) == (True, "audit@kulfi.example")
     event = AuditEvent.objects.get(action="change_security")
     assert (event.before, event.after) == (
-        {"agents_need_second_factor": False, "audit_email": ""}, {"agents_need_second_factor": True, "audit_email": "audit@kulfi.example"},
+        {"agents_need_second_factor": False, "audit_email": "", "messages_kept_days": None},
+        {"agents_need_second_factor": True, "audit_email": "audit@kulfi.example", "messages_kept_days": None},
     )  # fmt: skip
 
 
