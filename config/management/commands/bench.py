@@ -18,6 +18,7 @@ from config.bench.desk import Customer360
 from config.bench.harness import ROUNDS, Job, Result, measure
 from config.bench.holds import HoldApi
 from config.bench.ingest import IngestBatch, Replays
+from config.bench.load import Load
 from config.bench.post import PostBill
 from config.engines.postgresql import drop_database
 from tenants import staff
@@ -103,6 +104,9 @@ def _jobs(scale: dict[str, int]) -> dict[str, Callable[[Tenant, str], Job]]:
         Replays.name: lambda tenant, url: Replays(tenant, bills=scale["bills"]),
         Customer360.name: lambda tenant, url: Customer360(
             tenant, customers=scale["customers"], entries=scale["entries"], database_url=url
+        ),
+        Load.name: lambda tenant, url: Load(
+            tenant, customers=scale["customers"], entries=scale["entries"], hot_bills=4 * scale["bills"], database_url=url
         ),
         HoldApi.name: lambda tenant, url: HoldApi(tenant, holds=scale["holds"], database_url=url),
         PostBill.name: lambda tenant, url: PostBill(tenant, bills=scale["posts"], database_url=url),
