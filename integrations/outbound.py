@@ -24,7 +24,19 @@ ANSWER_BYTES_MAX = 64 << 10
 #: Addresses that only wrap another one: what they wrap is what would be reached.
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 #: What the library takes for public, depending on its age: site-local, NAT64 of one's own network, documentation, IPv4-compatible.
-_NOT_PUBLIC = tuple(ipaddress.ip_network(each) for each in ("fec0::/10", "64:ff9b:1::/48", "3fff::/20", "::/96"))
+_NOT_PUBLIC = tuple(
+    ipaddress.ip_network(each)
+    for each in (
+        "fec0::/10",
+        "64:ff9b:1::/48",
+        "3fff::/20",
+        "::/96",
+        "2620:4f:8000::/48",
+        "192.0.0.0/24",
+        "192.88.99.0/24",
+        "168.63.129.16/32",
+    )
+)
 #: Ports below 1024 belong to services that are no web servers.
 _WEB_PORTS = (80, 443)
 

@@ -10,14 +10,16 @@ from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from import_export.admin import ImportExportModelAdmin
+from import_export.formats.base_formats import CSV, XLSX, Format
 from import_export.tmp_storages import CacheStorage
 from redis.exceptions import RedisError
+from tablib import Dataset
 from unfold.contrib.import_export.forms import ExportForm, ImportForm
 
 from tenants import exports
 from tenants.admin_base import access_of
 from tenants.saying import said
-from tenants.uploads import ROWS_AT_ONCE, FileRefused, is_long, kind_of
+from tenants.uploads import ROWS_AT_ONCE, SECONDS_AT_ONCE, FileRefused, is_long, kind_of, rows_of
 
 log = structlog.get_logger("pointdesk.imports")
 #: Who takes long files, by the label of the rows' model: (request, name, body) -> where one sees how far it is.
@@ -30,6 +32,22 @@ class BriefStorage(CacheStorage):
 
     CACHE_LIFETIME = 30 * 60
     CACHE_PREFIX = "upload:"
+
+
+class ListFormat(Format):
+    """CSV or Excel, by what the file is and not by what somebody chose; read by the reader that looked at it."""
+
+    def get_title(self) -> str:
+        return "csv / xlsx"
+
+    def can_import(self) -> bool:
+        return True
+
+    def create_dataset(self, in_stream: bytes, **kwargs: Any) -> Dataset:
+        """Raises: FileRefused."""
+        rows = [cells for _, cells in rows_of(in_stream, kind=kind_of(in_stream), seconds=SECONDS_AT_ONCE)]
+        names = list(rows[0]) if rows else []
+        return Dataset(*([row.get(name, "") for name in names] for row in rows), headers=names)
 
 
 class CheckedImportForm(ImportForm):
@@ -61,6 +79,8 @@ class FileAdmin(ImportExportModelAdmin):
     import_form_class = CheckedImportForm
     export_form_class: Any = ExportForm
     tmp_storage_class = BriefStorage
+    import_formats: Any = (ListFormat,)
+    export_formats: Any = (CSV, XLSX)
     rows_at_once = ROWS_AT_ONCE
     skip_admin_log: Any = True
 

@@ -2,14 +2,18 @@
 
 import csv
 import io
+import json
+import os
+import signal
+import struct
+import subprocess
+import sys
 import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from datetime import date, datetime
 from functools import partial
+from pathlib import Path
 from typing import Any
-
-import openpyxl
 
 from tenants.errors import DomainError
 from tenants.saying import said
@@ -29,6 +33,14 @@ ROWS_AT_ONCE = 5000
 ROWS_MAX = 1_048_576
 #: Empty rows in a row: beyond, something has gone wrong with the file.
 EMPTY_MAX = 1000
+#: Bytes of a CSV's row.
+RECORD_MAX = 1 << 20
+#: Seconds of a processor that a workbook may cost while somebody waits, and in the worker.
+SECONDS_AT_ONCE, SECONDS_MAX = 2, 60
+READER = Path(__file__).with_name("workbook.py")
+#: How a zip ends: its entries' count and the size of their directory.
+ZIP_END = struct.Struct("<4s4H2LH")
+DIRECTORY_MAX = 64 << 10
 
 
 class FileRefused(DomainError):
@@ -36,6 +48,13 @@ class FileRefused(DomainError):
 
     def __init__(self, sentence: str, **details: Any) -> None:
         super().__init__("file_refused", sentence, **details)
+
+
+class TooDear(FileRefused):
+    """A workbook that costs more time than it was given."""
+
+    def __init__(self) -> None:
+        super().__init__(said("Reading this xlsx takes longer than a list needs. Save it as CSV UTF-8."))
 
 
 def kind_of(data: bytes) -> str:
@@ -60,6 +79,7 @@ def kind_of(data: bytes) -> str:
 
 
 def _check_zip(data: bytes) -> None:
+    _check_directory(data)
     try:
         entries = zipfile.ZipFile(io.BytesIO(data)).infolist()
     except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as problem:
@@ -74,10 +94,24 @@ def _check_zip(data: bytes) -> None:
                 files=len(entries),
             )
         )
+    if any(entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for entry in entries):
+        raise FileRefused(said("The xlsx is packed in a way that no spreadsheet program uses. Save it again."))
     if any(".." in entry.filename or entry.filename.startswith(("/", "\\")) or entry.flag_bits & 1 for entry in entries):
         raise FileRefused(said("The xlsx holds files that lead out of it, or is locked with a password. Save it again."))
     if _tags(data, beside=True) > TAGS_BESIDE_MAX:
         raise FileRefused(said("The xlsx holds more styles and names than a list needs. Save it as CSV UTF-8."))
+
+
+def _check_directory(data: bytes) -> None:
+    """Before it is read: a directory of hundreds of thousands costs seconds by itself."""
+    place = data.rfind(b"PK\x05\x06", -(1 << 16) - ZIP_END.size)
+    if place < 0 or len(data) - place < ZIP_END.size:
+        raise FileRefused(said("The file begins like an xlsx and is broken. Save it again."))
+    *_, count, size, _, _ = ZIP_END.unpack_from(data, place)
+    if count > ENTRIES_MAX or size > DIRECTORY_MAX:
+        raise FileRefused(
+            said("The xlsx holds {count:,} files; that is more than a list needs. Save it as CSV UTF-8.", count=count)
+        )
 
 
 def _tags(data: bytes, *, beside: bool = False) -> int:
@@ -103,9 +137,12 @@ def _broken_is_refused() -> Iterator[None]:
         raise FileRefused(told) from problem
 
 
-def rows_of(data: bytes, *, kind: str) -> Iterator[tuple[int, dict[str, str]]]:
-    """-> (number of the row in the file, its cells by the names of the first row), one by one. Raises: FileRefused, on the way."""
-    lines = _xlsx_lines(data) if kind == "xlsx" else _csv_lines(data)
+def rows_of(data: bytes, *, kind: str, seconds: int = SECONDS_MAX) -> Iterator[tuple[int, dict[str, str]]]:
+    """-> (number of the row in the file, its cells by the names of the first row), one by one. `seconds`: what a workbook may cost.
+
+    Raises: FileRefused, on the way; it is TooDear where time was what it took.
+    """
+    lines = _xlsx_lines(data, seconds=seconds) if kind == "xlsx" else _csv_lines(data)
     _, first = next(lines, (0, []))
     names = [name.strip() for name in first]
     plain = [canonical(name) for name in names]
@@ -134,35 +171,62 @@ def canonical(name: str) -> str:
 
 
 def _csv_lines(data: bytes) -> Iterator[tuple[int, list[str]]]:
-    reader = csv.reader(io.TextIOWrapper(io.BytesIO(data), encoding="utf-8-sig", newline=""), strict=True)
+    """Each with the number of the line that it begins on."""
+    begins, size = 1, 0
+
+    def lines() -> Iterator[str]:
+        nonlocal size
+        for line in io.TextIOWrapper(io.BytesIO(data), encoding="utf-8-sig", newline=""):
+            size += len(line)
+            if size > RECORD_MAX:  # before its cells are made
+                told = said(
+                    "Row {row} has more than {most:,} characters; perhaps a quote is missing.", row=begins, most=RECORD_MAX
+                )
+                raise FileRefused(told, row=begins)
+            yield line
+
+    reader = csv.reader(lines(), strict=True)
     while True:
+        begins, size = reader.line_num + 1, 0
         try:
             cells = next(reader)
         except StopIteration:
             return
         except csv.Error as problem:
-            told = said("Row {row} cannot be read: {problem}.", row=reader.line_num, problem=problem)
-            raise FileRefused(told, row=reader.line_num) from None
-        yield reader.line_num, _checked(cells, number=reader.line_num)
+            told = said("Row {row} cannot be read: {problem}.", row=begins, problem=problem)
+            raise FileRefused(told, row=begins) from None
+        yield begins, _checked(cells, number=begins)
 
 
-def _xlsx_lines(data: bytes) -> Iterator[tuple[int, list[str]]]:
-    with _broken_is_refused():
-        book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True, keep_links=False)
-        sheet = book.worksheets[0]
-        # Rows that the file leaves out are given as empty ones: so many that a loop over them would not end.
-        rows = sheet.iter_rows(max_row=ROWS_MAX + 1, max_col=COLUMNS_MAX + 1, values_only=True)
-    lines = enumerate(rows, start=1)
-    while True:
-        with _broken_is_refused():
-            number, cells = next(lines, (0, ()))
-            if not number:
-                return
-            if number > ROWS_MAX:
-                told = said("The file has rows beyond the {most:,}th. Save the list by itself.", most=ROWS_MAX)
-                raise FileRefused(told, row=number)
-            texts = [_text(cell) for cell in cells]
-        yield number, _checked(texts, number=number)
+def _xlsx_lines(data: bytes, *, seconds: int) -> Iterator[tuple[int, list[str]]]:
+    """By a process of its own, which is ended where nobody asks on. Memory, and time beyond `seconds`, are the kernel's to refuse."""
+    argv = [sys.executable, "-I", str(READER), *(str(each) for each in (seconds, ROWS_MAX, COLUMNS_MAX, CELL_MAX))]
+    with os.fdopen(os.memfd_create("book"), "w+b") as book:  # personal data: never on a disk
+        book.write(data)
+        book.seek(0)
+        reader = subprocess.Popen(argv, stdin=book, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={"LC_ALL": "C.UTF-8"})
+    assert reader.stdout is not None
+    try:
+        for line in reader.stdout:
+            if not line.endswith(b"\n"):
+                break  # it was ended within a row
+            match json.loads(line):
+                case [int(number), list(texts)]:
+                    if number > ROWS_MAX:
+                        told = said("The file has rows beyond the {most:,}th. Save the list by itself.", most=ROWS_MAX)
+                        raise FileRefused(told, row=number)
+                    yield number, _checked(texts, number=number)
+                case {"error": str(problem)}:
+                    raise FileRefused(said("The xlsx cannot be read ({problem}). Save it as CSV UTF-8.", problem=problem))
+                case _:
+                    return
+        if reader.wait() in (-signal.SIGXCPU, -signal.SIGKILL):
+            raise TooDear
+        raise FileRefused(said("The xlsx cannot be read ({problem}). Save it as CSV UTF-8.", problem="MemoryError"))
+    finally:
+        reader.kill()
+        reader.stdout.close()
+        reader.wait()
 
 
 def _checked(cells: list[str], *, number: int) -> list[str]:
@@ -178,18 +242,6 @@ def _checked(cells: list[str], *, number: int) -> list[str]:
     return cells
 
 
-def _text(cell: Any) -> str:
-    """A cell as a CSV would hold it. A whole number has no `.0`, a time is ISO 8601."""
-    match cell:
-        case None:
-            return ""
-        case datetime() | date():
-            return cell.isoformat()
-        case float() if cell.is_integer() and abs(cell) < 1e15:
-            return str(int(cell))
-    return str(cell).strip()
-
-
 def check_columns(names: Iterable[Any]) -> None:
     """Raises: DomainError `column_forbidden`, for a column that would say whose the row is."""
     forbidden = sorted(NEVER_COLUMNS & {canonical(str(name)) for name in names if name})
@@ -201,7 +253,10 @@ def check_columns(names: Iterable[Any]) -> None:
 
 
 def is_long(data: bytes, *, kind: str, at_once: int = ROWS_AT_ONCE) -> bool:
-    """Whether there are more rows than are read at once; no more are read to tell. Raises: FileRefused."""
+    """Whether there are more rows than are read at once, or they take too long; no more are read to tell. Raises: FileRefused."""
     if kind == "xlsx" and _tags(data) > TAGS_AT_ONCE:
         return True
-    return any(place > at_once for place, _ in enumerate(rows_of(data, kind=kind), start=1))
+    try:
+        return any(place > at_once for place, _ in enumerate(rows_of(data, kind=kind, seconds=SECONDS_AT_ONCE), start=1))
+    except TooDear:
+        return True

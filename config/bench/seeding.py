@@ -11,7 +11,7 @@ from tenants.models import Tenant
 #: Three earnings, then a redemption of the last one's lot; over and over. Entries of all customers interleave, in the order of time, as in life.
 CUSTOMERS = """
     INSERT INTO loyalty_customer (tenant_id, mobile, name, email, tier, status, joined_on)
-    SELECT %(tenant)s, '+9160' || lpad((%(first)s + n)::text, 9, '0'), 'Customer ' || n, '', '', 'active', date '2025-01-01'
+    SELECT %(tenant)s, '+916' || lpad((%(first)s + n)::text, 9, '0'), 'Customer ' || n, '', '', 'active', date '2025-01-01'
     FROM generate_series(1, %(customers)s) n RETURNING id
 """
 TEMPLATE = """

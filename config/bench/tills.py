@@ -20,7 +20,7 @@ DRAWN = random.Random(1)  # noqa: S311 - whose bill it is, and for how much
 
 def mobile(number: int) -> str:
     """Of a customer that `seed` wrote."""
-    return f"+9160{number:09d}"
+    return f"+916{number:09d}"
 
 
 def document(number: int, *, store: str, customers: int) -> bytes:
