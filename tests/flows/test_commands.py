@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import resource
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
@@ -92,6 +93,58 @@ def test_bills_from_a_file_go_the_same_way(kulfi: Tenant, tmp_path: Path) -> Non
 
 def test_a_file_that_is_not_there_is_exit_2(kulfi: Tenant) -> None:
     assert exit_code("ingest_bills", "kulfi-house", "/no/such/file") == 2
+
+
+def _gz(text: bytes) -> bytes:
+    return gzip.compress(text, compresslevel=1)
+
+
+GOOD = json.dumps(builders.bill("A1")).encode() + b"\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "told", "kept"),
+    [
+        ("a line without end", _gz(GOOD + b"x" * (400 << 20)), "unpacks to more than 200 times", 0),
+        ("spaces without end", _gz(GOOD + b" " * (400 << 20)), "unpacks to more than 200 times", 0),
+        ("lines of 2 MB", _gz(GOOD + (b"x" * (2 << 20) + b"\n") * 200), "unpacks to more than 200 times", 1),
+        ("broken off", _gz(GOOD * 1000)[:-20], "EOFError", 1),
+        ("no gz", GOOD, "BadGzipFile", 0),
+        ("UTF-16", _gz(GOOD.decode().encode("utf-16")), "UTF-16", 0),
+        ("other lines", _gz(b"".join(b"x%d\n" % number for number in range(3000))), "Is it another file", 1000),
+    ],
+)
+def test_a_hostile_file_of_bills_is_refused_in_little_memory(
+    kulfi: Tenant, tmp_path: Path, name: str, body: bytes, told: str, kept: int
+) -> None:
+    file = tmp_path / "bills.jsonl.gz"
+    file.write_bytes(body)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    said = StringIO()
+    with pytest.raises(SystemExit):
+        call_command("ingest_bills", "kulfi-house", str(file), "--json", stdout=StringIO(), stderr=said)
+    assert told in said.getvalue()
+    assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) >> 10 < 150, "MB"
+    assert Delivery.objects.count() >= min(kept, 1)
+
+
+def test_lines_that_are_not_taken_are_named_and_a_mark_at_the_beginning_is_none(kulfi: Tenant, tmp_path: Path) -> None:
+    file = tmp_path / "bills.jsonl"
+    file.write_bytes(
+        b"\xef\xbb\xbf"
+        + GOOD
+        + b"\nno bill\n"
+        + b'{"a": "'
+        + b"x" * (3 << 20)
+        + b'"}\n'
+        + json.dumps(builders.bill("A2")).encode()
+    )
+    out, said = StringIO(), StringIO()
+    call_command("ingest_bills", "kulfi-house", str(file), "--wait", "--json", stdout=out, stderr=said)
+    assert json.loads(out.getvalue()) == {"total": 4, "counts": {"applied": 2, "rejected": 1, "too_large": 1}}
+    told = said.getvalue()
+    assert "line 3: rejected: " in told
+    assert "line 4: too_large: " in told
 
 
 def test_holds_expire_as_of_a_later_day_only_where_that_is_allowed(kulfi: Tenant, settings: Any) -> None:

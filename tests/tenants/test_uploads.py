@@ -2,8 +2,11 @@
 
 import io
 import random
+import re
 import resource
+import struct
 import zipfile
+from collections.abc import Callable
 
 import openpyxl
 import pytest
@@ -12,6 +15,7 @@ from django.test import Client
 from django.urls import reverse
 
 from tenants import uploads
+from tenants.models import Store
 from tenants.uploads import FileRefused, is_long, kind_of, rows_of
 
 HEAD = b"order_no,amount\n"
@@ -53,35 +57,99 @@ def many(files: int) -> bytes:
 
 
 SHEET = "xl/worksheets/sheet1.xml"
+NAMESPACE = b'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
+#: What the kernel ends, as it may be told: time, or memory.
+DEAR = "takes longer than a list needs|cannot be read"
+
+
+def padded(rows: bytes, before: bytes = b"") -> bytes:
+    """A sheet of such rows, with something beside it that does not shrink: so that it is no bomb by its looks."""
+    sheet = b'<worksheet %b>%b<sheetData><row r="1"><c r="A1" t="inlineStr"><is><t>a</t></is></c></row>%b</sheetData></worksheet>'
+    book = changed(xlsx(("a",)), SHEET, sheet % (NAMESPACE, before, rows))
+    return changed(book, "xl/media/x", random.Random(1).randbytes(600_000))
+
+
+def packed_by(method: int) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(xlsx(("a",)))) as old, zipfile.ZipFile(out, "w", method) as new:
+        for entry in old.infolist():
+            new.writestr(entry.filename, old.read(entry.filename))
+    return out.getvalue()
+
+
+def with_end(data: bytes, *, count: int, size: int) -> bytes:
+    """The same zip, which says of its directory what it likes."""
+    place = data.rfind(b"PK\x05\x06")
+    return data[: place + 8] + struct.pack("<2HL", count, count, size) + data[place + 16 :]
+
+
+def sheets(count: int) -> bytes:
+    """A workbook that names one sheet so often."""
+    book = zipfile.ZipFile(io.BytesIO(xlsx(("a",)))).read("xl/workbook.xml").decode()
+    one = re.findall(r"<sheet [^>]*/>", book)[0]
+    more = "".join(one.replace('sheetId="1"', f'sheetId="{number}"') for number in range(2, count))
+    made = changed(xlsx(("a",)), "xl/workbook.xml", book.replace(one, one + more).encode())
+    return changed(made, "xl/media/x", random.Random(1).randbytes(600_000))
+
+
+def active(data: bytes, second: bytes) -> bytes:
+    """A workbook whose second sheet is the one that a program shows first."""
+    book = openpyxl.load_workbook(io.BytesIO(data))
+    book.create_sheet()
+    book.active = 1
+    out = io.BytesIO()
+    book.save(out)
+    return changed(out.getvalue(), "xl/worksheets/sheet2.xml", second)
+
+
 DTD = b'<?xml version="1.0"?><!DOCTYPE a [<!ENTITY b "c">]><worksheet>&b;</worksheet>'
 STYLES = b'<styleSheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><fonts>%b</fonts></styleSheet>'
-HOSTILE: dict[str, tuple[bytes, str]] = {
-    "bomb": (changed(xlsx(("a",)), "xl/media/x.bin", b"0" * (60 << 20)), "unpacks to 60 MB"),
-    "thin bomb": (changed(xlsx(("a",)), "xl/media/x.bin", b"0" * (40 << 20)), "unpacks to 40 MB"),
-    "out of the zip": (changed(xlsx(("a",)), "../../etc/passwd", b"x"), "lead out of it"),
-    "many files": (many(250), "in 25[0-9] files"),
-    "entities": (changed(xlsx(("a",)), SHEET, DTD), "cannot be read"),
-    "no sheet": (changed(xlsx(("a",)), SHEET, b"<worksheet"), "cannot be read"),
-    "a damaged sheet": (damaged(xlsx(("mobile", "points"), *((str(number), number) for number in range(200)))), "cannot be read"),
-    "no number": (changed(xlsx(("a",)), "xl/styles.xml", STYLES % b'<font><sz val="x"/></font>'), "cannot be read"),
+HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
+    "bomb": (lambda: changed(xlsx(("a",)), "xl/media/x.bin", b"0" * (60 << 20)), "unpacks to 60 MB"),
+    "thin bomb": (lambda: changed(xlsx(("a",)), "xl/media/x.bin", b"0" * (40 << 20)), "unpacks to 40 MB"),
+    "out of the zip": (lambda: changed(xlsx(("a",)), "../../etc/passwd", b"x"), "lead out of it"),
+    "many files": (lambda: many(250), "holds 250 files"),
+    "entities": (lambda: changed(xlsx(("a",)), SHEET, DTD), "cannot be read"),
+    "no sheet": (lambda: changed(xlsx(("a",)), SHEET, b"<worksheet"), "cannot be read"),
+    "a damaged sheet": (
+        lambda: damaged(xlsx(("mobile", "points"), *((str(number), number) for number in range(200)))),
+        "cannot be read",
+    ),
+    "no number": (lambda: changed(xlsx(("a",)), "xl/styles.xml", STYLES % b'<font><sz val="x"/></font>'), "cannot be read"),
     "a crowd of styles": (
-        changed(
+        lambda: changed(
             changed(xlsx(("a",)), "xl/styles.xml", STYLES % (b"<font/>" * 60_000)), "xl/media/x", random.Random(1).randbytes(9000)
         ),
         "more styles and names",
     ),
-    "half a zip": (xlsx(("a",))[:400], "is broken"),
-    "10,000 columns": (b",".join(b"c%d" % number for number in range(10_000)), "Row 1 has more than 100 columns"),
-    "wide xlsx": (xlsx(tuple(f"c{number}" for number in range(500))), "Row 1 has more than 100 columns"),
-    "NUL": (HEAD + b"A1,1\nA2,\0\n", "Row 3 holds a NUL byte"),
-    "UTF-16": ("order_no,amount\nA1,1\n".encode("utf-16"), "UTF-16"),
-    "latin 1": (HEAD + b"A1,1\nA\xe9,2\n", "Row 3 is not UTF-8"),
-    "unclosed quote": (HEAD + b'A1,1\n"A2,2\nA3,3\n', "cannot be read"),
-    "more cells": (HEAD + b"A1,1\nA2,2,3\n", "Row 3 has more cells"),
-    "a column twice": (b"a,b,a\n1,2,3\n", "names a column twice"),
-    "nothing": (b"", "is empty"),
-    "huge cell": (HEAD + b"A1," + b"9" * 5000, "more than 4,000 characters"),
-    "huge file": (b"x" * ((20 << 20) + 1), "more than 20 MB"),
+    "half a zip": (lambda: xlsx(("a",))[:400], "is broken"),
+    "10,000 columns": (lambda: b",".join(b"c%d" % number for number in range(10_000)), "Row 1 has more than 100 columns"),
+    "wide xlsx": (lambda: xlsx(tuple(f"c{number}" for number in range(500))), "Row 1 has more than 100 columns"),
+    "NUL": (lambda: HEAD + b"A1,1\nA2,\0\n", "Row 3 holds a NUL byte"),
+    "UTF-16": (lambda: "order_no,amount\nA1,1\n".encode("utf-16"), "UTF-16"),
+    "latin 1": (lambda: HEAD + b"A1,1\nA\xe9,2\n", "Row 3 is not UTF-8"),
+    "unclosed quote": (lambda: HEAD + b'A1,1\n"A2,2\nA3,3\n', "cannot be read"),
+    "more cells": (lambda: HEAD + b"A1,1\nA2,2,3\n", "Row 3 has more cells"),
+    "a column twice": (lambda: b"a,b,a\n1,2,3\n", "names a column twice"),
+    "nothing": (lambda: b"", "is empty"),
+    "a row of millions of cells": (lambda: HEAD + b"A1,1\n" + b"ab," * 6_000_000, "Row 3 has more than 1,048,576 characters"),
+    "a quoted row of many lines": (lambda: HEAD + b'"' + b'x\n","' * 400_000, "Row 2 has more than 1,048,576 characters"),
+    "a directory without end": (lambda: with_end(many(150), count=150, size=1 << 24), "holds 150 files"),
+    "packed otherwise": (lambda: packed_by(zipfile.ZIP_BZIP2), "packed in a way"),
+    "an attribute of 45 MB": (lambda: padded(b'<row r="2"><c r="A2" x="%b"/></row>' % (b"A" * (45 << 20))), DEAR),
+    "a comment of 45 MB": (lambda: padded(b"<!--%b-->" % (b"A" * (45 << 20))), DEAR),
+    "4 million attributes": (
+        lambda: padded(b'<row r="2"><c %b/></row>' % b" ".join(b'a%x=""' % n for n in range(4_000_000))),
+        DEAR,
+    ),
+    "390,000 rules of validation": (
+        lambda: padded(b"", b"<dataValidations>%b</dataValidations>" % (b'<dataValidation sqref="A1"/>' * 390_000)),
+        DEAR,
+    ),
+    "390,000 links": (lambda: padded(b"", b"<hyperlinks>%b</hyperlinks>" % (b'<hyperlink ref="A1"/>' * 390_000)), DEAR),
+    "20,000 sheets": (lambda: sheets(20_000), DEAR),
+    "huge cell": (lambda: HEAD + b"A1," + b"9" * 5000, "more than 4,000 characters"),
+    "huge file": (lambda: b"x" * ((20 << 20) + 1), "more than 20 MB"),
 }
 
 
@@ -91,11 +159,39 @@ def read(data: bytes) -> list[tuple[int, dict[str, str]]]:
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_file_is_refused_by_name_in_little_memory(name: str) -> None:
-    data, told = HOSTILE[name]
+    make, told = HOSTILE[name]
+    data = make()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(FileRefused, match=told):
-        read(data)
+        list(rows_of(data, kind=kind_of(data), seconds=uploads.SECONDS_AT_ONCE))
     assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) >> 10 < 300, "MB"
+
+
+def test_what_is_too_dear_while_somebody_waits_is_the_worker_s() -> None:
+    data = HOSTILE["390,000 rules of validation"][0]()
+    assert is_long(data, kind=kind_of(data))
+
+
+def test_an_import_page_reads_the_sheet_that_was_looked_at(as_alice: Client) -> None:
+    """The first one, and not the one that a program shows: there the reader of before read on without end."""
+    endless = b'<worksheet %b><sheetData><row r="1000000000000"><c r="A1"><v>1</v></c></row></sheetData></worksheet>' % NAMESPACE
+    body = active(xlsx(("code", "name"), ("S1", "Adyar")), endless)
+    file = SimpleUploadedFile("stores.xlsx", body)
+    answer = as_alice.post(reverse("admin:tenants_store_import"), {"import_file": file, "format": "0"}).content.decode()
+    assert "S1" in answer
+    assert "Adyar" in answer
+
+
+@pytest.mark.parametrize(
+    "text", ['[{"code": "S1", "name": "x"}]', "- {code: S1, name: x}", "<table><tr><th>code</th></tr></table>"]
+)
+@pytest.mark.parametrize("format", range(7))
+def test_an_import_page_takes_no_other_kind_of_file(as_alice: Client, text: str, format: int) -> None:
+    """JSON, YAML and HTML have ways of their own to be endless."""
+    file = SimpleUploadedFile("stores.json", text.encode())
+    answer = as_alice.post(reverse("admin:tenants_store_import"), {"import_file": file, "format": str(format)}).content.decode()
+    assert "confirm" not in answer.lower() or "errors" in answer.lower()
+    assert not Store.objects.filter(code="S1").exists()
 
 
 def test_a_million_rows_are_not_read_to_see_that_they_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,5 +263,5 @@ def test_an_import_page_refuses_what_is_hostile_or_too_long_for_it(as_alice: Cli
         return answer.content.decode()
 
     assert "Row 2 holds a NUL byte" in upload(b"code,name\nK\0,x\n")
-    assert "has more than 5,000 rows" in upload(b"code,name\n" + b"".join(b"S%d,x\n" % number for number in range(5001)))
+    assert "has more than 1,000 rows" in upload(b"code,name\n" + b"".join(b"S%d,x\n" % number for number in range(1001)))
     assert "S1" in upload(b"code,name\nS1,x\n")

@@ -1,5 +1,7 @@
+import codecs
 import gzip
 import time
+import zlib
 from array import array
 from collections import Counter
 from collections.abc import Iterator
@@ -18,10 +20,18 @@ from tenants.actors import SYSTEM
 from tenants.commands import JsonCommand, tenant_of
 from tenants.errors import DomainError
 from tenants.models import Tenant
+from tenants.saying import said
 from tenants.tasks import worker_is_alive
 
 ROWS_A_TRANSACTION = 200
 LINE_BYTES_MAX = 1 << 20
+BYTES_A_TRANSACTION = 4 << 20
+#: So many lines that were not taken are named.
+PROBLEMS_SHOWN = 20
+#: So many lines at its beginning, none of them a bill: another file was meant.
+NO_BILLS_MAX = 1000
+#: Beyond so many bytes a file that unpacks to so many times its size is a bomb.
+UNPACKED_FREE, RATIO_MAX = 64 << 20, 200
 
 
 class Command(JsonCommand):
@@ -44,8 +54,16 @@ class Command(JsonCommand):
         with scope(tenant=tenant):
             for lines in _chunks(path):
                 with transaction.atomic():
-                    for line in lines:
-                        self._receive(tenant, line, options["repush"], ids, refused)
+                    for number, line in lines:
+                        if refusal := self._receive(tenant, line, options["repush"], ids):
+                            refused[refusal.code] += 1
+                            if refused.total() <= PROBLEMS_SHOWN:
+                                self.stderr.write(f"line {number}: {refusal.code}: {refusal.sentence}")
+                if not ids and refused.total() >= NO_BILLS_MAX:
+                    told = said(
+                        "None of the first {count:,} lines is a bill. Is it another file that was meant?", count=refused.total()
+                    )
+                    raise DomainError("file_refused", told)
             bell.ring(tenant.pk)
             if options["wait"]:
                 _wait(tenant, ids)
@@ -55,29 +73,72 @@ class Command(JsonCommand):
                 states.update(found[pk] for pk in some)
         return {"total": len(ids) + refused.total(), "counts": dict(states)}
 
-    def _receive(self, tenant: Tenant, line: bytes, repush: str, ids: "array[int]", refused: Counter[str]) -> None:
+    def _receive(self, tenant: Tenant, line: bytes, repush: str, ids: "array[int]") -> DomainError | None:
+        """-> why it was not taken."""
         if len(line) > LINE_BYTES_MAX:
-            refused["too_large"] += 1
-            return
+            return DomainError("too_large", said("The line has more than {most:,} bytes.", most=LINE_BYTES_MAX))
         try:
             received = inbox.receive(tenant, line, source=Source.FILE, sender=SYSTEM, now=timezone.now(), repush=repush)
             ids.append(received.id)
-        except MalformedJSON:
-            refused["rejected"] += 1
+        except MalformedJSON as refusal:
+            return DomainError("rejected", refusal.sentence)
         except DomainError as refusal:
-            refused[refusal.code] += 1
+            return refusal
+        return None
 
 
-def _chunks(path: Path) -> Iterator[list[bytes]]:
-    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-        chunk: list[bytes] = []
-        for line in file:
+def _chunks(path: Path) -> Iterator[list[tuple[int, bytes]]]:
+    """Lines with their numbers: so many, or so many bytes, at a time."""
+    chunk: list[tuple[int, bytes]] = []
+    size = 0
+    for number, line in _lines(path):
+        chunk.append((number, line))
+        size += len(line)
+        if len(chunk) == ROWS_A_TRANSACTION or size > BYTES_A_TRANSACTION:
+            yield chunk
+            chunk, size = [], 0
+    yield chunk
+
+
+def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """What is no empty line. Of one that is too long as much as tells that, however long it is.
+
+    Raises: DomainError `file_refused`, for what is no such file, unpacks beyond reason, or breaks off; what came before it is taken.
+    """
+    number = unpacked = 0
+    with path.open("rb") as packed, gzip.GzipFile(fileobj=packed) if path.suffix == ".gz" else packed as file:
+        while True:
+            try:
+                line = file.readline(LINE_BYTES_MAX + 1)
+                piece = line
+                unpacked += len(piece)
+                while len(piece) > LINE_BYTES_MAX and not piece.endswith(b"\n"):
+                    piece = file.readline(LINE_BYTES_MAX + 1)
+                    unpacked += len(piece)
+                    _check_ratio(unpacked, packed.tell(), number + 1)
+            except (OSError, EOFError, zlib.error) as problem:
+                told = said(
+                    "After line {line:,} the file cannot be read ({problem}). What came before it is taken; repeats do no harm: send it whole.",
+                    line=number, problem=type(problem).__name__,
+                )  # fmt: skip
+                raise DomainError("file_refused", told, line=number) from problem
+            if not line:
+                return
+            number += 1
+            _check_ratio(unpacked, packed.tell(), number)
+            if number == 1:
+                if line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+                    raise DomainError("file_refused", said("The file is in UTF-16. Save it as UTF-8."))
+                line = line.removeprefix(codecs.BOM_UTF8)
             if line.strip():
-                chunk.append(line.strip())
-            if len(chunk) == ROWS_A_TRANSACTION:
-                yield chunk
-                chunk = []
-        yield chunk
+                yield number, line.strip()
+
+
+def _check_ratio(unpacked: int, packed: int, number: int) -> None:
+    if unpacked > UNPACKED_FREE and unpacked > packed * RATIO_MAX:
+        told = said("Line {line:,}: the file unpacks to more than {most} times its size. Bills do not; nothing more of it was read.",
+            line=number, most=RATIO_MAX)  # fmt: skip
+        raise DomainError("file_refused", told, line=number)
 
 
 def _parts(ids: "array[int]") -> Iterator[list[int]]:
