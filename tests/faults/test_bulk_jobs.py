@@ -571,7 +571,7 @@ def test_an_undo_while_the_same_customers_spend(committed: Tenant, monkeypatch: 
 
 SENT = ("bomb", "thin bomb", "out of the zip", "many files", "entities", "10,000 columns", "NUL", "UTF-16", "unclosed quote")
 FILES: dict[str, bytes] = {
-    **{name: HOSTILE[name][0] for name in SENT},
+    **{name: HOSTILE[name][0]() for name in SENT},
     "entities in the workbook": changed(xlsx(("mobile", "points"), ("9840000001", 1)), "xl/workbook.xml", DTD),
     "1,100,000 empty rows": b"mobile,points\n9840000001,1\n" + b",\n" * 1_100_000,
     "1,100,000 empty rows of a spreadsheet": _with_row(1_100_000),
