@@ -110,15 +110,28 @@ def _by_mail(tenant: Tenant, heads: dict[str, Any], *, now: datetime) -> bool:
     told = _(
         "Keep this mail. With these lines anybody can tell later whether the past was rewritten: see the runbook, the chain."
     )
-    mail = EmailMessage(
-        " ".join(subject.split()), "\n".join([*lines, "", told, ""]), settings.DEFAULT_FROM_EMAIL, [tenant.audit_email]
-    )
+    return _mailed(tenant.audit_email, subject, [*lines, "", told, ""])
+
+
+def _mailed(to: str, subject: str, lines: list[str]) -> bool:
+    mail = EmailMessage(" ".join(subject.split()), "\n".join(lines), settings.DEFAULT_FROM_EMAIL, [to])
     try:
         mail.send()
     except (*NOT_TAKEN, ValueError) as problem:  # also an address that is none
         log.warning("the heads of the chains are not mailed", error=type(problem).__name__)
         return False
     return True
+
+
+def tell_moved(tenant: Tenant, old: str, *, by: str) -> bool:
+    """To whoever kept the heads so far: that they end here was somebody's choice, and not a mail that was lost. -> whether it went."""
+    if not mail_is_set():
+        return False
+    told = _(
+        "The heads of the chains do not come here any more: {who} changed the address at the desk. Keep those that you have, and ask why"
+        " if nobody told you."
+    ).format(who=by)
+    return _mailed(old, _("Chains of {brand}: no more mails").format(brand=tenant.name), [told, ""])
 
 
 @dataclass(slots=True)

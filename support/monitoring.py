@@ -67,6 +67,10 @@ TROUBLES = """
     UNION ALL
     SELECT 'feed', t.id, %(late_since)s::timestamptz, %(late)s::bigint FROM tenants_tenant t
         WHERE t.is_active AND %(late_since)s::timestamptz < %(now)s - interval '10 minutes'
+    UNION ALL
+    SELECT 'seals', t.id, limits.since, 1 FROM tenants_tenant t, (
+        SELECT min(noted_at) AS since FROM (SELECT noted_at FROM loyalty_sealbound UNION ALL SELECT noted_at FROM tenants_auditsealbound) noted
+    ) limits WHERE t.is_active AND limits.since < %(now)s - interval '1 hour'
 """
 #: code -> (topic of the contact who is told, what it is).
 ALARMS = {
@@ -76,6 +80,7 @@ ALARMS = {
     "resync": ("analytics", gettext_lazy("Building the dashboards anew failed")),
     "compare": ("POS", gettext_lazy("A reconciliation could not be made")),
     "feed": ("analytics", gettext_lazy("The dashboards are behind")),
+    "seals": ("ledger", gettext_lazy("The chains are not sealed: a transaction stays open, perhaps of another application")),
 }
 
 

@@ -5,6 +5,7 @@ from typing import Any
 from allauth.mfa.models import Authenticator
 from django import forms
 from django.contrib import messages
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -14,6 +15,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from integrations import retention
 from loyalty.ledger import UNWRITABLE
+from support import heads
 from support.views import dialog
 from tenants import access as gate
 from tenants import audit, second_factor, staff
@@ -231,6 +233,9 @@ def security(request: HttpRequest) -> HttpResponse:
             before=before,
             after=_told(tenant),
         )
+        old = before["audit_email"]
+        if old and old != tenant.audit_email:
+            transaction.on_commit(lambda: heads.tell_moved(tenant, old, by=access.actor.name))
         messages.success(request, _("Saved. It holds from everybody's next page on."))
         return redirect("admin:security")
     return dialog(request, "support/security.html", title=_("Security"), form=form)

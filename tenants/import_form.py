@@ -129,7 +129,17 @@ class FileAdmin(ImportExportModelAdmin):
             answer: HttpResponse = super().process_import(request, **kwargs)
         except (RedisError, OperationalError) as problem:
             return self._come_again(request, problem)
+        except FileRefused as refusal:  # it was just read within its time, and now is not
+            messages.error(request, refusal.sentence)
+            return redirect(self._import_page)
         return answer
+
+    def add_data_read_fail_error_to_form(self, form: Any, e: Exception) -> None:
+        """In our words, where they are ours."""
+        if isinstance(e, FileRefused):
+            form.add_error("import_file", e.sentence)
+        else:
+            super().add_data_read_fail_error_to_form(form, e)
 
     def get_export_data(self, file_format: Any, request: HttpRequest, queryset: Any, **kwargs: Any) -> Any:
         """Told in the trail, as every file that leaves."""

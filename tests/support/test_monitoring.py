@@ -14,6 +14,7 @@ from django_scopes import scope
 
 from integrations import inbox
 from integrations.models import Delivery, FeedEpoch, ParityRun, Source
+from loyalty.chain import ENTRIES
 from loyalty.models import Hold
 from support import monitoring
 from support.models import Alarm, Measurement, TopicContact
@@ -163,8 +164,11 @@ def test_every_trouble_has_its_alarm(kulfi: Tenant, liberty: Tenant) -> None:
     Hold.objects.update(expires_at=now - timedelta(hours=1))
     epoch = FeedEpoch.objects.create(system="x", stream="entries")
     ParityRun.objects.create(tenant=kulfi, ok=False, whole=True, rows=0, days=0, seconds=0, epoch=epoch, xid="0", row_id=0)
+    ENTRIES.limits.objects.create(up_to_id=1, system="x", transaction="1", noted_at=now - timedelta(minutes=29))
     monitoring.watch(now=now + timedelta(minutes=30))
     assert set(Alarm.objects.filter(tenant=kulfi).values_list("code", flat=True)) == {"inbox", "holds", "parity", "feed"}
+    monitoring.watch(now=now + timedelta(minutes=32))
+    assert Alarm.objects.filter(tenant=kulfi, code="seals").exists()
 
     with scope(tenant=liberty):
-        assert set(Alarm.objects.filter(tenant=liberty).values_list("code", flat=True)) == {"feed"}
+        assert set(Alarm.objects.filter(tenant=liberty).values_list("code", flat=True)) == {"feed", "seals"}

@@ -280,6 +280,22 @@ def test_heads_go_out_once_a_day_by_mail_and_file_and_that_is_an_event(
     assert heads.send_everywhere(now=now + timedelta(days=1)) == 1
 
 
+def test_whoever_kept_the_heads_is_told_that_they_go_elsewhere(
+    as_alice: Client, kulfi: Tenant, settings: Any, django_capture_on_commit_callbacks: Any
+) -> None:
+    kulfi.audit_email = "auditor@kulfi-house.example"
+    kulfi.save()
+    with mail_server() as box:
+        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+        settings.EMAIL_HOST, settings.EMAIL_PORT, settings.EMAIL_USE_TLS = "127.0.0.1", box.port, False
+        for address in ("auditor@kulfi-house.example", "mallory@example.com"):
+            with django_capture_on_commit_callbacks(execute=True):
+                assert as_alice.post(reverse("admin:security"), {"audit_email": address}).status_code == 302
+        (mail,) = box.got
+    assert mail["To"] == "auditor@kulfi-house.example"
+    assert "Alice changed the address" in " ".join(str(mail.get_payload()).split())
+
+
 def test_heads_that_go_nowhere_are_not_said_to_have_gone(kulfi: Tenant, settings: Any, tmp_path: Path) -> None:
     _seal(kulfi)
     assert heads.send_everywhere(now=timezone.now()) == 0
