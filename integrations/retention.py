@@ -17,7 +17,7 @@ from django_scopes import scope
 from integrations.models import Bill, Delivery, DeliveryState
 from loyalty import customers
 from loyalty.ledger import retried
-from tenants import audit
+from tenants import audit, clock
 from tenants.actors import SYSTEM
 from tenants.errors import DomainError
 from tenants.models import Tenant
@@ -77,10 +77,7 @@ def told_gone(bill_no: str) -> str:
 
 def limit(days: int, *, now: datetime) -> datetime:
     """What was settled before it goes. By the earlier one of this machine's clock and the database's: a clock that is ahead forgets nothing."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT clock_timestamp()")
-        there: datetime = cursor.fetchone()[0]
-    return min(now, there) - timedelta(days=days)
+    return min(now, clock.now()) - timedelta(days=days)
 
 
 def count_due(tenant: Tenant, days: int, *, now: datetime) -> int:

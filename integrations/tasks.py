@@ -6,13 +6,13 @@ from typing import Any
 import structlog
 from celery import shared_task
 from clickhouse_connect.driver.exceptions import DatabaseError
-from django.utils import timezone
 from django_scopes import scope, scopes_disabled
 
 from integrations import bell, files, gathering, inbox, messages, replay, retention
 from integrations.analytics import clickhouse, day_sums, feed, parity, resync
 from integrations.models import FileImport, FileState, ReconciliationRun, Replay, Resync, RunState
 from integrations.reconciling import runs
+from tenants import clock
 from tenants.actors import SYSTEM
 from tenants.models import Tenant
 from tenants.runs import recorded
@@ -30,7 +30,7 @@ def process_inbox(tenant_id: int) -> None:
     if tenant is None:
         return
     bell.heard(tenant_id)
-    done = inbox.drain(tenant, now=timezone.now(), batches_max=TURN_BATCHES)
+    done = inbox.drain(tenant, now=clock.now(), batches_max=TURN_BATCHES)
     if done.total() >= TURN_BATCHES * inbox.BATCH_ROWS:
         bell.ring(tenant_id)  # the others' bills have their turn before the rest
 
@@ -39,7 +39,7 @@ def process_inbox(tenant_id: int) -> None:
 def sweep_inbox() -> None:
     with recorded("sweep_inbox") as tally:
         if not tally.busy:
-            counts = inbox.sweep(now=timezone.now())
+            counts = inbox.sweep(now=clock.now())
             tally.done, tally.failed = counts.total() - counts["failed"], counts["failed"]
 
 
@@ -47,7 +47,7 @@ def sweep_inbox() -> None:
 def work_on_replay(replay_id: int) -> None:
     """The dry run or the run that somebody asked for."""
     for row in _replays(pk=replay_id):
-        replay.work_on(row, now=timezone.now())
+        replay.work_on(row, now=clock.now())
 
 
 @shared_task
@@ -61,7 +61,7 @@ def read_file(file_id: int) -> None:
 @shared_task
 def continue_replays() -> None:
     """Replays whose worker was killed go on."""
-    _go_on("replay", _replays(state__in=replay.AT_WORK), lambda row: replay.work_on(row, now=timezone.now()))
+    _go_on("replay", _replays(state__in=replay.AT_WORK), lambda row: replay.work_on(row, now=clock.now()))
 
 
 @shared_task
@@ -100,7 +100,7 @@ def gather_incidents() -> None:
         for tenant in Tenant.objects.filter(is_active=True) if not tally.busy else ():
             try:
                 with scope(tenant=tenant):
-                    tally.done += gathering.gather(tenant, now=timezone.now())
+                    tally.done += gathering.gather(tenant, now=clock.now())
             except Exception as problem:  # one tenant's trouble stops no other's
                 log.error("not gathered", tenant=tenant.slug, error=type(problem).__name__)
                 tally.failed, tally.note = tally.failed + 1, f"{tenant.slug}: {type(problem).__name__}"
@@ -111,7 +111,7 @@ def send_messages() -> None:
     """What customers are to be told."""
     with recorded("send_messages") as tally:
         if not tally.busy:
-            done = messages.send_due(now=timezone.now())
+            done = messages.send_due(now=clock.now())
             tally.done, tally.failed = done["sent"], done["waiting"] + done["given_up"]
 
 
@@ -120,7 +120,7 @@ def forget_messages() -> None:
     """Bodies of messages that are older than their brand keeps them."""
     with recorded("forget_messages") as tally:
         if not tally.busy:
-            done = retention.forget_all(now=timezone.now())
+            done = retention.forget_all(now=clock.now())
             tally.done, tally.failed = done["done"], done["failed"]
 
 
@@ -129,7 +129,7 @@ def feed_analytics() -> None:
     with recorded("feed_analytics") as tally:
         if not tally.busy:
             try:
-                tally.done = feed.run(now=timezone.now())
+                tally.done = feed.run(now=clock.now())
             except clickhouse.Away as problem:
                 tally.failed, tally.note = 1, _away(problem)
 
@@ -147,7 +147,7 @@ def check_parity(whole: bool = False) -> None:
         try:
             for tenant in Tenant.objects.filter(is_active=True):
                 try:
-                    found = parity.compare(now=timezone.now(), tenant=tenant, whole=whole)
+                    found = parity.compare(now=clock.now(), tenant=tenant, whole=whole)
                 except DatabaseError as problem:  # one brand's trouble stops no other's
                     if isinstance(problem, clickhouse.Away):
                         raise
@@ -169,7 +169,7 @@ def compare_tenant(tenant_id: int) -> None:
     """Somebody asked for a verdict."""
     tenant = Tenant.objects.filter(pk=tenant_id, is_active=True).first()
     if tenant is not None:
-        parity.compare(now=timezone.now(), tenant=tenant)
+        parity.compare(now=clock.now(), tenant=tenant)
 
 
 @shared_task
@@ -185,14 +185,14 @@ def _build_and_compare(row: Resync) -> bool:
     ours = resync.work_on(row)
     row.refresh_from_db()
     if ours and row.state == RunState.DONE and row.customer_id is None:
-        parity.compare(now=timezone.now(), tenant=row.tenant, whole=row.since is None)
+        parity.compare(now=clock.now(), tenant=row.tenant, whole=row.since is None)
     return ours
 
 
 @shared_task
 def reconcile() -> None:
     """Policies whose hour has come, and runs that somebody asked for or whose worker was killed."""
-    now = timezone.now()
+    now = clock.now()
     for tenant in Tenant.objects.filter(is_active=True):
         try:
             with scope(tenant=tenant):
@@ -228,6 +228,6 @@ def close_days() -> None:
     with recorded("close_days") as tally:
         if not tally.busy:
             try:
-                tally.done = day_sums.close(now=timezone.now())
+                tally.done = day_sums.close(now=clock.now())
             except clickhouse.Away as problem:
                 tally.failed, tally.note = 1, _away(problem)

@@ -3,11 +3,11 @@
 from collections.abc import Callable
 
 from celery import shared_task
-from django.utils import timezone
 
 from loyalty import sweeps
 from loyalty.chain import ENTRIES
 from loyalty.sweeps import Run, everywhere
+from tenants import clock
 from tenants.runs import recorded
 
 
@@ -29,7 +29,7 @@ def activate_pending() -> None:
 def _run(job: str, sweep: Callable[..., Run], failure: str) -> None:
     with recorded(job) as tally:
         if not tally.busy:
-            result = everywhere(sweep, now=timezone.now())
+            result = everywhere(sweep, now=clock.now())
             tally.done, tally.failed = result.done, len(result.failed)
             if result.failed:
                 shown = "; ".join(f"{what}: {why}" for what, why in list(result.failed.items())[:5])
@@ -40,4 +40,4 @@ def _run(job: str, sweep: Callable[..., Run], failure: str) -> None:
 def seal_entries() -> None:
     with recorded("seal_entries") as tally:
         if not tally.busy:
-            tally.done = ENTRIES.seal_everywhere(now=timezone.now())
+            tally.done = ENTRIES.seal_everywhere(now=clock.now())

@@ -21,6 +21,7 @@ from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from integrations.analytics import feed
 from integrations.messages import NOT_TAKEN, mail_is_set
 from support.models import Alarm, Measurement, TopicContact
+from tenants import clock
 from tenants.models import Heartbeat, ScheduledRun, Tenant
 
 log = structlog.get_logger("pointdesk.monitoring")
@@ -71,6 +72,8 @@ TROUBLES = """
     SELECT 'seals', t.id, limits.since, 1 FROM tenants_tenant t, (
         SELECT min(noted_at) AS since FROM (SELECT noted_at FROM loyalty_sealbound UNION ALL SELECT noted_at FROM tenants_auditsealbound) noted
     ) limits WHERE t.is_active AND limits.since < %(now)s - interval '1 hour'
+    UNION ALL
+    SELECT 'clock', t.id, %(now)s, abs(%(ahead)s) FROM tenants_tenant t WHERE t.is_active AND abs(%(ahead)s) > %(apart)s
 """
 #: code -> (topic of the contact who is told, what it is).
 ALARMS = {
@@ -80,6 +83,7 @@ ALARMS = {
     "resync": ("analytics", gettext_lazy("Building the dashboards anew failed")),
     "compare": ("POS", gettext_lazy("A reconciliation could not be made")),
     "feed": ("analytics", gettext_lazy("The dashboards are behind")),
+    "clock": ("ledger", gettext_lazy("The clock of a worker and the database's are apart")),
     "seals": ("ledger", gettext_lazy("The chains are not sealed: a transaction stays open, perhaps of another application")),
 }
 
@@ -94,6 +98,7 @@ def measure(*, now: datetime) -> Measurement:
         "inbox": json.loads(inbox or "{}"), "holds_overdue": overdue, "holds_due": due, "jobs_running": jobs, "resyncs_open": resyncs,
         "tenants_different": different, "parity_age_seconds": oldest_whole, "messages_waiting": messages, "feed_behind": lag.entries,
         "feed_age_seconds": int((now - lag.since).total_seconds()) if lag.since else 0, "feed_rows_behind": feed.rows_behind(),
+        "clock_ahead_seconds": round(clock.ahead().total_seconds()),
     }  # fmt: skip
     row: Measurement = Measurement.objects.update_or_create(pk=1, defaults={"at": now, "figures": figures})[0]
     return row
@@ -155,6 +160,7 @@ NUMBERS = {
     "messages_waiting": "Messages to customers that wait to be sent",
     "feed_behind": "Entries that ClickHouse has not got yet, counted up to 10,000",
     "feed_age_seconds": "Age of the oldest of them",
+    "clock_ahead_seconds": "By which the worker's clock is ahead of the database's",
 }
 
 
@@ -259,7 +265,19 @@ def _holds(row: Measurement) -> Sentence:
     return Sentence(False, told.format(count=f"{count:,}"))
 
 
-MEASURED: tuple[Callable[[Measurement], Sentence], ...] = (_inbox, _feed, _parity, _holds, _people)
+def _clock(row: Measurement) -> Sentence:
+    seconds = row.figures.get("clock_ahead_seconds", 0)
+    if abs(seconds) <= clock.APART_MAX.total_seconds():
+        return Sentence(True, _("The worker's clock is the database's."))
+    told = (
+        _("The worker's clock is {time} ahead of the database's. Set it right.")
+        if seconds > 0
+        else _("The worker's clock is {time} behind the database's. Set it right.")
+    )
+    return Sentence(False, told.format(time=timedelta(seconds=abs(seconds))))
+
+
+MEASURED: tuple[Callable[[Measurement], Sentence], ...] = (_inbox, _feed, _parity, _holds, _clock, _people)
 
 
 # Alarms
@@ -272,7 +290,8 @@ def watch(*, now: datetime) -> int:
     """
     lag = feed.lag()
     with connection.cursor() as cursor:
-        cursor.execute(TROUBLES, {"now": now, "late_since": lag.since, "late": lag.entries})
+        asked = {"ahead": round(clock.ahead().total_seconds()), "apart": round(clock.APART_MAX.total_seconds())}
+        cursor.execute(TROUBLES, {"now": now, "late_since": lag.since, "late": lag.entries, **asked})
         troubles = {(row[1], row[0]): (row[2], row[3]) for row in cursor.fetchall()}
     sent = 0
     with scopes_disabled():

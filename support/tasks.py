@@ -1,13 +1,13 @@
 """What the worker does for the desk. Every task may run twice: the states in PostgreSQL make it harmless."""
 
 from celery import shared_task
-from django.utils import timezone
 from django_scopes import scopes_disabled
 
 from integrations import bell
 from support import erasure, heads, monitoring
 from support.bulk import jobs, results, running
 from support.bulk.models import BulkJob, JobState
+from tenants import clock
 from tenants.runs import recorded
 
 
@@ -16,7 +16,7 @@ def finish_erasures() -> None:
     """Customers who are to be forgotten."""
     with recorded("finish_erasures") as tally:
         if not tally.busy:
-            done = erasure.finish_all(now=timezone.now())
+            done = erasure.finish_all(now=clock.now())
             tally.done, tally.failed = done["done"], done["waiting"]
 
 
@@ -41,7 +41,7 @@ def tell_results() -> None:
     """Who ran a job is told that it is done, with a file of those of whom more is to be told."""
     with recorded("tell_results") as tally:
         if not tally.busy:
-            done = results.tell_all(now=timezone.now())
+            done = results.tell_all(now=clock.now())
             tally.done, tally.failed = done["done"], done["failed"]
 
 
@@ -50,7 +50,7 @@ def forget_previews() -> None:
     """Previews that nobody confirmed hold customers as they were then: of no use any more."""
     with recorded("forget_previews") as tally:
         if not tally.busy:
-            tally.done = jobs.forget_previews(now=timezone.now())
+            tally.done = jobs.forget_previews(now=clock.now())
 
 
 @shared_task
@@ -58,7 +58,7 @@ def send_chain_heads() -> None:
     """Out of the house, once a day for each brand."""
     with recorded("send_chain_heads") as tally:
         if not tally.busy:
-            tally.done = heads.send_everywhere(now=timezone.now())
+            tally.done = heads.send_everywhere(now=clock.now())
 
 
 @shared_task
@@ -66,8 +66,8 @@ def watch_the_house() -> None:
     """Count what waits, and tell of what is behind."""
     with recorded("watch_the_house") as tally:
         if not tally.busy:
-            monitoring.measure(now=timezone.now())
-            tally.done = monitoring.watch(now=timezone.now())
+            monitoring.measure(now=clock.now())
+            tally.done = monitoring.watch(now=clock.now())
 
 
 def _jobs(**wanted: object) -> list[BulkJob]:

@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, InterfaceError
 from django.utils import timezone
 
+from tenants import clock
 from tenants.errors import DomainError
 from tenants.models import Tenant
 from tenants.saying import said
@@ -51,7 +52,7 @@ class JsonCommand(BaseCommand):
 def now_or_as_of(as_of: str | None) -> datetime:
     """Raises: CommandError, when time travel is not allowed or the time is unreadable."""
     if not as_of:
-        return timezone.now()
+        return clock.now()
     if not settings.ALLOW_AS_OF:
         raise CommandError("--as-of needs POINTDESK_ALLOW_AS_OF=1 in the environment.", returncode=2)
     try:

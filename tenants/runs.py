@@ -5,11 +5,12 @@ import os
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.db import OperationalError, connection
-from django.utils import timezone
 from psycopg.errors import LockNotAvailable
 
+from tenants import clock
 from tenants.models import ScheduledRun
 
 
@@ -72,7 +73,7 @@ def recorded(job: str) -> Iterator[Tally]:
             tally.busy = True
             yield tally
             return
-        started = timezone.now()
+        started = clock.now()
         error = ""
         try:
             yield tally
@@ -83,17 +84,17 @@ def recorded(job: str) -> Iterator[Tally]:
             _write(job, started=started, tally=tally, error=error or tally.note[:2000])
 
 
-def _write(job: str, *, started: timezone.datetime, tally: Tally, error: str) -> None:  # type: ignore[name-defined]
+def _write(job: str, *, started: datetime, tally: Tally, error: str) -> None:
     idle = not (tally.done or tally.failed or error)
     process = f"{socket.gethostname()}:{os.getpid()}"[:120]
     last = ScheduledRun.objects.filter(job=job).first() if idle else None
     if last and last.idle_runs:
-        ScheduledRun.objects.filter(pk=last.pk).update(idle_runs=last.idle_runs + 1, finished_at=timezone.now(), process=process)
+        ScheduledRun.objects.filter(pk=last.pk).update(idle_runs=last.idle_runs + 1, finished_at=clock.now(), process=process)
         return
     ScheduledRun.objects.create(
         job=job,
         started_at=started,
-        finished_at=timezone.now(),
+        finished_at=clock.now(),
         done=tally.done,
         failed=tally.failed,
         idle_runs=int(idle),

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 from axes.models import AccessAttempt
 from celery import shared_task
-from django.utils import timezone
 
+from tenants import clock
 from tenants.models import Heartbeat, ScheduledRun
 from tenants.runs import recorded
 from tenants.trail import TRAIL
@@ -20,23 +20,23 @@ HEARTBEAT_MAX_AGE = timedelta(seconds=90)
 def heartbeat() -> None:
     """The whole chain beat -> broker -> worker -> PostgreSQL is alive when this row is young."""
     process = f"{socket.gethostname()}:{os.getppid()}"
-    Heartbeat.objects.update_or_create(process=process, defaults={"at": timezone.now()})
-    Heartbeat.objects.filter(at__lt=timezone.now() - timedelta(days=1)).delete()
+    Heartbeat.objects.update_or_create(process=process, defaults={"at": clock.now()})
+    Heartbeat.objects.filter(at__lt=clock.now() - timedelta(days=1)).delete()
 
 
 @shared_task
 def seal_trail() -> None:
     with recorded("seal_trail") as tally:
         if not tally.busy:
-            tally.done = TRAIL.seal_everywhere(now=timezone.now())
+            tally.done = TRAIL.seal_everywhere(now=clock.now())
 
 
 @shared_task
 def forget_old_runs() -> None:
     """And tries of the door, which count for a quarter of an hour: who tried stands in the audit trail."""
-    ScheduledRun.objects.filter(started_at__lt=timezone.now() - timedelta(days=RUNS_KEPT_DAYS)).delete()
-    AccessAttempt.objects.filter(attempt_time__lt=timezone.now() - timedelta(days=1)).delete()
+    ScheduledRun.objects.filter(started_at__lt=clock.now() - timedelta(days=RUNS_KEPT_DAYS)).delete()
+    AccessAttempt.objects.filter(attempt_time__lt=clock.now() - timedelta(days=1)).delete()
 
 
 def worker_is_alive() -> bool:
-    return Heartbeat.objects.filter(at__gt=timezone.now() - HEARTBEAT_MAX_AGE).exists()
+    return Heartbeat.objects.filter(at__gt=clock.now() - HEARTBEAT_MAX_AGE).exists()

@@ -14,7 +14,7 @@ def main() -> int:
     parser.add_argument("--seed", default="")
     parser.add_argument("--days", type=int, default=30)
     parser.add_argument("--bills", type=int, default=40, help="a day and chain")
-    parser.add_argument("--planted", choices=["lock", "ack", "scope"], default="", help="a fault that must be found")
+    parser.add_argument("--planted", choices=["lock", "ack", "scope", "clock"], default="", help="a fault that must be found")
     chosen = parser.parse_args()
     seed = chosen.seed or secrets.token_hex(4)
     sys.stdout.write(f"seed {seed}\n")

@@ -8,7 +8,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,12 +24,27 @@ POINTS = (
 )  # fmt: skip
 
 
+#: What the timetable does of itself, and what cannot be taken back.
+WHAT_A_CLOCK_DOES = """
+from integrations import tasks as inbox
+from loyalty import tasks as ledger
+ledger.release_expired_holds()
+ledger.expire_lots()
+ledger.activate_pending()
+inbox.close_days()
+inbox.forget_messages()
+inbox.sweep_inbox()
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Where it is played. `crash_file`: a point named there makes the next process that comes by die."""
+    """Where it is played. `crash_file`: a point named there makes the next process that comes by die. `clock_file`: by so many seconds the
+    worker's clock is wrong."""
 
     up: Up
     crash_file: Path
+    clock_file: Path
     keys: dict[str, str]
     draw: random.Random
 
@@ -96,6 +111,14 @@ def sit_on_a_lock(scene: Scene) -> None:
         time.sleep(4)
 
 
+def put_the_clock_wrong(scene: Scene) -> None:
+    """The worker's machine believes that it is another hour, week or year, and does what is done then."""
+    hours = scene.draw.choice((-400 * 24, -72, -2, 2, 72, 400 * 24, 400 * 24, 400 * 24))
+    scene.clock_file.write_text(str(hours * 3600))
+    scene.up.manage("shell", "-v", "0", "-c", WHAT_A_CLOCK_DOES)
+    scene.clock_file.unlink(missing_ok=True)
+
+
 def mean_harm(scene: Scene) -> None:
     """Bodies that nobody can read, keys that nobody has, numbers that no column holds."""
     bodies = (
@@ -123,22 +146,24 @@ def send(up: Up, key: str, body: bytes) -> int:
 
 FAULTS: tuple[Callable[[Scene], None], ...] = (
     kill_worker, kill_worker_child, kill_web, kill_web_child, kill_beat, stop_postgresql_at_once, kill_postgresql, kill_valkey,
-    freeze_valkey, kill_clickhouse, crash_at_a_point, crash_at_a_point, sit_on_a_lock, mean_harm,
+    freeze_valkey, kill_clickhouse, crash_at_a_point, crash_at_a_point, sit_on_a_lock, mean_harm, put_the_clock_wrong,
 )  # fmt: skip
 
 
 class Trouble(threading.Thread):
     """Faults in a drawn order, one after the other, until the month is over. `told`: which, and when; `broken`: what a fault itself met."""
 
-    def __init__(self, scene: Scene, *, pause: tuple[float, float]) -> None:
+    def __init__(self, scene: Scene, *, pause: tuple[float, float], first: Sequence[Callable[[Scene], None]] = ()) -> None:
+        """`first`: what comes before what is drawn."""
         super().__init__(daemon=True)
         self._scene, self._pause, self._over = scene, pause, threading.Event()
+        self._first = list(first)
         self.told: list[str] = []
         self.broken: list[str] = []
 
     def run(self) -> None:
         began = time.monotonic()
-        order: list[Callable[[Scene], None]] = []
+        order = self._first
         while not self._over.wait(self._scene.draw.uniform(*self._pause)):
             order = order or self._scene.draw.sample(FAULTS, len(FAULTS))  # each comes before any comes again
             fault = order.pop()
@@ -160,4 +185,5 @@ class Trouble(threading.Thread):
     def end(self) -> None:
         self._over.set()
         self.join(90)
-        self._scene.crash_file.unlink(missing_ok=True)
+        for file in (self._scene.crash_file, self._scene.clock_file):
+            file.unlink(missing_ok=True)

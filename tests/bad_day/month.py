@@ -1,6 +1,6 @@
 """The month: two chains on two continents whose tills send while faults hit, and the books that are compared when it is over.
 
-python -m tests.bad_day --seed 7 [--days 30] [--bills 40] [--planted lock|ack|scope]
+python -m tests.bad_day --seed 7 [--days 30] [--bills 40] [--planted lock|ack|scope|clock]
 """
 
 import itertools
@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 
 from config.simulator.day import Fault, Visit, visits
 from config.simulator.tills import Book, NoAnswer, Till, compare, play
-from tests.bad_day.faults import FAULTS, Scene, Trouble, send
+from tests.bad_day.faults import FAULTS, Scene, Trouble, put_the_clock_wrong, send
 from tests.faults.test_processes import Up
 
 #: slug -> where it is.
@@ -85,20 +85,23 @@ def survive(
 
     `patience`: seconds that what was sent may take to come to rest.
     """
-    report, crash_file = Report(seed), folder / "crash"
-    changes = {"CRASH_FILE": str(crash_file)}
-    if planted:
-        changes |= {"DJANGO_SETTINGS_MODULE": "tests.bad_day.planted", "PLANTED": planted}
+    report, crash_file, clock_file = Report(seed), folder / "crash", folder / "clock"
+    changes = {
+        "CRASH_FILE": str(crash_file), "CLOCK_FILE": str(clock_file), "DJANGO_SETTINGS_MODULE": "tests.bad_day.played", "PLANTED": planted,
+    }  # fmt: skip
     with _house(folder, changes) as up:
         chains = _chains(up)
         trouble = Trouble(
-            Scene(up, crash_file, {chain.slug: chain.key for chain in chains}, random.Random(f"faults {seed}")),
+            Scene(up, crash_file, clock_file, {chain.slug: chain.key for chain in chains}, random.Random(f"faults {seed}")),
             pause=pause,
+            first=[put_the_clock_wrong] * 4 if planted == "clock" else (),
         )
         began = time.monotonic()
 
         def enough() -> bool:
             """Every fault has come, or this machine is too slow for all of them."""
+            if planted == "clock":
+                return len(trouble.told) > 4 or time.monotonic() > began + MONTH_SECONDS
             return bool(planted) or len(trouble.told) > len(FAULTS) or time.monotonic() > began + MONTH_SECONDS
 
         trouble.start()

@@ -1,8 +1,10 @@
-"""The faults that are planted: each is one line of a real change that a review could miss."""
+"""The clock that a fault puts wrong, and the faults that are planted: each is one line of a real change that a review could miss."""
 
 import itertools
 import os
 import time
+from datetime import datetime, timedelta
+from pathlib import Path
 
 from django.apps import AppConfig
 
@@ -12,7 +14,30 @@ class Planting(AppConfig):
     label = "planting"
 
     def ready(self) -> None:
-        {"lock": _without_lock, "ack": _acknowledged_before_commit, "scope": _without_scope}[os.environ["PLANTED"]]()
+        if os.environ.get("POINTDESK_PROCESS") != "web":
+            _with_a_clock_of_its_own(Path(os.environ["CLOCK_FILE"]))
+        planted = {
+            "lock": _without_lock,
+            "ack": _acknowledged_before_commit,
+            "scope": _without_scope,
+            "clock": _by_the_worker_s_clock,
+        }
+        planted.get(os.environ.get("PLANTED", ""), lambda: None)()
+
+
+def _with_a_clock_of_its_own(file: Path) -> None:
+    """As many seconds ahead as the file says, for as long as it is there."""
+    from django.utils import timezone
+
+    right = timezone.now
+
+    def wrong() -> datetime:
+        try:
+            return right() + timedelta(seconds=int(file.read_text()))
+        except (OSError, ValueError):
+            return right()
+
+    timezone.now = wrong
 
 
 def _without_lock() -> None:
@@ -48,6 +73,15 @@ def _acknowledged_before_commit() -> None:
         return response
 
     middleware.TenantGateMiddleware._respond_inside = respond  # type: ignore[method-assign,assignment]
+
+
+def _by_the_worker_s_clock() -> None:
+    """The timetable goes by the clock of the machine that it runs on."""
+    from django.utils import timezone
+
+    from tenants import clock
+
+    clock.now = lambda: timezone.now()
 
 
 def _without_scope() -> None:

@@ -1,4 +1,4 @@
-"""A month in minutes under faults, of a fixed seed and of a random one: everything adds up. And three faults of ours, planted: each is found."""
+"""A month in minutes under faults, of a fixed seed and of a random one: everything adds up. And four faults of ours, planted: each is found."""
 
 import secrets
 import tempfile
@@ -33,7 +33,12 @@ def test_a_month_under_faults_adds_up(folder: Path, seed: str) -> None:
 
 @pytest.mark.parametrize(
     ("planted", "found"),
-    [("lock", "holds of 10 on 100 points"), ("ack", "'found': 'unknown'"), ("scope", "'expected': 'applied'")],
+    [
+        ("lock", "holds of 10 on 100 points"),
+        ("ack", "'found': 'unknown'"),
+        ("scope", "'expected': 'applied'"),
+        ("clock", "points"),
+    ],
 )
 def test_a_planted_fault_is_found(folder: Path, planted: str, found: str) -> None:
     report = survive("planted", folder, days=2, bills=30, planted=planted, pause=(3, 6), patience=15)

@@ -1,8 +1,7 @@
 from typing import Any
 
-from django.utils import timezone
-
 from integrations.analytics import clickhouse, feed
+from tenants import clock
 from tenants.commands import JsonCommand
 from tenants.errors import DomainError
 
@@ -12,7 +11,7 @@ class Command(JsonCommand):
 
     def work(self, **options: Any) -> dict[str, Any]:
         try:
-            return {"done": feed.run(now=timezone.now())}
+            return {"done": feed.run(now=clock.now())}
         except clickhouse.Away as problem:
             sentence = f"ClickHouse does not answer ({type(problem).__name__}). Start it, then try again."
             raise DomainError("clickhouse_away", sentence) from problem

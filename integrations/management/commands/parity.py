@@ -2,10 +2,10 @@ import sys
 from typing import Any
 
 from django.core.management.base import CommandParser
-from django.utils import timezone
 
 from integrations.analytics import clickhouse
 from integrations.analytics import parity as comparison
+from tenants import clock
 from tenants.commands import JsonCommand, tenant_of
 
 
@@ -19,7 +19,7 @@ class Command(JsonCommand):
     def work(self, **options: Any) -> dict[str, Any]:
         tenant = tenant_of(options["tenant"]) if options["tenant"] else None
         try:
-            verdict = comparison.compare(now=timezone.now(), tenant=tenant)
+            verdict = comparison.compare(now=clock.now(), tenant=tenant)
         except clickhouse.Away as problem:
             self.stderr.write(f"ClickHouse cannot be asked: {problem}"[:300])
             sys.exit(2)

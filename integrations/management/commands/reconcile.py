@@ -1,12 +1,12 @@
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
-from django.utils import timezone
 from django_scopes import scope
 
 from integrations.analytics import clickhouse
 from integrations.models import ReconciliationPolicy, RunState
 from integrations.reconciling import runs
+from tenants import clock
 from tenants.commands import JsonCommand, tenant_of
 from tenants.errors import DomainError
 from tenants.models import Tenant
@@ -36,7 +36,7 @@ def _all(tenant: Tenant, *, name: str | None) -> list[dict[str, Any]]:
 
 def _one(policy: ReconciliationPolicy) -> dict[str, Any]:
     try:
-        run = runs.ask(policy, asked_by="command", now=timezone.now())
+        run = runs.ask(policy, asked_by="command", now=clock.now())
         ours = runs.work_on(run)
     except DomainError as refusal:
         raise CommandError(refusal.sentence) from refusal

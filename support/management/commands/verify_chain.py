@@ -3,11 +3,10 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import CommandParser
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from support import heads
-from tenants import trail
+from tenants import clock, trail
 from tenants.chain import Chain
 from tenants.commands import JsonCommand, tenant_of
 from tenants.errors import DomainError
@@ -30,7 +29,7 @@ class Command(JsonCommand):
             raise DomainError("bad_value", _("A head is one brand's: give --tenant, too."))
         if options["seal"]:
             for chain in heads.CHAINS.values():
-                chain.seal_everywhere(now=timezone.now())
+                chain.seal_everywhere(now=clock.now())
         tenants = [tenant_of(options["tenant"])] if options["tenant"] else list(Tenant.objects.order_by("pk"))
         file = heads.kept_in(options["heads"]) if options["heads"] else heads.Kept({}, [])
         given = {"ledger": options["head"].lower(), "trail": options["trail_head"].lower()}
