@@ -53,7 +53,10 @@ class ActivityFilter(django_filters.FilterSet):
 
     customer = django_filters.CharFilter(method="of_customer", label=gettext_lazy("Customer"), max_length=120)
     action = django_filters.MultipleChoiceFilter(
-        field_name="kind", label=gettext_lazy("Action"), choices=[(kind.value, TITLES[kind]) for kind in TITLES]
+        field_name="kind",
+        label=gettext_lazy("Action"),
+        choices=[(kind.value, TITLES[kind]) for kind in TITLES],
+        distinct=False,
     )
     store = django_filters.CharFilter(
         field_name="store__code",
