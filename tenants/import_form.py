@@ -19,7 +19,7 @@ from unfold.contrib.import_export.forms import ExportForm, ImportForm
 from tenants import exports
 from tenants.admin_base import access_of
 from tenants.saying import said
-from tenants.uploads import ROWS_AT_ONCE, SECONDS_AT_ONCE, FileRefused, is_long, kind_of, rows_of
+from tenants.uploads import ROWS_AT_ONCE, SECONDS_AT_ONCE, FileRefused, is_long, kind_of, table_of
 
 log = structlog.get_logger("pointdesk.imports")
 #: Who takes long files, by the label of the rows' model: (request, name, body) -> where one sees how far it is.
@@ -45,9 +45,8 @@ class ListFormat(Format):
 
     def create_dataset(self, in_stream: bytes, **kwargs: Any) -> Dataset:
         """Raises: FileRefused."""
-        rows = [cells for _, cells in rows_of(in_stream, kind=kind_of(in_stream), seconds=SECONDS_AT_ONCE)]
-        names = list(rows[0]) if rows else []
-        return Dataset(*([row.get(name, "") for name in names] for row in rows), headers=names)
+        names, lines = table_of(in_stream, kind=kind_of(in_stream), seconds=SECONDS_AT_ONCE)
+        return Dataset(*([*cells, *[""] * (len(names) - len(cells))][: len(names)] for _, cells in lines), headers=names)
 
 
 class CheckedImportForm(ImportForm):

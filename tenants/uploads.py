@@ -142,6 +142,13 @@ def rows_of(data: bytes, *, kind: str, seconds: int = SECONDS_MAX) -> Iterator[t
 
     Raises: FileRefused, on the way; it is TooDear where time was what it took.
     """
+    names, lines = table_of(data, kind=kind, seconds=seconds)
+    for number, cells in lines:
+        yield number, dict(zip(names, cells, strict=False))
+
+
+def table_of(data: bytes, *, kind: str, seconds: int = SECONDS_MAX) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
+    """-> the names of the first row, and each row that is not empty with its number. Raises: as `rows_of`."""
     lines = _xlsx_lines(data, seconds=seconds) if kind == "xlsx" else _csv_lines(data)
     _, first = next(lines, (0, []))
     names = [name.strip() for name in first]
@@ -152,17 +159,21 @@ def rows_of(data: bytes, *, kind: str, seconds: int = SECONDS_MAX) -> Iterator[t
         raise FileRefused(said("The file is empty. Its first row names the columns."))
     if len(set(plain[: len(names)])) < len(names) or "" in names:
         raise FileRefused(said("The first row names a column twice, or leaves one without a name."), row=1)
+    return names, _below(lines, columns=len(names))
+
+
+def _below(lines: Iterator[tuple[int, list[str]]], *, columns: int) -> Iterator[tuple[int, list[str]]]:
     empty = 0
     for number, cells in lines:
         empty = 0 if any(cells) else empty + 1
         if empty > EMPTY_MAX:
             told = said("After row {row} come more than {most:,} empty rows. Delete them.", row=number - empty, most=EMPTY_MAX)
             raise FileRefused(told, row=number)
-        if any(cells[len(names) :]):
+        if any(cells[columns:]):
             told = said("Row {row} has more cells than there are columns; perhaps a quote is missing.", row=number)
             raise FileRefused(told, row=number)
         if any(cells):
-            yield number, dict(zip(names, cells, strict=False))
+            yield number, cells
 
 
 def canonical(name: str) -> str:

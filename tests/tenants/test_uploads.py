@@ -15,6 +15,7 @@ from django.test import Client
 from django.urls import reverse
 
 from tenants import uploads
+from tenants.import_form import ListFormat
 from tenants.models import Store
 from tenants.uploads import FileRefused, is_long, kind_of, rows_of
 
@@ -180,6 +181,12 @@ def test_an_import_page_reads_the_sheet_that_was_looked_at(as_alice: Client) -> 
     answer = as_alice.post(reverse("admin:tenants_store_import"), {"import_file": file, "format": "0"}).content.decode()
     assert "S1" in answer
     assert "Adyar" in answer
+
+
+def test_a_first_row_that_leaves_its_last_cells_empty_takes_no_column_away() -> None:
+    for body in (b"code,name,is_active\nS1\nS2,Adyar,0\n", xlsx(("code", "name", "is_active"), ("S1",), ("S2", "Adyar", "0"))):
+        table = ListFormat().create_dataset(body)
+        assert (table.headers, table[0], table[1]) == (["code", "name", "is_active"], ("S1", "", ""), ("S2", "Adyar", "0"))
 
 
 @pytest.mark.parametrize(
