@@ -6,6 +6,7 @@ even pace. At the end: p50, p95 and p99 of each, and a file of half a million ro
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -21,6 +22,7 @@ from django_scopes import scope
 from config.bench.seeding import DAYS, seed
 from config.bench.tills import HOT, mobile
 from config.bench.web import Visitor
+from config.engines.child import dies_with_parent
 from config.engines.house import ROOT
 from integrations import inbox
 from integrations.models import Bill, Delivery, DeliveryState, Source
@@ -63,12 +65,12 @@ class Load:
         self._worker = subprocess.Popen(
             [sys.executable, "-m", "celery", "-A", "config.celery", "worker", "--concurrency", "1", "--loglevel", "error",
              "--without-gossip", "--without-mingle", "--hostname", "bench@%h"],
-            cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=dies_with_parent(signal.SIGTERM),
         )  # fmt: skip
         self._tills = subprocess.Popen(
             [sys.executable, "-m", "config.bench.tills", str(self._visitor.port), key, self._store.code, str(self._customers),
              str(BILLS_A_SECOND)],
-            cwd=ROOT,
+            cwd=ROOT, preexec_fn=dies_with_parent(signal.SIGTERM),
         )  # fmt: skip
 
     def _make_hot(self, bills: int) -> None:

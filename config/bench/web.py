@@ -2,6 +2,7 @@
 
 import http.client
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from statistics import quantiles
 from django.conf import settings
 from django.test import Client
 
+from config.engines.child import dies_with_parent
 from config.engines.house import ROOT
 from config.processes import WEB_WORKER
 from tenants import staff
@@ -31,7 +33,7 @@ class Web:
             [sys.executable, "-m", "gunicorn", application, "-k", WEB_WORKER, "--threads", "4", "-b", f"127.0.0.1:{self.port}",
              "--keep-alive", "60", "--no-control-socket"],
             cwd=ROOT, env=os.environ | {"POINTDESK_PROCESS": "web", "DATABASE_URL": database_url, "WEB_DATABASE_URL": "", "SECOND_FACTOR": "0"},
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=dies_with_parent(signal.SIGTERM),
         )  # fmt: skip
 
     @property
