@@ -19,7 +19,7 @@ from django.http import HttpRequest
 
 from tenants import audit
 from tenants.access import Access
-from tenants.models import Role, Tenant, User
+from tenants.models import Membership, Role, Tenant, User
 
 
 def is_lacking(request: HttpRequest, access: Access) -> bool:
@@ -47,7 +47,19 @@ def at_the_door(request: HttpRequest) -> dict[str, Any]:
     if not request.path.startswith("/accounts/") and getattr(request, "access", None) is not None:
         return {}
     access: Access | None = getattr(request, "known", None)
-    return {"site_title": admin.site.site_title, "second_factor_lacking": access is not None and is_lacking(request, access)}
+    lacking = access is not None and is_lacking(request, access)
+    elsewhere = _asking_for_none(access) if lacking and access is not None else []
+    return {"site_title": admin.site.site_title, "second_factor_lacking": lacking, "elsewhere": elsewhere}
+
+
+def _asking_for_none(access: Access) -> list[Tenant]:
+    """Where they may work without a second factor."""
+    rows = (
+        Membership.objects.filter(user=access.actor.id, tenant__in=access.tenants).select_related("tenant")
+        if access.role_key
+        else ()
+    )
+    return [row.tenant for row in rows if not is_required_of(row.tenant, row.role)]
 
 
 @receiver(post_save, sender=Authenticator)

@@ -14,6 +14,7 @@ from axes.models import AccessAttempt
 from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
+from django_scopes import scope
 
 from tenants import sign_in, staff
 from tenants.actors import SYSTEM
@@ -168,6 +169,22 @@ def test_a_session_without_it_sees_nothing(kulfi: Tenant) -> None:
     for page in (DESK, reverse("admin:activity"), "/status", reverse("admin:liability_csv")):
         assert session.get(page)["Location"] == SET_UP
     assert session.post(reverse("admin:simulator"))["Location"] == SET_UP
+
+
+def test_one_brand_s_rule_keeps_nobody_from_another_brand(kulfi: Tenant, liberty: Tenant) -> None:
+    user = person(kulfi, Role.ADMIN)
+    with scope(tenant=liberty):
+        staff.create_staff(liberty, email=user.email, role=Role.AGENT, actor=SYSTEM)
+    session = signed_in(user)
+    assert session.get(DESK)["Location"] == SET_UP
+    page = session.get(SET_UP).content.decode()
+    assert f'value="{liberty.pk}"' in page
+    assert f'value="{kulfi.pk}"' not in page
+    assert session.post(reverse("admin:switch_tenant"), {"tenant": liberty.pk}).status_code == 302
+    assert session.get(DESK).status_code == 200
+    assert session.get(reverse("admin:audit_trail")).status_code == 403, "an agent there"
+    assert session.post(reverse("admin:switch_tenant"), {"tenant": kulfi.pk}).status_code == 302
+    assert session.get(DESK)["Location"] == SET_UP
 
 
 def test_sessions_of_before_end_when_a_second_factor_is_set_up_or_taken_away(kulfi: Tenant) -> None:
