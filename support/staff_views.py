@@ -75,11 +75,11 @@ def _ask_whether_sure(form: SecurityForm, tenant: Tenant, kept: int | None) -> N
     if due := retention.count_due(tenant, days, now=timezone.now()):
         form.fields["sure"].widget = forms.CheckboxInput()
         told = ngettext(
-            "{count:,} message goes tonight, and with it the way to book its bill anew.",
-            "{count:,} messages go tonight, and with them the way to book their bills anew.",
+            "{count} message goes tonight, and with it the way to book its bill anew.",
+            "{count} messages go tonight, and with them the way to book their bills anew.",
             due,
         )
-        form.add_error("sure", told.format(count=due))
+        form.add_error("sure", told.format(count=f"{due:,}" if due < retention.COUNTED_MOST else f"{due:,}+"))
 
 
 def everybody(request: HttpRequest) -> HttpResponse:
