@@ -459,7 +459,9 @@ class Batch:
     def _delivery_of(self, bill: Bill) -> Taken | None:
         if bill.pk in self._booked:
             return self._booked[bill.pk]
-        row = Delivery.objects.filter(tenant=self.tenant, bill=bill, state=DeliveryState.APPLIED).first()
+        # Locked: until this ends nobody takes its message.
+        rows = Delivery.objects.select_for_update(of=["self"]).filter(tenant=self.tenant, bill=bill, state=DeliveryState.APPLIED)
+        row = rows.first()
         return Taken(row.pk, retention.body_of(row), row.decided, bill.pk) if row else None
 
     def _book_again(self, taken: Taken, before: Bill) -> int:

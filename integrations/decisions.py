@@ -19,7 +19,7 @@ from integrations.models import Bill, BillClaim, BillClass, Delivery, DeliverySt
 from integrations.posting import Shop, Taken
 from loyalty import customers
 from loyalty.ledger import checked_reason
-from tenants import audit
+from tenants import audit, clock
 from tenants.actors import Actor
 from tenants.errors import DomainError
 from tenants.models import Tenant
@@ -103,7 +103,7 @@ def decide(
 ) -> Delivery:
     """Write the decision; the inbox books it on its next round. `original`: of LINK, the id of the bill.
 
-    Raises: DomainError `decision_unfit` (somebody was faster, or it does not fit), `bill_unknown`, `reason_length`.
+    Raises: DomainError `decision_unfit` (somebody was faster, or it does not fit), `bill_unknown`, `reason_length`, `message_gone`.
     """
     reason = checked_reason(reason)
     with transaction.atomic():
@@ -115,6 +115,8 @@ def decide(
                 said("This delivery is {state} now; that cannot be decided about it. Reload the page.", state=row.get_state_display()),
                 state=row.state,
             )  # fmt: skip
+        if decision is not Decision.DISCARD:
+            retention.body_of(row)
         chosen: dict[str, Any] = {Decision.CORRECT: {"correction": True}, Decision.ACCEPT_DATE: {"any_date": True}}.get(
             decision, {}
         )
@@ -124,7 +126,7 @@ def decide(
         if decision is Decision.DISCARD:
             row.state = DeliveryState.DISCARDED
             row.message = said("Discarded by {who}: {reason}", who=actor.name, reason=reason)[:500]
-            row.processed_at = now
+            row.processed_at = clock.now()
         else:
             row.state, row.next_try_at, row.attempts = DeliveryState.RECEIVED, None, 0
         row.save(update_fields=["decided", "state", "message", "processed_at", "next_try_at", "attempts"])

@@ -21,7 +21,7 @@ from integrations.witness_rows import DayEndRow, OrderRow, ShownRow
 from integrations.witnesses import DayTotals, Refused
 from loyalty import customer_import
 from loyalty.ledger import retried
-from tenants import audit, crash
+from tenants import audit, clock, crash
 from tenants.actors import Actor, ActorKind
 from tenants.errors import DomainError
 from tenants.models import Tenant
@@ -160,7 +160,7 @@ def _take(file: FileImport, chunk: Sequence[tuple[int, dict[str, str]]]) -> None
         locked: FileImport = FileImport.objects.select_for_update().defer("body").get(pk=file.pk)
         if locked.last_row >= chunk[0][0]:
             return  # another worker was faster
-        refused += kind.take(file, read, timezone.now())
+        refused += kind.take(file, read, clock.now())
         told = [{"row": each.index, "code": each.refusal.code, "message": each.refusal.sentence} for each in refused]
         locked.refused_rows = [*locked.refused_rows, *sorted(told, key=lambda row: int(str(row["row"])))][:SHOWN]
         locked.refused += len(refused)

@@ -22,7 +22,7 @@ from integrations.booking import Batch
 from integrations.models import DeliveryState, Replay, ReplayState
 from integrations.posting import Outcome, Shop, Taken
 from loyalty.ledger import checked_reason, retried
-from tenants import audit, crash, stores
+from tenants import audit, clock, crash, stores
 from tenants.actors import Actor, ActorKind
 from tenants.errors import DomainError
 from tenants.models import Tenant
@@ -355,7 +355,7 @@ def work_on(replay: Replay, *, now: datetime) -> bool:
         if replay.state == ReplayState.TRYING:
             try_it(replay, now=now)
         elif replay.state == ReplayState.RUNNING:
-            run(replay)
+            run(replay, clock=clock.now)
     return True
 
 

@@ -5,6 +5,7 @@ hash, state and what was read of it stay, and so do bill, lines and ledger: a re
 no longer be done is to book that very bill anew. The same message, sent again, is put back for as long again.
 """
 
+import itertools
 from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -12,6 +13,7 @@ from typing import Any
 
 import structlog
 from django.db import connection, transaction
+from django.db.models import Q
 from django_scopes import scope
 
 from integrations.models import Bill, Delivery, DeliveryState
@@ -33,12 +35,12 @@ SETTLED = (
 #: What was settled in a stretch of time, oldest first; `DUE_BACK`: what had been put back.
 DUE = """
     SELECT id, processed_at FROM integrations_delivery
-    WHERE tenant_id = %(tenant)s AND processed_at >= %(after)s AND processed_at < %(until)s AND received_at < %(until)s AND body_gone_at IS NULL
-      AND body_back_at IS NULL AND state = ANY(%(states)s) ORDER BY processed_at, id LIMIT %(chunk)s
+    WHERE tenant_id = %(tenant)s AND (processed_at, id) > (%(after)s, %(last)s) AND processed_at < %(until)s AND received_at < %(until)s
+      AND body_gone_at IS NULL AND body_back_at IS NULL AND state = ANY(%(states)s) ORDER BY processed_at, id LIMIT %(chunk)s
 """
 DUE_BACK = """
     SELECT id, body_back_at FROM integrations_delivery
-    WHERE tenant_id = %(tenant)s AND body_back_at >= %(after)s AND body_back_at < %(until)s AND processed_at < %(until)s
+    WHERE tenant_id = %(tenant)s AND (body_back_at, id) > (%(after)s, %(last)s) AND body_back_at < %(until)s AND processed_at < %(until)s
       AND state = ANY(%(states)s) ORDER BY body_back_at, id LIMIT %(chunk)s
 """
 #: Looked at again under the lock: it may have been booked anew, or sent again, a moment ago.
@@ -48,11 +50,13 @@ FORGET = """
         SELECT id FROM integrations_delivery
         WHERE tenant_id = %(tenant)s AND id = ANY(%(ids)s) AND state = ANY(%(states)s) AND body_gone_at IS NULL
           AND greatest(received_at, processed_at, body_back_at) < %(until)s
+          AND (SELECT messages_kept_days FROM tenants_tenant WHERE id = %(tenant)s) <= %(days)s
         ORDER BY id FOR UPDATE)
 """
 PUT_BACK = """
     UPDATE integrations_delivery SET body = %(body)s, body_gone_at = NULL, body_back_at = now()
-    WHERE tenant_id = %(tenant)s AND body_hash = %(hash)s AND body_gone_at IS NOT NULL RETURNING receipt, bill_id
+    WHERE tenant_id = %(tenant)s AND body_hash = %(hash)s AND body_gone_at IS NOT NULL AND bill_id IS NOT NULL
+    RETURNING receipt, bill_id
 """
 #: Corrections that lacked this message.
 RESUME = """
@@ -85,8 +89,9 @@ def count_due(tenant: Tenant, days: int, *, now: datetime) -> int:
     """How many messages would go tonight if they were kept for so long, counted up to COUNTED_MOST."""
     until = limit(days, now=now)
     due = Delivery.objects.filter(
-        tenant=tenant, processed_at__lt=until, received_at__lt=until, state__in=SETTLED, body_gone_at=None, body_back_at=None
-    )
+        Q(body_back_at=None) | Q(body_back_at__lt=until),
+        tenant=tenant, processed_at__lt=until, received_at__lt=until, state__in=SETTLED, body_gone_at=None,
+    )  # fmt: skip
     return int(due.order_by()[:COUNTED_MOST].count())
 
 
@@ -95,41 +100,48 @@ def forget(tenant: Tenant, *, now: datetime) -> int:
     if tenant.messages_kept_days is None:
         return 0
     until = limit(tenant.messages_kept_days, now=now)
+    days = tenant.messages_kept_days
+    gone = 0
     with scope(tenant=tenant):
         before = Tenant.objects.values_list("messages_gone_until", flat=True).get(pk=tenant.pk)
-        gone = sum(_forget(tenant, ids, until) for ids in _due(DUE, tenant, before, until))
-        gone += sum(_forget(tenant, ids, until) for ids in _due(DUE_BACK, tenant, None, until))
+        for ids in itertools.chain(_due(DUE, tenant, before, until), _due(DUE_BACK, tenant, None, until)):
+            if not gone:  # before any of them goes: whoever is killed has said what they were at
+                _tell(tenant, "forget_messages", {"settled_before": until.isoformat()})
+            gone += _forget(tenant, ids, until, days=days)
         with transaction.atomic():
             if before is None or before < until:
-                Tenant.objects.filter(pk=tenant.pk).update(messages_gone_until=until)
+                Tenant.objects.filter(pk=tenant.pk, messages_kept_days__lte=days).update(messages_gone_until=until)
             if gone:
-                told = said("Kept for {days} days", days=tenant.messages_kept_days)
-                audit.record(
-                    tenant, actor=SYSTEM, action="forget_messages", target=tenant, reason=told,
-                    after={"messages": gone, "settled_before": until.isoformat()},
-                )  # fmt: skip
+                _tell(tenant, "forgot_messages", {"messages": gone, "settled_before": until.isoformat()})
     return gone
+
+
+def _tell(tenant: Tenant, action: str, after: dict[str, Any]) -> None:
+    reason = said("Kept for {days} days", days=tenant.messages_kept_days)
+    audit.record(tenant, actor=SYSTEM, action=action, target=tenant, reason=reason, after=after)
 
 
 def _due(sql: str, tenant: Tenant, after: datetime | None, until: datetime) -> Iterator[list[int]]:
     """Chunks of ids. What is settled later than a moment that was gone through has a later time."""
-    seen = after or datetime(1, 1, 1, tzinfo=until.tzinfo)
+    seen, last = after or datetime(1, 1, 1, tzinfo=until.tzinfo), 0
     while True:
+        asked: dict[str, Any] = {
+            "tenant": tenant.pk, "after": seen, "last": last, "until": until, "states": _states(), "chunk": CHUNK,
+        }  # fmt: skip
         with connection.cursor() as cursor:
-            asked: dict[str, Any] = {"tenant": tenant.pk, "after": seen, "until": until, "states": _states(), "chunk": CHUNK}
             cursor.execute(sql, asked)
             rows = cursor.fetchall()
         if rows:
             yield [row[0] for row in rows]
+            last, seen = rows[-1]
         if len(rows) < CHUNK:
             return
-        seen = rows[-1][1]
 
 
-def _forget(tenant: Tenant, ids: list[int], until: datetime) -> int:
+def _forget(tenant: Tenant, ids: list[int], until: datetime, *, days: int) -> int:
     def take() -> int:
         with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(FORGET, {"tenant": tenant.pk, "ids": ids, "states": _states(), "until": until})
+            cursor.execute(FORGET, {"tenant": tenant.pk, "ids": ids, "states": _states(), "until": until, "days": days})
             return int(cursor.rowcount)
 
     return retried(take)
@@ -154,7 +166,8 @@ def forget_all(*, now: datetime) -> Counter[str]:
 def put_back(tenant: Tenant, body: bytes, digest: bytes) -> bool:
     """The very message is here again: -> whether its body had gone, and is back. Corrections that lacked it are tried again.
 
-    Not where a person has been forgotten since: what named them had been masked in it.
+    Only what a bill was made of, since nothing else is booked anew; and not where its person has been forgotten since: what named them had been
+    masked in it.
     """
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(PUT_BACK, {"body": body, "tenant": tenant.pk, "hash": digest})
@@ -163,7 +176,7 @@ def put_back(tenant: Tenant, body: bytes, digest: bytes) -> bool:
             return False
         receipt, bill_id = found
         # Under the row's lock: an erasure that is not seen here masks the body after this.
-        if bill_id is not None and _is_of_nobody(tenant, bill_id):
+        if _is_of_nobody(tenant, bill_id):
             transaction.set_rollback(True)
             return False
         cursor.execute(RESUME, [tenant.pk, receipt])

@@ -46,7 +46,8 @@ class SecurityForm(forms.ModelForm):  # type: ignore[type-arg]
             "messages_kept_days": gettext_lazy("Days that messages of bills are kept"),
         }
 
-    sure = forms.BooleanField(label=gettext_lazy("They may go, for ever"), required=False, widget=forms.HiddenInput)
+    #: The days that it was said of.
+    sure = forms.CharField(label=gettext_lazy("They may go, for ever"), required=False, widget=forms.HiddenInput)
 
     def clean_audit_email(self) -> str:
         """One that a mail can go to."""
@@ -70,10 +71,10 @@ def _check_kept(form: SecurityForm, tenant: Tenant) -> None:
 def _ask_whether_sure(form: SecurityForm, tenant: Tenant, kept: int | None) -> None:
     """Before messages go tonight that would have stayed. `kept`: days, as it was."""
     days = form.cleaned_data.get("messages_kept_days")
-    if form.errors or days is None or form.cleaned_data["sure"] or (kept is not None and kept <= days):
+    if form.errors or days is None or form.data.get("sure") == str(days) or (kept is not None and kept <= days):
         return
     if due := retention.count_due(tenant, days, now=timezone.now()):
-        form.fields["sure"].widget = forms.CheckboxInput()
+        form.fields["sure"].widget = forms.CheckboxInput(attrs={"value": str(days)}, check_test=lambda said: said == str(days))
         told = ngettext(
             "{count} message goes tonight, and with it the way to book its bill anew.",
             "{count} messages go tonight, and with them the way to book their bills anew.",

@@ -24,7 +24,7 @@ def finish_erasures() -> None:
 def work_on_job(job_id: int) -> None:
     """A turn with a bulk job; the rest of it waits behind what else waits."""
     for job in _jobs(pk=job_id):
-        if running.work_on(job):
+        if running.work_on(job, clock=clock.now):
             bell.send(jobs.WORK, job_id)
 
 

@@ -1,5 +1,6 @@
 """What every admin of tenants' rows inherits: the wall, the permissions, the trace."""
 
+from datetime import datetime
 from typing import Any, ClassVar
 
 from django.core.exceptions import PermissionDenied
@@ -8,7 +9,9 @@ from django.db.models import ForeignKey, Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils import timezone
 from import_export.resources import ModelResource
+from import_export.widgets import DateTimeWidget, DateWidget
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.paginator import InfinitePaginator
 
@@ -176,11 +179,33 @@ class HouseAdmin(_NobodyChanges, ModelAdmin):
     actions = None
 
 
+class IsoDate(DateWidget):
+    """As people and spreadsheets write a day: a cell that is a date says midnight, too."""
+
+    def clean(self, value: Any, row: Any = None, **kwargs: Any) -> Any:
+        return super().clean(value.removesuffix("T00:00:00") if isinstance(value, str) else value, row, **kwargs)
+
+
+class IsoDateTime(DateTimeWidget):
+    """ISO 8601, as the API takes it; without an offset it is the brand's clock."""
+
+    def clean(self, value: Any, row: Any = None, **kwargs: Any) -> Any:
+        try:
+            found = datetime.fromisoformat(value) if isinstance(value, str) and value else None
+        except ValueError:
+            found = None
+        if found is None:
+            return super().clean(value, row, **kwargs)
+        return found if found.tzinfo else timezone.make_aware(found)
+
+
 class TenantResource(ModelResource):
     """Import and export of one tenant's rows. A `tenant` column and another tenant's id are row errors, never effects.
 
     Subclasses name `import_id_fields` that are unique within a tenant; `id` is never one.
     """
+
+    WIDGETS_MAP: ClassVar = {**ModelResource.WIDGETS_MAP, "DateField": IsoDate, "DateTimeField": IsoDateTime}
 
     def __init__(self, *, tenant: Tenant, actor: Actor, **kwargs: Any) -> None:
         super().__init__(**kwargs)

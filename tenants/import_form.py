@@ -37,6 +37,9 @@ class BriefStorage(CacheStorage):
 class ListFormat(Format):
     """CSV or Excel, by what the file is and not by what somebody chose; read by the reader that looked at it."""
 
+    def __init__(self, encoding: str | None = None) -> None:
+        """import-export says an encoding where a person confirms; a file says its own."""
+
     def get_title(self) -> str:
         return "csv / xlsx"
 

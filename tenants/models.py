@@ -11,7 +11,7 @@ from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
-from django.core.validators import MinValueValidator, RegexValidator
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models.functions import Now
 from django.utils.crypto import salted_hmac
@@ -30,7 +30,7 @@ SLUG = RegexValidator(
 )
 
 #: Days. Returns, corrections and claims read messages; shorter would be felt every day.
-MESSAGES_KEPT_MIN = 90
+MESSAGES_KEPT_MIN, MESSAGES_KEPT_MAX = 90, 36_500
 ACTOR_KINDS = [
     (ActorKind.PERSON.value, gettext_lazy("person")),
     (ActorKind.KEY.value, gettext_lazy("key")),
@@ -124,7 +124,7 @@ class Tenant(models.Model):
     messages_kept_days = models.PositiveIntegerField(
         null=True,
         blank=True,
-        validators=[MinValueValidator(MESSAGES_KEPT_MIN)],
+        validators=[MinValueValidator(MESSAGES_KEPT_MIN), MaxValueValidator(MESSAGES_KEPT_MAX)],
         help_text=gettext_lazy(
             "How many days the messages of bills are kept as they were sent, once they are settled. Empty: for ever."
         ),

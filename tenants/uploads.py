@@ -8,6 +8,7 @@ import signal
 import struct
 import subprocess
 import sys
+import threading
 import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -37,6 +38,8 @@ EMPTY_MAX = 1000
 RECORD_MAX = 1 << 20
 #: Seconds of a processor that a workbook may cost while somebody waits, and in the worker.
 SECONDS_AT_ONCE, SECONDS_MAX = 2, 60
+#: So many workbooks are read at once by a process; who waits longer than so many seconds comes again.
+READERS, BUSY_SECONDS = threading.BoundedSemaphore(2), 20
 READER = Path(__file__).with_name("workbook.py")
 #: How a zip ends: its entries' count and the size of their directory.
 ZIP_END = struct.Struct("<4s4H2LH")
@@ -211,6 +214,15 @@ def _csv_lines(data: bytes) -> Iterator[tuple[int, list[str]]]:
 
 def _xlsx_lines(data: bytes, *, seconds: int) -> Iterator[tuple[int, list[str]]]:
     """By a process of its own, which is ended where nobody asks on. Memory, and time beyond `seconds`, are the kernel's to refuse."""
+    if not READERS.acquire(timeout=BUSY_SECONDS):
+        raise FileRefused(said("Too many workbooks are being read just now. Nothing was taken: try it again in a minute."))
+    try:
+        yield from _read(data, seconds=seconds)
+    finally:
+        READERS.release()
+
+
+def _read(data: bytes, *, seconds: int) -> Iterator[tuple[int, list[str]]]:
     argv = [sys.executable, "-I", str(READER), *(str(each) for each in (seconds, ROWS_MAX, COLUMNS_MAX, CELL_MAX))]
     with os.fdopen(os.memfd_create("book"), "w+b") as book:  # personal data: never on a disk
         book.write(data)

@@ -118,7 +118,13 @@ document.addEventListener("change", async (event) => {
   if (!input?.files.length) return;
   const told = document.querySelector("[data-sha256-told]");
   told.hidden = false;
-  const digest = await crypto.subtle.digest("SHA-256", await input.files[0].arrayBuffer());
+  let digest;
+  try {
+    digest = await crypto.subtle.digest("SHA-256", await input.files[0].arrayBuffer());
+  } catch {  // no HTTPS, or a file that does not fit here
+    told.textContent = told.dataset.sha256Told;
+    return;
+  }
   document.getElementById(input.dataset.sha256Into).value = [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
   told.hidden = true;
   input.form.requestSubmit();

@@ -1,15 +1,18 @@
 """Messages as they were sent: gone after as long as the brand says, what needs them then, and how they come back."""
 
+import threading
+import time
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 from django_scopes import scope
 
-from integrations import inbox, retention
+from integrations import booking, inbox, retention
 from integrations.decisions import Decision, ask_claim, decide, decide_claim
 from integrations.models import Bill, BillLine, Delivery, DeliveryState, Source
 from integrations.replay import run, try_it
@@ -63,10 +66,11 @@ def test_settled_messages_go_and_what_was_booked_stays(forgetful: Tenant) -> Non
     assert forget(forgetful) == 1
     assert bodies(forgetful) == {"A1": False, "A2": True}
     assert (list(Entry.objects.values()), list(Bill.objects.values()), list(BillLine.objects.values())) == before
-    event = AuditEvent.objects.get(action="forget_messages")
-    assert (event.actor_name, event.reason, event.after["messages"]) == ("Pointdesk", "Kept for 100 days", 1)
+    begun, done = AuditEvent.objects.filter(action__startswith="forg").order_by("pk")
+    assert (begun.action, begun.actor_name, begun.reason) == ("forget_messages", "Pointdesk", "Kept for 100 days")
+    assert (done.action, done.after) == ("forgot_messages", {"messages": 1, **begun.after})
     assert forget(forgetful) == 0
-    assert AuditEvent.objects.filter(action="forget_messages").count() == 1
+    assert AuditEvent.objects.filter(action__startswith="forg").count() == 2
 
 
 def test_a_brand_that_says_nothing_keeps_everything(kulfi: Tenant) -> None:
@@ -103,7 +107,7 @@ def test_it_goes_on_behind_what_it_has_gone_through(forgetful: Tenant, monkeypat
     deliver(forgetful, *(bill(f"A{number}") for number in range(7)))
     aged(150)
     with pytest.raises(ZeroDivisionError), monkeypatch.context() as broken:
-        broken.setattr(retention, "_forget", lambda *_: 1 // 0)
+        broken.setattr(retention, "_forget", lambda *_, **__: 1 // 0)
         forget(forgetful)
     forgetful.refresh_from_db()
     assert forgetful.messages_gone_until is None  # nothing was gone through
@@ -222,6 +226,86 @@ def test_the_message_of_somebody_who_was_forgotten_is_not_put_back(forgetful: Te
     assert bodies(forgetful) == {"A1": False}
 
 
+@pytest.mark.case(98)
+def test_what_no_bill_was_made_of_is_not_put_back(forgetful: Tenant) -> None:
+    """Nothing is booked anew from it, and whom it named may have been forgotten since."""
+    (stuck,) = deliver(forgetful, bill("Q1", store_code="NOWHERE"))
+    decide(forgetful, stuck.pk, Decision.DISCARD, reason="test store", actor=INA, now=timezone.now())
+    with pytest.raises(DomainError):
+        send(forgetful, b'{"customer": {"mobile": "+919840012345"')
+    aged(101)
+    assert forget(forgetful) == 2
+    assert send(forgetful, raw(bill("Q1", store_code="NOWHERE", bill_date="x"))).duplicate is False
+    assert send(forgetful, bytes_of(stuck)).duplicate
+    with pytest.raises(DomainError):
+        send(forgetful, b'{"customer": {"mobile": "+919840012345"')
+    assert set(Delivery.objects.exclude(body_gone_at=None).values_list("state", flat=True)) == {"discarded", "rejected"}
+
+
+def bytes_of(delivery: Delivery) -> bytes:
+    """As it was read before it went."""
+    return bytes(delivery.body)
+
+
+def test_a_brand_that_thinks_better_of_it_loses_no_more(forgetful: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "CHUNK", 1)
+    deliver(forgetful, *(bill(f"A{number}") for number in range(3)))
+    aged(101)
+    takes = retention._forget
+
+    def then_off(*given: Any, **named: Any) -> int:
+        done = takes(*given, **named)
+        Tenant.objects.filter(pk=forgetful.pk).update(messages_kept_days=None)
+        return done
+
+    monkeypatch.setattr(retention, "_forget", then_off)
+    assert forget(forgetful) == 1
+    forgetful.refresh_from_db()
+    assert forgetful.messages_gone_until is None
+
+
+def test_what_has_lost_its_message_is_not_tried_again(forgetful: Tenant) -> None:
+    (stuck,) = deliver(forgetful, bill("Q1", store_code="NOWHERE"))
+    Delivery.objects.update(body=b"", body_gone_at=timezone.now())
+    with pytest.raises(DomainError) as refused:
+        decide(forgetful, stuck.pk, Decision.RETRY, reason="once more", actor=INA, now=timezone.now())
+    assert refused.value.code == "message_gone"
+    assert decide(forgetful, stuck.pk, Decision.DISCARD, reason="lost", actor=INA, now=timezone.now()).state == "discarded"
+
+
+def test_a_return_is_not_forgotten_while_its_sale_is_corrected(committed: Tenant) -> None:
+    committed.messages_kept_days = 100
+    committed.save(update_fields=["messages_kept_days"])
+    deliver(committed, bill("A1"), returned("R1", "A1", "400.00"))
+    aged(101, tenant=committed)
+    read, inside = booking.Batch._delivery_of, threading.Event()
+    found: list[int] = []
+
+    def slowly(self: booking.Batch, row: Bill) -> Any:
+        taken = read(self, row)
+        inside.set()
+        time.sleep(0.7)  # the nightly run comes by
+        return taken
+
+    def nightly() -> None:
+        inside.wait(20)
+        try:
+            with scope(tenant=committed):
+                found.append(retention.forget(Tenant.objects.get(pk=committed.pk), now=timezone.now()))
+        finally:
+            connection.close()
+
+    night = threading.Thread(target=nightly)
+    night.start()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(booking.Batch, "_delivery_of", slowly)
+        deliver(committed, bill("A1", net="2000.00", version=2))
+    night.join(60)
+    back = Delivery.objects.get(tenant=committed, bill_no="R1")
+    assert (back.state, back.body_gone_at) == ("applied", None), "it was booked anew just now"
+    assert found == [1]  # the sale's first message, which was reversed
+
+
 def test_the_pages_say_what_is_gone(forgetful: Tenant, as_alice: Client) -> None:
     with scope(tenant=forgetful):
         (first,) = deliver(forgetful, bill("A1"))
@@ -263,8 +347,13 @@ def test_the_brand_says_how_long_and_is_asked_before_any_goes(kulfi: Tenant, as_
     assert (page.status_code, "2 messages go tonight" in page.content.decode()) == (422, True)
     kulfi.refresh_from_db()
     assert kulfi.messages_kept_days is None
-    assert as_alice.post(where, {"messages_kept_days": "180", "sure": "on"}).status_code == 302
+    assert as_alice.post(where, {"messages_kept_days": "180", "sure": "180"}).status_code == 302
     kulfi.refresh_from_db()
     assert kulfi.messages_kept_days == 180
     assert AuditEvent.objects.get(action="change_security").after["messages_kept_days"] == 180
     assert as_alice.post(where, {"messages_kept_days": "190"}).status_code == 302  # longer takes nothing
+    kulfi.claim_days = 30
+    kulfi.save(update_fields=["claim_days"])
+    assert as_alice.post(where, {"messages_kept_days": "95", "sure": "180"}).status_code == 422  # that was said of other days
+    for days in ("36501", "800000", "2147483647", "9" * 30):
+        assert as_alice.post(where, {"messages_kept_days": days}).status_code == 422

@@ -16,6 +16,7 @@ from django_scopes import scope
 from integrations import bell, inbox
 from integrations.documents import MalformedJSON
 from integrations.models import Delivery, Source
+from tenants import clock
 from tenants.actors import SYSTEM
 from tenants.commands import JsonCommand, tenant_of
 from tenants.errors import DomainError
@@ -31,7 +32,7 @@ PROBLEMS_SHOWN = 20
 #: So many lines at its beginning, none of them a bill: another file was meant.
 NO_BILLS_MAX = 1000
 #: Beyond so many bytes a file that unpacks to so many times its size is a bomb.
-UNPACKED_FREE, RATIO_MAX = 64 << 20, 200
+UNPACKED_FREE, RATIO_MAX = 64 << 20, 300
 
 
 class Command(JsonCommand):
@@ -91,12 +92,16 @@ def _chunks(path: Path) -> Iterator[list[tuple[int, bytes]]]:
     """Lines with their numbers: so many, or so many bytes, at a time."""
     chunk: list[tuple[int, bytes]] = []
     size = 0
-    for number, line in _lines(path):
-        chunk.append((number, line))
-        size += len(line)
-        if len(chunk) == ROWS_A_TRANSACTION or size > BYTES_A_TRANSACTION:
-            yield chunk
-            chunk, size = [], 0
+    try:
+        for number, line in _lines(path):
+            chunk.append((number, line))
+            size += len(line)
+            if len(chunk) == ROWS_A_TRANSACTION or size > BYTES_A_TRANSACTION:
+                yield chunk
+                chunk, size = [], 0
+    except DomainError:
+        yield chunk  # what came before it
+        raise
     yield chunk
 
 
@@ -106,7 +111,7 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
     Raises: DomainError `file_refused`, for what is no such file, unpacks beyond reason, or breaks off; what came before it is taken.
     """
     number = unpacked = 0
-    with path.open("rb") as packed, gzip.GzipFile(fileobj=packed) if path.suffix == ".gz" else packed as file:
+    with path.open("rb") as packed, gzip.GzipFile(fileobj=packed) if path.suffix.lower() == ".gz" else packed as file:
         while True:
             try:
                 line = file.readline(LINE_BYTES_MAX + 1)
@@ -151,7 +156,7 @@ def _wait(tenant: Tenant, ids: "array[int]") -> None:
     inline = not worker_is_alive()
     while True:
         if inline:
-            inbox.drain(tenant, now=timezone.now())
+            inbox.drain(tenant, now=clock.now())
         waiting = any(Delivery.objects.filter(tenant=tenant, state="received", pk__in=some).exists() for some in _parts(ids))
         if not waiting:
             return
