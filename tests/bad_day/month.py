@@ -44,6 +44,9 @@ print("KEYS", json.dumps(keys))
 """
 STORES = ("P1", "P2")
 CUSTOMERS = 25
+PEOPLE = [f"+916500{number:06d}" for number in range(CUSTOMERS)]
+#: Points that one bulk job after the other gives to everybody.
+GIFTS = (3, 4, 5, 6)
 #: So long at most it goes on for faults that have not come yet.
 MONTH_SECONDS = 90
 #: What every customer begins with, so that no return takes back what was spent meanwhile.
@@ -69,6 +72,8 @@ class Chain:
     book: Book = field(default_factory=Book)
     #: By mobile: what the sender knows that the customer has.
     points: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    #: Bulk jobs that give something to everybody, by id: how much.
+    jobs: dict[int, int] = field(default_factory=dict)
 
 
 def survive(
@@ -106,11 +111,14 @@ def survive(
 
         trouble.start()
         try:
-            with ThreadPoolExecutor(len(chains) + 1) as pool:
+            with ThreadPoolExecutor(2 * len(chains) + 1) as pool:
                 playing = [pool.submit(_month, up, chain, seed=seed, days=days, bills=bills, enough=enough) for chain in chains]
+                giving = [pool.submit(_gifts, up, chain) for chain in chains]
                 racing = pool.submit(_race, up, chains[0], seed=seed)
                 for done in playing:
                     done.result()
+                for chain, gifts in zip(chains, giving, strict=True):
+                    chain.jobs = gifts.result()
                 report.problems += racing.result()
         except NoAnswer as problem:
             report.problems.append(f"The house did not come back: {problem}")
@@ -148,7 +156,7 @@ def _chains(up: Up) -> list[Chain]:
     chains = [Chain(slug, key) for slug, key in keys.items()]
     for chain in chains:
         till = Till(f"http://127.0.0.1:{up.port}", chain.key)
-        for mobile in [f"+916500{number:06d}" for number in range(CUSTOMERS)]:
+        for mobile in PEOPLE:
             _issue(till, chain, mobile, BEGINNING)
     return chains
 
@@ -254,6 +262,42 @@ def _race(up: Up, chain: Chain, *, seed: str) -> list[str]:
     return problems
 
 
+def _gifts(up: Up, chain: Chain) -> dict[int, int]:
+    """Bulk jobs over all customers, two at a time, in opposite orders, while bills flow and faults hit. -> by job, what each customer gets."""
+    till = Till(f"http://127.0.0.1:{up.port}", chain.key)
+    given: dict[int, int] = {}
+    for number, points in enumerate(GIFTS):
+        mobiles = PEOPLE if number % 2 else PEOPLE[::-1]
+        body = {"type": "adjust", "points": points, "reason": "A gift to everybody", "select": {"mobiles": mobiles}}
+        status, job = till.call("POST", "/bulk-jobs", json.dumps(body).encode(), headers={"Idempotency-Key": f"gift-{number}"})
+        assert status == 201, job
+        status, answer = till.call(
+            "POST", f"/bulk-jobs/{job['id']}/confirm", json.dumps({"phrase": job["phrase"] or ""}).encode()
+        )
+        assert status in (200, 409), answer  # 409: it was confirmed, and the answer was lost
+        given[job["id"]] = points
+        if number % 2:
+            time.sleep(8)
+    return given
+
+
+def _given(till: Till, chain: Chain, *, patience: float) -> list[str]:
+    """Every job is done, for everybody, once; what it gave is added to what its customers should have."""
+    problems = []
+    for job_id, points in chain.jobs.items():
+        deadline = time.monotonic() + patience
+        while True:
+            _, job = till.call("GET", f"/bulk-jobs/{job_id}", None)
+            if job["state"] in ("done", "cancelled", "refused") or time.monotonic() > deadline:
+                break
+            time.sleep(0.5)
+        if (job["state"], job["progress"]["done"]) != ("done", len(PEOPLE)):
+            problems.append(f"{chain.slug}: job {job_id} is {job['state']}, for {job['progress']['done']} of {len(PEOPLE)}.")
+        for mobile in PEOPLE:
+            chain.points[mobile] += points
+    return problems
+
+
 def _settled(up: Up, *, seconds: float) -> bool:
     """All is up, and nothing waits to be booked."""
     deadline = time.monotonic() + seconds
@@ -272,6 +316,7 @@ def _books(up: Up, chain: Chain, *, patience: float) -> list[str]:
     found = compare(address, chain.key, chain.book, patience_seconds=patience)
     problems = [f"{chain.slug}: {each}" for each in found["differ"][:10]]
     till = Till(address, chain.key)
+    problems += _given(till, chain, patience=patience)
     for mobile, points in sorted(chain.points.items()):
         status, answer = till.call("GET", f"/customers/{mobile}/balance", None)
         has = sum(answer[bucket] for bucket in ("available", "held", "pending")) - answer["owed"] if status == 200 else None
