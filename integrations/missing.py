@@ -20,6 +20,7 @@ from loyalty.ledger import checked_reason
 from tenants import audit
 from tenants.actors import Actor
 from tenants.errors import DomainError
+from tenants.masking import hide_numbers
 from tenants.models import Store, Tenant
 from tenants.saying import said
 from tenants.setwise import columns_of
@@ -337,7 +338,7 @@ def mail(request: RepushRequest, *, to: str, actor: Actor, now: datetime) -> Non
     subject = said(
         "Bills to send again: {store}, {bills} (request {number})", store=request.store.code, bills=count, number=request.pk
     )
-    body = f"{please}\n\n{request.note}\n\n{actor.name}, {request.tenant.name}\n"
+    body = f"{please}\n\n{hide_numbers(request.note)}\n\n{actor.name}, {request.tenant.name}\n"
     message = EmailMessage(subject, body, to=[to])
     message.attach(f"repush-{request.pk}.csv", as_csv(request), "text/csv")
     if not messages.mail_is_set():

@@ -11,12 +11,19 @@ from django.conf import settings as our_settings
 from django.db import connection, transaction
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from config.logging import MaskingFormatter, masked
-from integrations.models import Bill, Delivery, Discrepancy, Incident
+from integrations import missing
+from integrations.missing import Missing
+from integrations.models import Bill, Delivery, Discrepancy, Incident, MissingKind
 from loyalty.models import Customer, Entry, Hold
+from support.bulk import jobs, results, running
+from support.bulk.jobs import Select, Wanted
 from support.models import BulkJob, Case
-from tenants.models import AuditEvent, Membership, ScheduledRun, Tenant, User
+from tenants import access as gate
+from tenants.actors import SYSTEM
+from tenants.models import AuditEvent, Membership, ScheduledRun, Store, Tenant, User
 from tests import builders
 from tests.client import ApiClient
 from tests.conftest import key_of, signed_in
@@ -128,6 +135,25 @@ def test_no_event_and_no_run_keeps_them(kulfi: Tenant, as_alice: Client, devika:
         hidden(event.action, json.dumps([event.before, event.after, event.reason, event.object_id]))
     for run in ScheduledRun.objects.all():
         hidden(run.job, run.error)
+
+
+def test_no_mail_of_ours_holds_them(kulfi: Tenant, devika: Customer, alice: User, mailoutbox: Any) -> None:
+    """What a job did, and what is asked of a vendor: not to the person themselves."""
+    access = gate.of_person(alice, wanted_tenant_id=kulfi.pk)
+    assert access is not None
+    select, wanted = Select(mobiles=[MOBILE, "+919876599999"]), Wanted("adjust", points=5, reason=f"of {MOBILE}, {EMAIL}")
+    job, _ = jobs.create(access, wanted, select, key="k", now=timezone.now())
+    jobs.confirm(job.pk, access=access, now=timezone.now())
+    while running.work_on(BulkJob.objects.get(pk=job.pk)):
+        pass
+    assert results.tell_all(now=timezone.now())["done"] == 1
+    store = Store.objects.get(tenant=kulfi, code="K1")
+    lost = Missing(MissingKind.GAP, store.pk, "A7", timezone.now().date(), why="between A6 and A8")
+    request = missing.ask(kulfi, store, [lost], note=f"{MOBILE} ({EMAIL}) waits for it", actor=SYSTEM)
+    missing.mail(request, to="vendor@pos.example", actor=SYSTEM, now=timezone.now())
+    assert len(mailoutbox) == 2
+    for mail in mailoutbox:
+        hidden(mail.subject, "\n".join([mail.subject, mail.body, *(text for _, text, _ in mail.attachments)]))
 
 
 def test_no_line_of_the_log_holds_them(kulfi: Tenant, devika: Customer, as_alice: Client, log: StringIO) -> None:
