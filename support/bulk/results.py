@@ -16,6 +16,7 @@ from support.bulk.models import BulkJob, JobState
 from support.bulk.progress import progress
 from support.bulk.types import words_of
 from tenants.actors import ActorKind
+from tenants.masking import hide_numbers
 from tenants.models import User
 
 log = structlog.get_logger("pointdesk.bulk")
@@ -54,7 +55,7 @@ def _tell(job: BulkJob) -> None:
         return
     found = progress(job)
     lines = [
-        _("{what}: {reason}").format(what=words_of(job), reason=job.reason),
+        _("{what}: {reason}").format(what=words_of(job), reason=hide_numbers(job.reason)),
         "",
         _("{done:,} of {total:,} customers done, {skipped:,} skipped, {failed:,} failed; {points:+,} points.").format(
             done=found.done, total=found.total, skipped=found.skipped, failed=found.failed, points=found.points
