@@ -99,14 +99,14 @@ def survive(
         trouble = Trouble(
             Scene(up, crash_file, clock_file, {chain.slug: chain.key for chain in chains}, random.Random(f"faults {seed}")),
             pause=pause,
-            first=[put_the_clock_wrong] * 4 if planted == "clock" else (),
+            first=[put_the_clock_wrong] * 2 if planted == "clock" else (),
         )
         began = time.monotonic()
 
         def enough() -> bool:
             """Every fault has come, or this machine is too slow for all of them."""
             if planted == "clock":
-                return len(trouble.told) > 4 or time.monotonic() > began + MONTH_SECONDS
+                return len(trouble.told) > 2 or time.monotonic() > began + MONTH_SECONDS
             return bool(planted) or len(trouble.told) > len(FAULTS) or time.monotonic() > began + MONTH_SECONDS
 
         trouble.start()
