@@ -22,7 +22,7 @@ class Migration(migrations.Migration):
                 blank=True,
                 help_text="How many days the messages of bills are kept as they were sent, once they are settled. Empty: for ever.",
                 null=True,
-                validators=[django.core.validators.MinValueValidator(90)],
+                validators=[django.core.validators.MinValueValidator(90), django.core.validators.MaxValueValidator(36500)],
             ),
         ),
     ]
