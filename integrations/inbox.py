@@ -14,7 +14,6 @@ from typing import Any
 
 import structlog
 from django.db import OperationalError, connection, transaction
-from django.utils import timezone
 from django_scopes import scope
 
 from integrations import missing, retention
@@ -45,7 +44,7 @@ GROWING = (
 KEEP = """
     INSERT INTO integrations_delivery (tenant_id, receipt, source, repush, key_id, sender, body, body_hash, state, check_name, message,
         processed_at, details, attempts, bill_no, store_code, mobile, waits_for, decided)
-    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, '{}', 0, '', '', '', '', '{}')
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, CASE WHEN %s THEN now() END, '{}', 0, '', '', '', '', '{}')
     ON CONFLICT (tenant_id, body_hash) DO NOTHING RETURNING receipt, state, id
 """
 FIND_BODY = "SELECT receipt, state, id, body_gone_at FROM integrations_delivery WHERE tenant_id = %s AND body_hash = %s"
@@ -154,7 +153,7 @@ def _keep(
     key_id = sender.id if sender.kind is ActorKind.KEY else None
     row: list[Any] = [
         tenant.pk, f"dl_{secrets.token_hex(10)}", source.value, repush[:120], key_id, sender.name, body, digest, state.value,
-        rejected.code if rejected else "", rejected.sentence if rejected else "", timezone.now() if rejected else None,
+        rejected.code if rejected else "", rejected.sentence if rejected else "", rejected is not None,
     ]  # fmt: skip
     with connection.cursor() as cursor:
         cursor.execute(KEEP, row)

@@ -9,10 +9,10 @@ from typing import Any
 import openpyxl
 from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 
-#: What a spreadsheet would run as a formula, also in its full-width spelling.
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-#: Where one may begin: what a program does not see may stand before it, and a `;` parts cells in half of the world.
-FORMULA = re.compile(r"(^|;)(?=[\s\u200b-\u200f\u2060\ufeff]*[=+\-@\uff1d\uff0b\uff0d\uff20\ufe66\u207c]|[\t\r\n])")
+#: How a text begins that a spreadsheet would run as a formula, also in its full-width spelling; what a program does not see may stand before it.
+_BEGINS = r"(?=[\s\u200b-\u200f\u2060\ufeff]*[=+\-@\uff1d\uff0b\uff0d\uff20\ufe66\u207c]|[\t\r\n])"
+#: Where one may: a `;` parts cells in half of the world.
+FORMULA, QUOTED = re.compile(rf"(^|;){_BEGINS}"), re.compile(rf"(^|;)'{_BEGINS}")
 
 
 def safe(value: Any) -> Any:
@@ -22,6 +22,11 @@ def safe(value: Any) -> Any:
         return value
     text = ILLEGAL_CHARACTERS_RE.sub("", value)
     return FORMULA.sub(r"\1'", text)
+
+
+def plain(text: str) -> str:
+    """As it was before `safe`."""
+    return QUOTED.sub(r"\1", text)
 
 
 def as_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:

@@ -21,7 +21,7 @@ from support.bulk.models import BulkJob, JobBlock, JobRow, JobState, JobType, Ou
 from support.bulk.types import SKIPS, skip
 from tenants import access as gate
 from tenants.errors import DomainError
-from tenants.spreadsheets import FORMULA_STARTS, safe
+from tenants.spreadsheets import plain, safe
 from tenants.uploads import FileRefused, canonical, check_columns, is_long, kind_of, rows_of
 
 #: A whole number as people and spreadsheets write it, thousands in groups or not; `1,5` and `12,50` are none.
@@ -93,7 +93,7 @@ def _take(job: BulkJob, stretch: Sequence[tuple[int, dict[str, str]]]) -> None:
     lines: list[Line] = []
     refused: list[JobRow] = []
     for number, cells in stretch:
-        named = {canonical(name): _unquoted(cell.strip()) for name, cell in cells.items() if cell}
+        named = {canonical(name): plain(cell.strip()) for name, cell in cells.items() if cell}
         given = {name: named[name][: REASON_MAX + 1] for name in GIVEN if name in named}
         try:
             lines.append(_line(job, number, given))
@@ -158,11 +158,6 @@ def _line(job: BulkJob, number: int, given: Mapping[str, str]) -> Line:
         told = _("The reason has control characters, or more than {most} of them.").format(most=REASON_MAX // 2)
         raise DomainError("bad_value", told, path="reason")
     return Line(number, mobile, customer_id, points, reason, dict(given))
-
-
-def _unquoted(cell: str) -> str:
-    """As it was before a file of ours kept a spreadsheet from running it."""
-    return cell[1:] if cell.startswith("'") and cell[1:].startswith(FORMULA_STARTS) else cell
 
 
 def _points(job: BulkJob, text: str, column: str) -> int:

@@ -8,7 +8,7 @@ from tenants.access import walls_around
 from tenants.actors import SYSTEM
 from tenants.admin import StoreResource
 from tenants.models import AuditEvent, Store, Tenant
-from tenants.spreadsheets import safe
+from tenants.spreadsheets import plain, safe
 
 
 def load(tenant: Tenant, *rows: tuple[str, ...], headers: tuple[str, ...] = ("code", "name")) -> object:
@@ -62,3 +62,28 @@ def test_an_import_works_as_the_role_web(kulfi: Tenant) -> None:
     with walls_around([kulfi]):
         load(kulfi, ("K7", "Adyar"))
     assert Store.objects.get(code="K7").name == "Adyar"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "=1+1",
+        " =1+1",
+        "\u200b=1+1",
+        "\ufeff@SUM(1)",
+        "x;=1+1",
+        "a; -2;+3",
+        "\tx",
+        "＝1",
+        "﹦1",
+        "⁼1",
+        "plain; text",
+        "a=1",
+    ],
+)
+def test_what_may_begin_a_formula_is_quoted_and_read_back_as_it_was(text: str) -> None:
+    """Also where cells are parted by semicolons, and behind what nobody sees."""
+    quoted = safe(text)
+    for cell in quoted.split(";"):
+        assert not cell.lstrip(" \u200b\ufeff").startswith(("=", "+", "-", "@", "\t", "＝", "﹦", "⁼")), cell
+    assert plain(quoted) == text
