@@ -498,6 +498,7 @@ class Entry(models.Model):
             models.Index(fields=["tenant", "customer", "-id"], name="entry_of_customer"),
             models.Index(fields=["tenant", "-id"], name="entry_of_tenant"),
             models.Index(fields=["tenant", "business_date"], name="entry_of_day"),
+            models.Index(fields=["tenant", "kind", "-id"], condition=~models.Q(kind="earn"), name="entry_by_kind"),
             models.Index(fields=["tenant", "-posted_at"], condition=models.Q(actor_kind="person"), name="entry_by_hand"),
             models.Index(fields=["tenant", "hold"], condition=models.Q(hold__isnull=False), name="entry_of_hold"),
             models.Index(fields=["tenant", "bill_id"], condition=models.Q(bill_id__isnull=False), name="entry_of_bill"),

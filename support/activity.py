@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy, gettext_noop
 from integrations.models import Bill
 from loyalty.models import Entry
 from loyalty.money import minor_digits, worth
+from loyalty.state import Kind
 from support import find, paging
 from support.picture import TITLES, title_of
 from tenants import access as gate
@@ -88,6 +89,29 @@ class ActivityFilter(django_filters.FilterSet):
         super().__init__(data, queryset=Entry.objects.filter(tenant=tenant).select_related("customer", "store", "hold"))
         if not numbers:
             self.form.fields["reason"].validators.append(no_number)
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether an index finds what is asked for: somebody's entries, or those of one action that is not the usual one."""
+        asked = self.form.cleaned_data
+        actions: list[str] = list(asked.get("action") or [])
+        return bool(asked.get("customer")) or (len(actions) == 1 and actions != [Kind.EARN])
+
+    @property
+    def day(self) -> str:
+        """The column by which it goes, where days are asked for that have more entries than one looks through."""
+        asked = self.form.cleaned_data
+        return "business_date" if (asked.get("from") or asked.get("to")) and not asked.get("customer") else ""
+
+    @property
+    def whole(self) -> QuerySet[Entry]:
+        """All entries of the days that are asked for."""
+        asked = self.form.cleaned_data
+        days = {"business_date__gte": asked.get("from"), "business_date__lte": asked.get("to")}
+        found: QuerySet[Entry] = Entry.objects.filter(
+            tenant=self.tenant, **{name: value for name, value in days.items() if value}
+        )
+        return found
 
     def of_customer(self, rows: QuerySet[Entry], name: str, value: str) -> QuerySet[Entry]:
         return rows.filter(customer__in=find.everybody(self.tenant, value))
@@ -182,32 +206,33 @@ class LogPage:
     """`older`: the cursor of the next page. `cut`: not all was looked through, only the newest entries before the cursor."""
 
     rows: list[Row]
-    older: int | None
+    older: str
     cut: bool
 
 
-def page(tenant: Tenant, entries: QuerySet[Entry], *, before: int | None, of_somebody: bool) -> LogPage:
-    """Newest first. `of_somebody`: the filter names customers, whose entries have an index."""
-    found = paging.page(entries, whole=Entry.objects.filter(tenant=tenant), before=before, indexed=of_somebody)
-    return LogPage(rows_of(tenant, found.rows), found.older, found.cut)
+def page(filters: ActivityFilter, *, before: paging.Cursor | None) -> LogPage:
+    """Newest first; of days that are asked for, the latest first. The filter is a valid one."""
+    found = paging.page(filters.qs, whole=filters.whole, before=before, indexed=filters.is_quick, day=filters.day)
+    return LogPage(rows_of(filters.tenant, found.rows), found.older, found.cut)
 
 
-def all_rows(tenant: Tenant, entries: QuerySet[Entry], *, most: int | None = None) -> Iterator[Row]:
-    """Newest first."""
-    for chunk in paging.chunks(tenant, entries, most=most):
+def all_rows(filters: ActivityFilter, *, most: int | None = None) -> Iterator[Row]:
+    """In the order of the pages."""
+    tenant = filters.tenant
+    for chunk in paging.chunks(tenant, filters.qs, most=most, day=filters.day):
         with transaction.atomic(), gate.walls_around([tenant]):
             rows = rows_of(tenant, chunk)
         yield from rows
 
 
-def as_csv(tenant: Tenant, entries: QuerySet[Entry]) -> Iterator[str]:
+def as_csv(filters: ActivityFilter) -> Iterator[str]:
     """Line by line."""
-    return spreadsheets.as_csv(COLUMNS, (row.cells(tenant) for row in all_rows(tenant, entries)))
+    return spreadsheets.as_csv(COLUMNS, (row.cells(filters.tenant) for row in all_rows(filters)))
 
 
-def as_xlsx(tenant: Tenant, entries: QuerySet[Entry]) -> Iterator[bytes]:
+def as_xlsx(filters: ActivityFilter) -> Iterator[bytes]:
     """The newest 10,000 rows, and a last one that says so where there are more."""
-    rows = (row.cells(tenant) for row in all_rows(tenant, entries, most=XLSX_ROWS_MAX + 1))
+    rows = (row.cells(filters.tenant) for row in all_rows(filters, most=XLSX_ROWS_MAX + 1))
     return spreadsheets.as_xlsx(_("Activity"), COLUMNS, rows, most=XLSX_ROWS_MAX, cut=str(CUT))
 
 

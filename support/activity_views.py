@@ -27,13 +27,10 @@ def _log(request: HttpRequest) -> HttpResponse:
     filters = activity.ActivityFilter(request.GET, tenant=access.tenant, numbers=access.may(Act.VIEW_MOBILES))
     valid = filters.is_valid()
     page = (
-        activity.page(
-            access.tenant, filters.qs, before=paging.cursor_of(request.GET.get("before", "")),
-            of_somebody=bool(filters.form.cleaned_data.get("customer")),
-        )
+        activity.page(filters, before=paging.cursor_of(request.GET.get("before", "")))
         if valid
-        else activity.LogPage([], None, cut=False)
-    )  # fmt: skip
+        else activity.LogPage([], "", cut=False)
+    )
     asked = request.GET.copy()
     asked.pop("before", None)
     context: dict[str, Any] = {
@@ -57,6 +54,4 @@ def export(request: HttpRequest, kind: str) -> HttpResponseBase:
         return _log(request)
     name = f"activity-{access.tenant.slug}-{timezone.localdate():%Y-%m-%d}.{kind}"
     made = activity.as_csv if kind == "csv" else activity.as_xlsx
-    return exports.sent(
-        made(access.tenant, filters.qs), name=name, what="activity", access=access, asked=activity.filtered(request.GET)
-    )
+    return exports.sent(made(filters), name=name, what="activity", access=access, asked=activity.filtered(request.GET))

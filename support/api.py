@@ -115,9 +115,7 @@ class Activity(View):
             raise ValidationError(filters.errors)
         if getattr(request.accepted_renderer, "format", "") == "csv":
             asked = activity.filtered(request.query_params)
-            return exports.sent(
-                activity.as_csv(tenant, filters.qs), name="activity.csv", what="activity", access=self.access, asked=asked
-            )
+            return exports.sent(activity.as_csv(filters), name="activity.csv", what="activity", access=self.access, asked=asked)
         pages = NewestFirst()
         page = pages.paginate_queryset(filters.qs, request, view=self) or []
         results = [row.as_dict() for row in activity.rows_of(tenant, page)]

@@ -38,9 +38,7 @@ def _log(request: HttpRequest) -> HttpResponse:
     whole = AuditEvent.objects.filter(tenant=access.tenant)
     before = paging.cursor_of(request.GET.get("before", ""))
     page: paging.Page[AuditEvent] = (
-        paging.page(filters.qs, whole=whole, before=before, indexed=filters.is_quick)
-        if valid
-        else paging.Page([], None, cut=False)
+        paging.page(filters.qs, whole=whole, before=before, indexed=filters.is_quick) if valid else paging.Page([], "", cut=False)
     )
     asked = request.GET.copy()
     asked.pop("before", None)

@@ -8,8 +8,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.core.management import call_command
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, connection, models, transaction
+from django.db.migrations.state import ProjectState
 from django.db.utils import DatabaseError
 from django.utils import timezone
 from django_scopes import scope, scopes_disabled
@@ -20,6 +22,7 @@ from integrations.models import Bill, Delivery
 from loyalty import sweeps
 from loyalty.audit import audit_ledger
 from loyalty.models import Entry, Hold
+from tenants.indexes import AddIndexOnline
 from tenants.models import Tenant
 from tests import builders
 from tests.conftest import make_tenant
@@ -171,3 +174,22 @@ def test_arrays_still_say_how_many_dimensions_they_have(rehearsed: Rehearsed) ->
     """)
     assert ("flags", 1) in found
     assert {dimensions for _, dimensions in found} == {1}
+
+
+def test_a_migration_adds_an_index_and_takes_it_back(rehearsed: Rehearsed) -> None:
+    """PostgreSQL itself refuses to build one without making writers wait."""
+    adding = AddIndexOnline("entry", models.Index(fields=["tenant", "actor_name"], name="entry_tried"))
+    before = ProjectState.from_apps(apps)
+    after = before.clone()
+    adding.state_forwards("loyalty", after)
+    with connection.schema_editor(atomic=False) as editor:
+        adding.database_forwards("loyalty", editor, before, after)
+    of_parts = rows("""
+        SELECT c.relname, x.indisvalid FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid JOIN pg_index x ON x.indexrelid = c.oid
+        WHERE i.inhparent = 'entry_tried'::regclass ORDER BY 1
+    """)
+    assert of_parts == [(f"entry_tried_{part}", True) for part in range(3)]
+    assert rows("SELECT indisvalid FROM pg_index WHERE indexrelid = 'entry_tried'::regclass") == [(True,)]
+    with connection.schema_editor(atomic=False) as editor:
+        adding.database_backwards("loyalty", editor, after, before)
+    assert rows("SELECT FROM pg_class WHERE relname LIKE 'entry_tried%'") == []

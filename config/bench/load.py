@@ -95,6 +95,7 @@ class Load:
         hot = Customer.objects.get(tenant=self._tenant, mobile=HOT).pk
         bill = Bill.objects.filter(tenant=self._tenant).latest("pk")
         week = {"from": _today() - timedelta(days=7), "to": _today()}
+        old_week = {"from": _today() - timedelta(days=DAYS // 2), "to": _today() - timedelta(days=DAYS // 2 - 7)}
         ordinary = [f"/admin/customers/{each}/" for each in ids]
         return {
             "Customer 360": ordinary,
@@ -115,6 +116,8 @@ class Load:
             "start page": ["/admin/"],
             "activity log": ["/admin/activity/"],
             "activity, of a week": [f"/admin/activity/?{urlencode(week)}"],
+            "activity, of an old week": [f"/admin/activity/?{urlencode(old_week)}"],
+            "activity, of a colleague": ["/admin/activity/?staff=bob"],
             "activity, redemptions": ["/admin/activity/?action=redeem"],
             "activity, one customer": [f"/admin/activity/?{urlencode({'customer': mobile(each)})}" for each in some],
             "audit trail": ["/admin/audit/"],

@@ -9,7 +9,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
@@ -40,13 +40,15 @@ inbox.sweep_inbox()
 @dataclass(frozen=True, slots=True)
 class Scene:
     """Where it is played. `crash_file`: a point named there makes the next process that comes by die. `clock_file`: by so many seconds the
-    worker's clock is wrong."""
+    worker's clock is wrong. `kept`: bodies that were acknowledged as new, with their keys; `tried`: those that ever went out."""
 
     up: Up
     crash_file: Path
     clock_file: Path
     keys: dict[str, str]
     draw: random.Random
+    kept: set[tuple[str, bytes]] = field(default_factory=set)
+    tried: set[tuple[str, bytes]] = field(default_factory=set)
 
 
 def kill_worker(scene: Scene) -> None:
@@ -120,7 +122,7 @@ def put_the_clock_wrong(scene: Scene) -> None:
 
 
 def mean_harm(scene: Scene) -> None:
-    """Bodies that nobody can read, keys that nobody has, numbers that no column holds."""
+    """Bodies that nobody can read, keys that nobody has, numbers that no column holds. What was kept once is known when it comes again."""
     bodies = (
         b"{", b"\xff\xfe", b'{"bill_no": "\\ud800"}', b'{"net_amount": 1e400, "bill_no": "X"}', b'{"net_amount": NaN}',
         b"[" * 10_000, b'{"bill_no": "' + b"9" * 70_000 + b'"}', b'{"bill_type": "SALE", "bill_no": "' + b"\x00" * 9 + b'"}',
@@ -128,8 +130,13 @@ def mean_harm(scene: Scene) -> None:
     )  # fmt: skip
     for body in bodies:
         for key in (*scene.keys.values(), "pd_nobody_nothing"):
-            status = send(scene.up, key, body)
-            assert status in (400, 401, 413, 422, 429, 202, 503, 0), (status, body[:60])
+            status, message = send(scene.up, key, body), (key, body)
+            assert status in (400, 401, 413, 422, 429, 503, 200, 202, 0), (status, body[:60])
+            assert status != 200 or message in scene.tried, f"Known, and it never came: {body[:60]!r}"
+            assert status != 202 or message not in scene.kept, f"Kept twice: {body[:60]!r}"
+            scene.tried.add(message)
+            if status == 202:
+                scene.kept.add(message)
 
 
 def send(up: Up, key: str, body: bytes) -> int:

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import openpyxl
@@ -174,7 +174,7 @@ def test_what_is_rare_is_looked_for_a_stretch_at_a_time(as_bob: Client, kulfi: T
     for _ in range(12):
         builders.issue(kulfi, raj, 1)
     builders.hold(kulfi, raj, 1)
-    wanted, seen, pages = {"action": "issue", "reason": "nothing says this"}, 0, 0
+    wanted, seen, pages = {"source": "person", "reason": "nothing says this"}, 0, 0
     where: dict[str, str] = dict(wanted)
     while True:
         context = as_bob.get(reverse("admin:activity"), where).context
@@ -182,7 +182,55 @@ def test_what_is_rare_is_looked_for_a_stretch_at_a_time(as_bob: Client, kulfi: T
         if not context["older"]:
             break
         assert context["cut"]
-        where = {**wanted, "before": str(context["older"])}
+        where = {**wanted, "before": context["older"]}
     assert (pages, seen) == (3, 0)
-    mine = as_bob.get(reverse("admin:activity"), {"customer": "2345"}).context
-    assert (len(mine["rows"]), mine["cut"]) == (14, False)
+    for quick, found in (({"customer": "2345"}, 14), ({"action": "hold"}, 1), ({"action": "issue"}, 13)):
+        mine = as_bob.get(reverse("admin:activity"), quick).context
+        assert (len(mine["rows"]), mine["cut"]) == (found, False)
+
+
+@pytest.fixture
+def days(kulfi: Tenant) -> list[date]:
+    """Three days, the latest first, of 4, 3 and 60 bills; the last bill that comes is of the first day."""
+    builders.customer(kulfi)
+    latest = timezone.localdate() - timedelta(days=10)
+    days = [latest - timedelta(days=back) for back in range(3)]
+    for day, bills in zip(days[::-1], (59, 3, 4), strict=True):
+        for number in range(bills):
+            deliver(kulfi, bill(f"{day}-{number}", bill_date=f"{day}T12:00:00+05:30"))
+    deliver(kulfi, bill("late", bill_date=f"{days[2]}T12:00:00+05:30"))
+    return days
+
+
+def of_days(days: list[date]) -> dict[str, str]:
+    return {"from": days[-1].isoformat(), "to": days[0].isoformat()}
+
+
+def test_days_come_latest_first_whenever_their_bills_came(as_bob: Client, as_alice: Client, days: list[date]) -> None:
+    first: Any = as_bob.get(reverse(LOG), of_days(days))
+    found = [row.bill_no for row in first.context_data["rows"]]
+    assert [found[0][:10], found[4][:10], found[7]] == [str(days[0]), str(days[1]), "late"]
+    rest = rows(as_bob, before=first.context_data["older"], **of_days(days))
+    together = [*found, *(row.bill_no for row in rest)]
+    assert (len(together), len(set(together))) == (67, 67)
+    response: Any = as_alice.post(reverse("admin:activity_csv"), query_params=of_days(days))
+    lines = csv.DictReader(io.StringIO(response.getvalue().decode("utf-8-sig")))
+    assert [line["bill"] for line in lines] == together
+    assert rows(as_bob, **of_days(days[2:]))[0].bill_no == "late"
+
+
+def test_days_with_too_many_entries_are_looked_through_by_days(
+    as_bob: Client, as_alice: Client, days: list[date], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paging, "STRETCH", 5)
+    monkeypatch.setattr(paging, "CHUNK", 7)
+    asked = {**of_days(days), "reason": f"{days[2]}-0"}
+    assert Entry.objects.filter(reason__contains=asked["reason"]).count() == 1
+    page: Any = as_bob.get(reverse(LOG), asked).context
+    assert (page["rows"], page["older"], page["cut"]) == ([], str(days[1]), True)
+    page = as_bob.get(reverse(LOG), {**asked, "before": page["older"]}).context
+    assert ([row.bill_no for row in page["rows"]], page["older"], page["cut"]) == ([f"{days[2]}-0"], "", False)
+    response: Any = as_alice.post(reverse("admin:activity_csv"), query_params=of_days(days))
+    assert len(response.getvalue().decode().splitlines()) == 68
+    for nonsense in ("2026-02-30", "yesterday"):
+        assert rows(as_bob, before=nonsense) == rows(as_bob) != []

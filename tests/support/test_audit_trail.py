@@ -86,7 +86,7 @@ def test_pages_go_back_and_what_is_rare_is_looked_for_by_stretches(
     first: Any = as_alice.get(reverse(TRAIL))
     older = first.context_data["older"]
     assert older
-    assert max(each.pk for each in lines(as_alice, before=str(older))) < older
+    assert max(each.pk for each in lines(as_alice, before=older)) < int(older)
     monkeypatch.setattr(paging, "STRETCH", 20)
     page: Any = as_alice.get(reverse(TRAIL), {"action": "create_tenant"})
     assert (page.context_data["cut"], page.context_data["lines"]) == (True, [])
