@@ -14,7 +14,7 @@ from support.models import OPEN_REQUESTS, TRANSITIONS, ApprovalRequest, RequestS
 from support.verbs import VERBS, Done, Wish
 from tenants import audit
 from tenants.access import Access, Act
-from tenants.errors import DomainError
+from tenants.errors import DomainError, NotAllowed
 from tenants.models import Tenant
 
 IS_DECIDED = gettext_lazy("This request is {state}. Nothing was changed.")
@@ -134,7 +134,7 @@ def approve(
         row = _locked(tenant, request_id, wanted=OPEN_REQUESTS)
         access.actor.refuse_own(row.asked_by, ident=row.asked_by_ident)
         if not access.may(VERBS[row.verb].act):
-            raise DomainError(
+            raise NotAllowed(
                 "forbidden", _("Your role may not do this itself, so it cannot approve it. Ask your tenant's admin.")
             )
         _check_still(row, access=access, seen=seen, now=now)

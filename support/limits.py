@@ -13,7 +13,7 @@ from support.models import DayOfWork, PointsLimit
 from tenants import access as gate
 from tenants import audit
 from tenants.access import Access, Act
-from tenants.errors import DomainError
+from tenants.errors import DomainError, NotAllowed
 from tenants.models import Membership, Tenant, User
 
 
@@ -67,10 +67,10 @@ def count(access: Access, points: int, *, now: datetime) -> None:
     row.save(update_fields=["points"])
 
 
-def above_own(because: str) -> DomainError:
+def above_own(because: str) -> NotAllowed:
     """Whoever lets something be done is bound by their own limit."""
     above = _("This is above your own limit too: {because} Somebody else has to approve it.")
-    return DomainError("above_own_limit", above.format(because=because))
+    return NotAllowed("above_own_limit", above.format(because=because))
 
 
 def moved_by(tenant: Tenant, operation: int) -> int:
@@ -107,9 +107,9 @@ def refuse_own_mobile(mobile: str, *, target: Model, access: Access) -> None:
 
 
 def refuse_colleague(customer: Customer, *, access: Access) -> None:
-    """Where there is no request to make, a colleague's points are for who may approve. Raises: DomainError `colleague_number`."""
+    """Where there is no request to make, a colleague's points are for who may approve. Raises: NotAllowed `colleague_number`."""
     if not access.may(Act.APPROVE) and staff_behind(customer):
-        raise DomainError(
+        raise NotAllowed(
             "colleague_number", _("The number belongs to somebody who works here. Ask somebody who may approve to do it.")
         )
 

@@ -15,7 +15,7 @@ from django_scopes import scope
 from psycopg.pq import TransactionStatus
 
 from tenants.actors import ACTING, Actor, as_told
-from tenants.errors import DomainError
+from tenants.errors import NotAllowed
 from tenants.models import ApiKey, Membership, Role, Tenant, User
 from tenants.saying import said
 from tenants.walls import WEB_ROLE
@@ -107,16 +107,17 @@ class Access:
         return act in self.acts
 
     def require(self, act: Act) -> None:
-        """Raises: DomainError `forbidden`."""
+        """Raises: NotAllowed `forbidden`."""
         if act not in self.acts:
-            raise DomainError("forbidden", said("Your role does not allow this ({act}). Ask your tenant's admin.", act=act.value))
+            sentence = said("Your role does not allow this ({act}). Ask your tenant's admin.", act=act.value)
+            raise NotAllowed("forbidden", sentence, act=act.value)
 
     def may_ask(self, act: Act) -> bool:
         """Whether they may do it, or ask a second person to."""
         return act in self.acts or act in self.asks
 
     def require_to_ask(self, act: Act) -> None:
-        """Raises: DomainError `forbidden`."""
+        """Raises: NotAllowed `forbidden`."""
         if not self.may_ask(act):
             self.require(act)
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 import structlog
 
-from tenants.errors import DomainError
+from tenants.errors import NotAllowed
 from tenants.saying import said
 
 
@@ -36,10 +36,10 @@ class Actor:
     def refuse_own(self, asked_by: str, *, ident: str) -> None:
         """Two people: who asked does not decide (CASES 80). `ident` is empty where it was asked before such were kept.
 
-        Raises: DomainError `own_request`.
+        Raises: NotAllowed `own_request`.
         """
         if self.ident == ident or (not ident and self.name == asked_by):
-            raise DomainError("own_request", said("You asked for this yourself. Somebody else has to decide."))
+            raise NotAllowed("own_request", said("You asked for this yourself. Somebody else has to decide."))
 
 
 #: Who acts in the request that is being served: for what the database itself writes into the trail.

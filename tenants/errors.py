@@ -1,5 +1,6 @@
 """One kind of refusal for the whole house."""
 
+from contextvars import ContextVar
 from typing import Any
 
 
@@ -18,3 +19,17 @@ class DomainError(Exception):
 
     def __repr__(self) -> str:
         return f"DomainError({self.code!r}, {self.sentence!r})"
+
+
+class NotAllowed(DomainError):
+    """Somebody tried what they may not do. Kept in the trail, also where it ends as a sentence above a form (`tenants.refusals`)."""
+
+    def __init__(self, code: str, sentence: str, **details: Any) -> None:
+        super().__init__(code, sentence, **details)
+        noted = NOTED.get()
+        if noted is not None:
+            noted.append(self)
+
+
+#: What was refused in the request that is being served.
+NOTED: ContextVar[list[NotAllowed] | None] = ContextVar("noted", default=None)

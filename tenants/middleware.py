@@ -16,9 +16,10 @@ from django.urls import reverse
 from django.utils import timezone
 
 from tenants import access as gate
-from tenants import second_factor, sign_in
+from tenants import refusals, second_factor, sign_in
 from tenants.access import Access
 from tenants.actors import Actor, acting_as
+from tenants.errors import NOTED
 from tenants.models import User
 from tenants.saying import said
 
@@ -101,6 +102,7 @@ class TenantGateMiddleware:
         request.access = None  # type: ignore[attr-defined]
         if request.path.startswith(WITHOUT_DATABASE):
             return self.get_response(request)
+        noting = NOTED.set([])
         try:
             with transaction.atomic():
                 response = self._respond_inside(request)
@@ -110,10 +112,15 @@ class TenantGateMiddleware:
             if broken and hasattr(request, "failed_tries"):
                 with transaction.atomic(), gate.walls_around([]):
                     sign_in.count_again(request)
+            if (access := request.access) and (codes := refusals.noted(response.status_code)):  # type: ignore[attr-defined]
+                with transaction.atomic(), acting_as(access.actor), gate.walls_around([access.tenant]):
+                    refusals.tell(request, access, codes)
             return response
         except (OperationalError, InterfaceError) as problem:
             log.error("database unavailable", error=type(problem).__name__)
             return database_away(request)
+        finally:
+            NOTED.reset(noting)
 
     def _respond_inside(self, request: HttpRequest) -> HttpResponseBase:
         access = _access_of(request)

@@ -14,7 +14,7 @@ from django_scopes import scope
 from tenants import audit
 from tenants.access import hash_secret
 from tenants.actors import SYSTEM, Actor, ActorKind
-from tenants.errors import DomainError
+from tenants.errors import DomainError, NotAllowed
 from tenants.models import ApiKey, Membership, RedemptionMode, Role, Scope, Store, StoreMode, Tenant, User, new_key_parts
 from tenants.saying import said
 
@@ -248,7 +248,7 @@ def _locked(membership: Membership) -> Membership:
 
 def _refuse_own(membership: Membership, actor: Actor) -> None:
     if actor.kind == ActorKind.PERSON and actor.id == membership.user_id:
-        raise DomainError("own_row", said("This is you. Somebody else has to do it."))
+        raise NotAllowed("own_row", said("This is you. Somebody else has to do it."))
 
 
 def _refuse_elsewhere(membership: Membership) -> None:

@@ -7,6 +7,7 @@ our code knows nothing. Both carry the id of their transaction, by which they be
 
 import json
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connection, connections
@@ -230,11 +231,13 @@ def tell_of_person(user: User, action: str, *, actor: Actor, network: str = "", 
 
 
 def of_same_transaction(event: AuditEvent) -> "QuerySet[AuditEvent]":
-    """What else was told in the transaction of an event."""
+    """What else was told in the transaction of an event. A database that was restored counts transactions anew: old ones of the same number
+    are others."""
     same = RawSQL(
         "SELECT o.id FROM tenants_auditevent o JOIN tenants_auditevent e ON e.tenant_id = o.tenant_id AND e.xid = o.xid"
         " WHERE e.tenant_id = %s AND e.id = %s",
         [event.tenant_id, event.pk],
     )
-    found: QuerySet[AuditEvent] = AuditEvent.objects.filter(tenant=event.tenant, pk__in=same).exclude(pk=event.pk)
+    then = (event.at - timedelta(days=1), event.at + timedelta(days=1))
+    found: QuerySet[AuditEvent] = AuditEvent.objects.filter(tenant=event.tenant, pk__in=same, at__range=then).exclude(pk=event.pk)
     return found.order_by("pk")

@@ -20,8 +20,9 @@ from tenants.fields import TenantForeignKey
 
 WEB_ROLE = "web"
 
-#: Tables with a tenant that the web role may read whole: they decide whose request it is. A test keeps this list true.
-EXEMPT = {"tenants_membership", "tenants_apikey"}
+#: Tables that the web role may read whole: they decide whose request it is. It writes rows of its tenants there, as everywhere. A test
+#: keeps this list true.
+READ_WHOLE = {"tenants_tenant", "tenants_membership", "tenants_apikey"}
 
 #: Written once, never changed: the web role may add rows and read them.
 APPEND_ONLY = (
@@ -68,7 +69,7 @@ class BuildWalls(Operation):
     def database_forwards(self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: Any, to_state: Any) -> None:
         for model in tenant_models(to_state.apps, app_label):
             table = model._meta.db_table
-            if table not in EXEMPT:
+            if table not in READ_WHOLE:
                 schema_editor.execute(_policy_sql(table))
             for field in model._meta.local_fields:
                 if isinstance(field, TenantForeignKey):
@@ -92,6 +93,18 @@ def _policy_sql(table: str) -> str:
         ALTER TABLE {table} ENABLE ROW LEVEL SECURITY;
         DROP POLICY IF EXISTS tenant_wall ON {table};
         CREATE POLICY tenant_wall ON {table} FOR ALL TO {WEB_ROLE} USING ({POLICY}) WITH CHECK ({POLICY});
+    """
+
+
+def read_whole_sql(table: str) -> str:
+    """Every row is read, and those of the transaction's tenants are written."""
+    policy = POLICY.replace("tenant_id", "id", 1) if table == "tenants_tenant" else POLICY
+    return f"""
+        ALTER TABLE {table} ENABLE ROW LEVEL SECURITY;
+        DROP POLICY IF EXISTS tenant_wall ON {table};
+        CREATE POLICY tenant_wall ON {table} FOR ALL TO {WEB_ROLE} USING ({policy}) WITH CHECK ({policy});
+        DROP POLICY IF EXISTS read_whole ON {table};
+        CREATE POLICY read_whole ON {table} FOR SELECT TO {WEB_ROLE} USING (true);
     """
 
 
@@ -157,7 +170,7 @@ def missing() -> list[str]:
             "SELECT c.relname FROM pg_class c JOIN pg_policy p ON p.polrelid = c.oid WHERE p.polname = 'tenant_wall' AND c.relrowsecurity"
         )
         walled = {row[0] for row in cursor.fetchall()}
-    return sorted({model._meta.db_table for model in tenant_models(apps)} - EXEMPT - walled)
+    return sorted({model._meta.db_table for model in tenant_models(apps)} - walled)
 
 
 #: Who acts and who has logged in. -> name, whether it is the login, whether no wall holds it, whether it can become somebody whom none holds.

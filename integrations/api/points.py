@@ -12,7 +12,7 @@ from integrations.api.view import View
 from integrations.documents import Code, ShortCode
 from loyalty import customers, operations
 from loyalty.operations import Posted
-from tenants.errors import DomainError
+from tenants.errors import DomainError, NotAllowed
 from tenants.models import Store
 from tenants.saying import said
 
@@ -45,7 +45,7 @@ class Adjustments(View):
         if (body.points is None) is not body.reset:
             raise DomainError("bad_value", said("Send either points or reset, one of the two."), path="points")
         if body.clear_debt and DEBT_SCOPE not in self.access.scopes:
-            raise DomainError(
+            raise NotAllowed(
                 "debt_permission",
                 said("Clearing what is owed needs a key with the scope {scope}. Leave clear_debt out.", scope=DEBT_SCOPE),
             )

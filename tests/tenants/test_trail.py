@@ -125,6 +125,18 @@ def test_a_page_says_who_from_where_and_its_own_event_belongs_to_it(kulfi: Tenan
     assert own.request_id == event.request_id != ""
 
 
+def test_a_transaction_of_the_same_number_before_a_restore_is_another_one(kulfi: Tenant) -> None:
+    Store.objects.filter(code="K1").update(name="Adyar")
+    run("""
+        INSERT INTO tenants_auditevent (tenant_id, at, actor_kind, actor_name, action, object_type, object_id, reason, request_id, xid)
+        SELECT tenant_id, at - interval '40 days', actor_kind, actor_name, 'before', object_type, object_id, '', '', xid
+        FROM tenants_auditevent WHERE tenant_id = %s ORDER BY id DESC LIMIT 1
+    """, kulfi.pk)  # fmt: skip
+    event = told(kulfi, "tenants.store")[-1]
+    assert not trail.of_same_transaction(event).filter(action="before").exists()
+    assert trail.of_same_transaction(AuditEvent.objects.get(action="before")).count() == 0
+
+
 def test_secrets_and_numbers_are_told_as_changed_and_no_more(kulfi: Tenant, bob: User) -> None:
     staff.create_api_key(kulfi, scopes=["pos"], actor=SYSTEM)
     Membership.objects.filter(tenant=kulfi, user=bob).update(mobile="+919840012345")

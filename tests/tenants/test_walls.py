@@ -16,8 +16,9 @@ from support.find import LAST_DIGITS
 from tenants import walls
 from tenants.access import walls_around
 from tenants.fields import TenantForeignKey
-from tenants.models import Store, Tenant
+from tenants.models import Membership, Store, Tenant, User
 from tests import builders
+from tests.conftest import key_of
 from tests.served import ROOT, environment, on_this_database
 
 
@@ -52,9 +53,10 @@ def both(kulfi: Tenant, liberty: Tenant) -> tuple[Customer, Customer]:
 @pytest.mark.django_db
 def test_every_table_with_a_tenant_has_a_policy_or_stands_on_the_written_list() -> None:
     with_policy = {row[0] for row in rows("SELECT tablename FROM pg_policies WHERE policyname = 'tenant_wall'")}
+    read_whole = {row[0] for row in rows("SELECT tablename FROM pg_policies WHERE policyname = 'read_whole'")}
     enabled = {row[0] for row in rows("SELECT relname FROM pg_class WHERE relrowsecurity")}
-    assert set(tables_with_tenant()) == with_policy | walls.EXEMPT
-    assert with_policy == enabled
+    assert {*tables_with_tenant(), "tenants_tenant"} == with_policy == enabled
+    assert read_whole == walls.READ_WHOLE
 
 
 @pytest.mark.django_db
@@ -76,14 +78,14 @@ def test_every_key_to_a_walled_row_is_composite_in_the_database() -> None:
 
 
 def test_raw_sql_as_web_sees_no_row_of_another_tenant(kulfi: Tenant, liberty: Tenant, both: Any) -> None:
-    for table in set(tables_with_tenant()) - walls.EXEMPT:
+    for table in set(tables_with_tenant()) - walls.READ_WHOLE:
         with walls_around([kulfi]):
             seen = {row[0] for row in rows(f"SELECT DISTINCT tenant_id FROM {table}")}
         assert seen <= {kulfi.pk}, table
 
 
 def test_raw_sql_as_web_without_a_tenant_sees_nothing_at_all(both: Any) -> None:
-    for table in set(tables_with_tenant()) - walls.EXEMPT:
+    for table in set(tables_with_tenant()) - walls.READ_WHOLE:
         with walls_around([]):
             assert rows(f"SELECT count(*) FROM {table}") == [(0,)], table
 
@@ -101,6 +103,30 @@ def test_web_cannot_write_a_row_of_another_tenant(kulfi: Tenant, liberty: Tenant
 def test_web_cannot_move_a_row_to_another_tenant(kulfi: Tenant, liberty: Tenant) -> None:
     with pytest.raises(DatabaseError, match="row-level security"), transaction.atomic(), walls_around([kulfi]), scopes_disabled():
         Store.objects.filter(tenant=kulfi).update(tenant=liberty)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE tenants_tenant SET name = 'Ours' RETURNING id", "UPDATE tenants_membership SET role = 'admin' RETURNING tenant_id",
+        "UPDATE tenants_apikey SET revoked_at = now() RETURNING tenant_id", "DELETE FROM tenants_membership RETURNING tenant_id",
+    ],
+)  # fmt: skip
+def test_what_web_reads_of_all_it_writes_of_its_own(
+    kulfi: Tenant, liberty: Tenant, bob: User, charlie: User, statement: str
+) -> None:
+    for tenant in (kulfi, liberty):
+        key_of(tenant, "read")
+    with walls_around([kulfi]):
+        assert len(rows("SELECT DISTINCT tenant_id FROM tenants_membership")) == 2
+        assert {row[0] for row in rows(statement)} == {kulfi.pk}
+    with walls_around([]):
+        assert rows(statement) == []
+
+
+def test_web_gives_nobody_a_way_into_another_tenant(kulfi: Tenant, liberty: Tenant, bob: User) -> None:
+    with pytest.raises(DatabaseError, match="row-level security"), transaction.atomic(), walls_around([kulfi]):
+        Membership.objects.create(tenant=liberty, user=bob, role="admin")
 
 
 @pytest.mark.parametrize("table", ["loyalty_entry", "loyalty_entrylot", "tenants_auditevent"])
