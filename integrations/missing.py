@@ -17,7 +17,7 @@ from django.db import connection, transaction
 from integrations import messages
 from integrations.models import Delivery, MissingKind, RepushLine, RepushRequest
 from loyalty.ledger import checked_reason
-from tenants import audit
+from tenants import audit, exports
 from tenants.actors import Actor
 from tenants.errors import DomainError
 from tenants.masking import hide_numbers
@@ -340,9 +340,10 @@ def mail(request: RepushRequest, *, to: str, actor: Actor, now: datetime) -> Non
     )
     body = f"{please}\n\n{hide_numbers(request.note)}\n\n{actor.name}, {request.tenant.name}\n"
     message = EmailMessage(subject, body, to=[to])
-    message.attach(f"repush-{request.pk}.csv", as_csv(request), "text/csv")
     if not messages.mail_is_set():
         raise DomainError("mail_unset", said("No mail server is set here (EMAIL_HOST). Download the list and send it yourself."))
+    name = f"repush-{request.pk}.csv"
+    content = exports.attach(message, as_csv(request), name=name)
     try:
         message.send()
     except messages.NOT_TAKEN as problem:
@@ -350,6 +351,7 @@ def mail(request: RepushRequest, *, to: str, actor: Actor, now: datetime) -> Non
             "mail_failed",
             said("The mail server did not take it ({problem}). Try again, or download the list.", problem=type(problem).__name__),
         ) from problem
+    exports.tell(content, name=name, what="repush", tenant=request.tenant, actor=actor, how="Mailed", target=request)
     request.mailed_to, request.mailed_at = to, now
     request.save(update_fields=["mailed_to", "mailed_at"])
     audit.record(

@@ -121,7 +121,7 @@ ActivityFilter.base_filters["from"] = django_filters.DateFilter(
     field_name="business_date", lookup_expr="gte", label=gettext_lazy("From"), widget=_DATE
 )
 ActivityFilter.base_filters["to"] = django_filters.DateFilter(
-    field_name="business_date", lookup_expr="lte", label=gettext_lazy("to"), widget=_DATE
+    field_name="business_date", lookup_expr="lte", label=gettext_lazy("To"), widget=_DATE
 )
 
 

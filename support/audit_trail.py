@@ -116,7 +116,7 @@ class _Until(django_filters.DateFilter):
 
 _DATE = forms.DateInput(attrs={"type": "date", "max": "9998-12-31"})
 TrailFilter.base_filters["from"] = _Since(label=gettext_lazy("From"), widget=_DATE)
-TrailFilter.base_filters["to"] = _Until(label=gettext_lazy("to"), widget=_DATE)
+TrailFilter.base_filters["to"] = _Until(label=gettext_lazy("To"), widget=_DATE)
 
 
 def midnight(day: date) -> datetime:

@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from django.core.mail import EmailMessage
 from django.db import models, transaction
 from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
@@ -15,6 +16,7 @@ from django.http import StreamingHttpResponse
 from tenants import access as gate
 from tenants import audit
 from tenants.access import Access
+from tenants.actors import Actor, ActorKind
 from tenants.models import AuditEvent, Tenant
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -34,26 +36,51 @@ def sent(
     asked: dict[str, Any] | None = None,
 ) -> StreamingHttpResponse:
     """A file, of the kind that its name says, sent while it is made. `what`: of the trail's `export_…`; `asked`: by which filters."""
-    kind = name.rpartition(".")[2]
+    kind = _kind(name)
     begun = audit.record(
         access.tenant, actor=access.actor, action=f"export_{what}", target=target or access.tenant, reason=f"Exported as {kind}", after=asked,
     )  # fmt: skip
-    done = audit.event(access.tenant, actor=access.actor, action=WHOLE, target=access.tenant)
     return StreamingHttpResponse(
-        _told(content, done, begun=begun.pk, name=name, what=what),
+        _told(content, begun, name=name, what=what),
         content_type=CSV if kind == "csv" else XLSX,
         headers={"Content-Disposition": f'attachment; filename="{name}"'},
     )
 
 
-def tell(content: bytes, *, name: str, what: str, access: Access, asked: dict[str, Any] | None = None) -> None:
+def tell(
+    content: bytes,
+    *,
+    name: str,
+    what: str,
+    tenant: Tenant,
+    actor: Actor,
+    how: str = "Exported",
+    target: models.Model | None = None,
+    asked: dict[str, Any] | None = None,
+) -> None:
     """Of a file that is made already and goes in one piece."""
-    for _ in sent([content], name=name, what=what, access=access, asked=asked):
-        pass
+    begun = audit.record(
+        tenant, actor=actor, action=f"export_{what}", target=target or tenant, reason=f"{how} as {_kind(name)}", after=asked
+    )
+    list(_told([content], begun, name=name, what=what))
 
 
-def _told(content: Iterable[str] | Iterable[bytes], done: AuditEvent, *, begun: int, name: str, what: str) -> Iterator[bytes]:
+def attach(mail: EmailMessage, text: str, *, name: str) -> bytes:
+    """A CSV that goes by mail, byte for byte: as text a mail program may end its lines otherwise, and it would be another file. -> what to
+    `tell` when it has gone."""
+    content = text.encode()
+    mail.attach(name, content, "application/octet-stream")
+    return content
+
+
+def _kind(name: str) -> str:
+    return name.rpartition(".")[2]
+
+
+def _told(content: Iterable[str] | Iterable[bytes], begun: AuditEvent, *, name: str, what: str) -> Iterator[bytes]:
     """The last piece goes when its SHA-256 is kept: whoever has the whole file has one that the trail knows."""
+    actor = Actor(ActorKind(begun.actor_kind), begun.actor_id, begun.actor_name)
+    done = audit.event(begun.tenant, actor=actor, action=WHOLE, target=begun.tenant)
     seen, size, last = hashlib.sha256(), 0, b""
     try:
         for piece in content:
@@ -63,9 +90,9 @@ def _told(content: Iterable[str] | Iterable[bytes], done: AuditEvent, *, begun: 
             seen.update(last)
             size += len(last)
     except BaseException:
-        _keep(done, BROKEN_OFF, seen.hexdigest(), {"export": begun, "name": name, "what": what, "bytes": size})
+        _keep(done, BROKEN_OFF, seen.hexdigest(), {"export": begun.pk, "name": name, "what": what, "bytes": size})
         raise
-    _keep(done, WHOLE, seen.hexdigest(), {"export": begun, "name": name, "what": what, "bytes": size})
+    _keep(done, WHOLE, seen.hexdigest(), {"export": begun.pk, "name": name, "what": what, "bytes": size})
     yield last
 
 

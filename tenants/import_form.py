@@ -146,9 +146,10 @@ class FileAdmin(ImportExportModelAdmin):
     def get_export_data(self, file_format: Any, request: HttpRequest, queryset: Any, **kwargs: Any) -> Any:
         """Told in the trail, as every file that leaves."""
         made = super().get_export_data(file_format, request, queryset, **kwargs)
+        access = access_of(request)
         exports.tell(
             made if isinstance(made, bytes) else made.encode(), name=self.get_export_filename(request, queryset, file_format),
-            what=self.opts.model_name, access=access_of(request), asked={"rows": queryset.count()},
+            what=self.opts.model_name, tenant=access.tenant, actor=access.actor, asked={"rows": queryset.count()},
         )  # fmt: skip
         return made
 

@@ -15,6 +15,7 @@ from support.bulk import files
 from support.bulk.models import BulkJob, JobState
 from support.bulk.progress import progress
 from support.bulk.types import words_of
+from tenants import exports
 from tenants.actors import ActorKind
 from tenants.masking import hide_numbers
 from tenants.models import User
@@ -73,9 +74,13 @@ def _tell(job: BulkJob) -> None:
     ident = f"<bulk-job-{job.tenant_id}-{job.pk}@pointdesk>"  # a second copy is known as one
     sender = formataddr((job.tenant.name, settings.DEFAULT_FROM_EMAIL))
     mail = EmailMessage(" ".join(subject.split()), "\n".join(lines), sender, [user.email], headers={"Message-ID": ident})
-    if found.skipped or found.failed or found.changed or job.lines_refused:
-        mail.attach(f"job-{job.pk}.csv", _file(job), "text/csv")
+    if not (found.skipped or found.failed or found.changed or job.lines_refused):
+        mail.send()
+        return
+    name = f"job-{job.pk}.csv"
+    content = exports.attach(mail, _file(job), name=name)
     mail.send()
+    exports.tell(content, name=name, what="job", tenant=job.tenant, actor=job.runner, how="Mailed", target=job)
 
 
 def _file(job: BulkJob) -> str:

@@ -21,6 +21,7 @@ from tests.faults.test_processes import Up
 POINTS = (
     "ledger_after_lock", "ledger_before_entries", "ledger_after_entries", "ledger_after_flush", "inbox_before_settle",
     "inbox_before_flush", "inbox_before_commit", "inbox_after_commit", "feed_after_insert", "chain_before_seal",
+    "bulk_before_commit", "bulk_after_commit", "replay_before_commit", "replay_after_commit", "file_after_chunk",
 )  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from zoneinfo import ZoneInfo
 
 from config.simulator.day import Fault, Visit, visits
 from config.simulator.tills import Book, NoAnswer, Till, compare, play
+from tests.bad_day import desk
 from tests.bad_day.faults import FAULTS, Scene, Trouble, put_the_clock_wrong, send
 from tests.faults.test_processes import Up
 
@@ -96,6 +97,7 @@ def survive(
     }  # fmt: skip
     with _house(folder, changes) as up:
         chains = _chains(up)
+        slugs = [chain.slug for chain in chains]
         trouble = Trouble(
             Scene(up, crash_file, clock_file, {chain.slug: chain.key for chain in chains}, random.Random(f"faults {seed}")),
             pause=pause,
@@ -111,15 +113,18 @@ def survive(
 
         trouble.start()
         try:
-            with ThreadPoolExecutor(2 * len(chains) + 1) as pool:
+            with ThreadPoolExecutor(2 * len(chains) + 2) as pool:
                 playing = [pool.submit(_month, up, chain, seed=seed, days=days, bills=bills, enough=enough) for chain in chains]
                 giving = [pool.submit(_gifts, up, chain) for chain in chains]
                 racing = pool.submit(_race, up, chains[0], seed=seed)
+                working = None if planted else pool.submit(desk.work, up, slugs, seconds=MONTH_SECONDS)
                 for done in playing:
                     done.result()
                 for chain, gifts in zip(chains, giving, strict=True):
                     chain.jobs = gifts.result()
                 report.problems += racing.result()
+                if working:
+                    working.result()
         except NoAnswer as problem:
             report.problems.append(f"The house did not come back: {problem}")
         finally:
@@ -128,6 +133,10 @@ def survive(
         report.problems += trouble.broken
         if not _settled(up, seconds=patience):
             report.problems.append("It does not come to rest.")
+        if not planted:
+            desk.work(up, slugs, seconds=MONTH_SECONDS)
+            undone, report.figures["desk"] = desk.problems(up, slugs)
+            report.problems += undone
         for chain in chains:
             report.problems += _books(up, chain, patience=patience)
             report.figures[chain.slug] = {

@@ -1,6 +1,7 @@
 """Lists by file: read line by line, refused by name, mended and loaded again."""
 
 import csv
+import hashlib
 import io
 from typing import Any
 
@@ -14,6 +15,7 @@ from loyalty.models import Customer, Entry
 from support.bulk import files, jobs, results, running
 from support.bulk.jobs import File, Select, Wanted
 from support.bulk.models import BulkJob, JobState
+from tenants import exports
 from tenants.access import Access
 from tenants.errors import DomainError
 from tenants.models import Tenant
@@ -225,9 +227,10 @@ def test_whoever_ran_it_is_mailed_once(crowd: list[Customer], preview: Preview, 
     (mail,) = mailoutbox
     assert (mail.to, mail.subject) == (["alice@kulfi-house.example"], f"Job {job.pk} is done: 3 customers")
     assert "3 of 5 customers done, 2 skipped, 0 failed; -450 points." in mail.body
-    ((name, text, _),) = mail.attachments
-    assert (name, text.count("Fewer points")) == (f"job-{job.pk}.csv", 2)
-    assert crowd[0].mobile not in text
+    ((name, content, _),) = mail.attachments
+    assert (name, content.count(b"Fewer points")) == (f"job-{job.pk}.csv", 2)
+    assert crowd[0].mobile.encode() not in content
+    assert exports.known(job.tenant, hashlib.sha256(content).hexdigest()).get().actor_name == job.run_by
 
 
 def test_a_template_names_the_columns_of_the_type() -> None:

@@ -153,7 +153,7 @@ def test_no_mail_of_ours_holds_them(kulfi: Tenant, devika: Customer, alice: User
     missing.mail(request, to="vendor@pos.example", actor=SYSTEM, now=timezone.now())
     assert len(mailoutbox) == 2
     for mail in mailoutbox:
-        hidden(mail.subject, "\n".join([mail.subject, mail.body, *(text for _, text, _ in mail.attachments)]))
+        hidden(mail.subject, "\n".join([mail.subject, mail.body, *(content.decode() for _, content, _ in mail.attachments)]))
 
 
 def test_no_line_of_the_log_holds_them(kulfi: Tenant, devika: Customer, as_alice: Client, log: StringIO) -> None:
