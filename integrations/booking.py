@@ -11,9 +11,10 @@ from typing import Any
 
 from django.db import connection
 
-from integrations import retention, wondersoft
+from integrations import retention
+from integrations.ahead import Ahead, Understood
 from integrations.amending import Amendment, Tools, operations_of, reverse_deliveries
-from integrations.documents import UNWRITABLE, CheckFailed, Document, check_sums, read_json
+from integrations.documents import UNWRITABLE, CheckFailed, Document
 from integrations.models import Bill, BillClass, BillIssue, BillLine, Delivery, DeliveryState, Discrepancy, DiscrepancyKind
 from integrations.posting import Case, Desk, HoldRow, NaturalKey, Outcome, Plan, Shop, Taken, WaitingForParent, natural_period
 from loyalty import customers, ledger
@@ -26,7 +27,7 @@ from tenants.actors import SYSTEM
 from tenants.errors import DomainError
 from tenants.models import BillScope, RedemptionMode, Store, Tenant
 from tenants.saying import said
-from tenants.setwise import columns_of, insert, insert_sql, take_ids
+from tenants.setwise import columns_of, insert, insert_sql, take_ids, without_waiting
 
 FIND_BILLS = """
     SELECT k.place, b.id, b.fingerprint, b.version, b.net_amount, b.payable_amount, b.redeemed_points, b.billed_at,
@@ -116,20 +117,22 @@ CLASSES = {"SALE": BillClass.SALE, "EXCHANGE": BillClass.SALE, "RETURN": BillCla
 NEAR = timedelta(minutes=10)
 
 
-def book_batch(tenant: Tenant, taken: Sequence[Taken], *, now: datetime) -> list[Outcome]:
+def book_batch(tenant: Tenant, taken: Sequence[Taken], *, now: datetime, ahead: Ahead | None = None) -> list[Outcome]:
     """Book what can be booked of these deliveries, each customer's in their order. Needs an open transaction and the inbox lock.
 
+    `ahead`: knows some of them already, or none.
     -> one outcome each, and one for every delivery that was booked anew after a correction.
     """
-    return Batch(Shop(tenant, now=now)).run(taken)
+    return Batch(Shop(tenant, now=now), ahead=ahead).run(taken)
 
 
 class Batch:
     """Plain sales go together, with one statement a table; what is about an earlier bill goes alone, after the sales before it."""
 
-    def __init__(self, shop: Shop) -> None:
+    def __init__(self, shop: Shop, *, ahead: Ahead | None = None) -> None:
         self.shop = shop
         self.tenant = shop.tenant
+        self._ahead = ahead or Ahead(shop.tenant)
         self.now = shop.now
         self._mobiles: dict[str, str] = {}
         self._again: dict[int, Outcome] = {}
@@ -161,12 +164,12 @@ class Batch:
 
     def _read(self, delivery: Taken, outcome: Outcome) -> Case | None:
         try:
-            raw = read_json(delivery.body)
+            known = self._ahead.of(delivery.id, delivery.body)
+            raw = known.raw
             outcome.bill_no, outcome.store_code = _glimpse(raw, "bill_no", 120), _glimpse(raw, "store_code", 64)
             outcome.mobile = self._glimpsed_mobile(raw)
-            document = wondersoft.document(raw, minor_digits=self.shop.digits, lenient=self.tenant.lenient_numbers)
-            outcome.mobile = mobile = self._mobile(document.mobile)
-            return self._case(document, outcome, mobile, delivery)
+            outcome.mobile = mobile = self._mobile(known.document.mobile)
+            return self._case(known, outcome, mobile, delivery)
         except DomainError as refusal:
             outcome.refuse(refusal)
         return None
@@ -186,7 +189,8 @@ class Batch:
             self._mobiles[text] = customers.normalised_mobile(text, region=self.tenant.region)
         return self._mobiles[text]
 
-    def _case(self, document: Document, outcome: Outcome, mobile: str, taken: Taken) -> Case:
+    def _case(self, known: Understood, outcome: Outcome, mobile: str, taken: Taken) -> Case:
+        document = known.document
         store = self._store(document.store_code)
         billed_at = document.billed_at
         flags = list(document.flags)
@@ -197,7 +201,7 @@ class Batch:
             check_date_window(billed_at, tenant=self.tenant, now=self.now)
         business_date = billed_at.astimezone(store.timezone_or(self.tenant)).date()
         fingerprint = document.content(billed_at=billed_at, mobile=mobile, store_of=self._own_code)
-        summed = check_sums(document, minor_digits=self.shop.digits)
+        summed = known.summed
         if summed.spend and summed.bill_type in ("SALE", "EXCHANGE") and not (mobile or taken.decided.get("customer")):
             raise CheckFailed(
                 "required_field",
@@ -418,10 +422,14 @@ class Batch:
                     self._tell_near(case, other)
                 case.outcome.state, case.outcome.bill_id = DeliveryState.APPLIED, case.bill_id
                 booked.append(case)
-            if booked:
-                self._supersede(booked)
-                self._write(booked)
-            crash.point("inbox_before_flush")
+            book.number()
+            with without_waiting():
+                if booked:
+                    self._supersede(booked)
+                    self._write(booked)
+                crash.point("inbox_before_flush")
+                book.flush()
+                self._ahead.read(half=True)
 
     def _supersede(self, booked: Sequence[Case]) -> None:
         old = {case.supersedes for case in booked if case.supersedes and case.simple}

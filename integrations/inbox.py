@@ -3,11 +3,13 @@
 Redis only rings the bell. What the bell missed, the sweeper finds: `received` and due is all there is to know.
 """
 
+import gc
 import hashlib
 import json
 import secrets
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,6 +19,7 @@ from django.db import OperationalError, connection, transaction
 from django_scopes import scope
 
 from integrations import missing, retention
+from integrations.ahead import Ahead
 from integrations.booking import book_batch
 from integrations.documents import MalformedJSON, read_json
 from integrations.models import DeliveryState, Source
@@ -28,7 +31,7 @@ from tenants.counters import count
 from tenants.errors import DomainError
 from tenants.models import Tenant
 from tenants.saying import said
-from tenants.setwise import columns_of
+from tenants.setwise import columns_of, without_waiting
 from tenants.statistics import learn
 
 log = structlog.get_logger("pointdesk.inbox")
@@ -59,6 +62,11 @@ TAKE = """
     SELECT id, body, decided FROM integrations_delivery
     WHERE tenant_id = %s AND state = 'received' AND (next_try_at IS NULL OR next_try_at <= %s)
     ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED
+"""
+#: What comes after these, to be read while they are booked. Whether it is taken then, the next batch sees.
+NEXT = """
+    SELECT id, body FROM integrations_delivery
+    WHERE tenant_id = %s AND state = 'received' AND (next_try_at IS NULL OR next_try_at <= %s) AND id > %s ORDER BY id LIMIT %s
 """
 SETTLE = """
     UPDATE integrations_delivery SET state = new.state, check_name = new.check_name, message = new.message, details = new.details,
@@ -171,14 +179,26 @@ def _keep(
     return Received(receipt, first_state, duplicate=True, id=delivery_id)
 
 
-def process(tenant: Tenant, *, now: datetime, rows_max: int = BATCH_ROWS) -> Counter[str] | None:
+def process(tenant: Tenant, *, now: datetime, rows_max: int = BATCH_ROWS, ahead: Ahead | None = None) -> Counter[str] | None:
     """Book one batch of what has been received; -> how many ended in which state, empty when nothing was left.
 
     None: another worker is at it. A batch that raises is halved until the one bill that does it stands alone; that one is
-    tried again later and parked after 8 tries, while its neighbours go on.
+    tried again later and parked after 8 tries, while its neighbours go on. `ahead`: goes from one batch to the next.
     """
-    with scope(tenant=tenant):
-        return _process(tenant, now=now, rows_max=rows_max)
+    with scope(tenant=tenant), _without_collecting():
+        return _process(tenant, now=now, rows_max=rows_max, ahead=ahead or Ahead(tenant))
+
+
+@contextmanager
+def _without_collecting() -> Iterator[None]:
+    """A batch makes hundred thousands of objects and no cycle among them; to look for one after every few hundred took a sixth of the time."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 class Unbookable(Exception):
@@ -189,19 +209,19 @@ class Unbookable(Exception):
         self.delivery_ids = delivery_ids
 
 
-def _process(tenant: Tenant, *, now: datetime, rows_max: int) -> Counter[str] | None:
+def _process(tenant: Tenant, *, now: datetime, rows_max: int, ahead: Ahead) -> Counter[str] | None:
     try:
-        return retried(lambda: _book_some(tenant, now=now, rows_max=rows_max))
+        return retried(lambda: _book_some(tenant, now=now, rows_max=rows_max, ahead=ahead))
     except Unbookable as problem:
         count, cause = len(problem.delivery_ids), problem.__cause__
         if count > 1:
             log.warning("batch halved", tenant=tenant.slug, rows=count, error=type(cause).__name__)
-            return _process(tenant, now=now, rows_max=(count + 1) // 2)
+            return _process(tenant, now=now, rows_max=(count + 1) // 2, ahead=ahead)
         _note_failure(tenant, problem.delivery_ids[0], cause, now=now)
         return Counter({"failed": 1})
 
 
-def _book_some(tenant: Tenant, *, now: datetime, rows_max: int) -> Counter[str] | None:
+def _book_some(tenant: Tenant, *, now: datetime, rows_max: int, ahead: Ahead) -> Counter[str] | None:
     """Raises: Unbookable; OperationalError, since the database's trouble is nobody's bill."""
     ids: list[int] = []
     settled: list[Outcome] = []
@@ -215,10 +235,17 @@ def _book_some(tenant: Tenant, *, now: datetime, rows_max: int) -> Counter[str] 
             if not taken:
                 return Counter()
             ids = [delivery.id for delivery in taken]
-            outcomes = book_batch(tenant, taken, now=now)
+            if len(taken) == BATCH_ROWS:
+                cursor.execute(NEXT, [tenant.pk, now, ids[-1], rows_max])
+                ahead.note([(row[0], bytes(row[1])) for row in cursor.fetchall()])
+            outcomes = book_batch(tenant, taken, now=now, ahead=ahead)
             settled = [outcome for outcome in outcomes if outcome.state is not DeliveryState.RECEIVED]
             crash.point("inbox_before_settle")
-            settle(cursor, tenant, settled, now=now)
+            with without_waiting():
+                settle(cursor, tenant, settled, now=now)
+                if not connection.savepoint_ids:  # the commit comes next: what it would check while we wait
+                    cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+                ahead.read()
             crash.point("inbox_before_commit")
     except OperationalError:
         raise
@@ -234,12 +261,13 @@ def settle(cursor: Any, tenant: Tenant, outcomes: Sequence[Outcome], *, now: dat
     """Write what became of deliveries; what waited for one of them is due again."""
     if not outcomes:
         return
+    come = {(each.store_id, each.bill_no) for each in outcomes if each.state is DeliveryState.APPLIED and each.store_id}
+    if come:
+        missing.arrived(tenant, sorted(come), now=now)  # asks, and so goes before what is only sent
     cursor.execute(SETTLE, [now, *columns_of([_row(outcome) for outcome in outcomes]), tenant.pk])
     landed = sorted({outcome.bill_no for outcome in outcomes if outcome.state is DeliveryState.APPLIED})
     if landed:
         cursor.execute(RESUME, [tenant.pk, landed])
-        come = {(each.store_id, each.bill_no) for each in outcomes if each.state is DeliveryState.APPLIED and each.store_id}
-        missing.arrived(tenant, sorted(come), now=now)
 
 
 def _row(outcome: Outcome) -> tuple[Any, ...]:
@@ -267,9 +295,9 @@ def _note_failure(tenant: Tenant, delivery_id: int, problem: BaseException | Non
 def drain(tenant: Tenant, *, now: datetime, batches_max: int = 10_000) -> Counter[str]:
     """Process until nothing is left that is due, or another worker is at it."""
     total: Counter[str] = Counter()
-    rows_max = BATCH_ROWS
+    rows_max, ahead = BATCH_ROWS, Ahead(tenant)
     for _ in range(batches_max):
-        done = process(tenant, now=now, rows_max=rows_max)
+        done = process(tenant, now=now, rows_max=rows_max, ahead=ahead)
         if not done:
             break
         total.update(done)

@@ -319,19 +319,27 @@ class Book:
         with connection.cursor() as cursor:
             cursor.execute(KEEP_EMPTY, values)
 
+    def number(self) -> None:
+        """Give ids to what the verbs recorded: what `flush` then writes asks the server nothing."""
+        entries = [entry for account in self._accounts.values() for entry in account.entries if not entry.id]
+        if not entries:
+            return
+        with connection.cursor() as cursor:
+            ids = take_ids(cursor, "loyalty_entry_id_seq", len(entries))
+        for entry, entry_id in zip(entries, ids, strict=True):
+            entry.id = entry_id
+            if entry.lot is not None:
+                entry.lot.id = entry_id
+            if entry.debt is not None:
+                entry.debt.id = entry_id
+
     def flush(self) -> None:
-        """Write what the verbs recorded. Ids first, then every table with one statement."""
+        """Write what the verbs recorded. Ids first, then every table with one statement. Again: what they recorded since."""
+        self.number()
         entries = [(account, entry) for account in self._accounts.values() for entry in account.entries]
         with connection.cursor() as cursor:
             if entries:
                 self._write_holds(cursor, [entry.hold for _, entry in entries if entry.kind is Kind.HOLD and entry.hold])
-                ids = take_ids(cursor, "loyalty_entry_id_seq", len(entries))
-                for (_, entry), entry_id in zip(entries, ids, strict=True):
-                    entry.id = entry_id
-                    if entry.lot is not None:
-                        entry.lot.id = entry_id
-                    if entry.debt is not None:
-                        entry.debt.id = entry_id
                 crash.point("ledger_before_entries")
                 self._write_entries(cursor, entries)
                 self._write_lots(cursor, entries)
@@ -343,6 +351,8 @@ class Book:
             account.written()
 
     def _write_holds(self, cursor: Any, holds: Sequence[Hold]) -> None:
+        if not holds:
+            return
         for hold, hold_id in zip(holds, take_ids(cursor, "loyalty_hold_id_seq", len(holds)), strict=True):
             hold.id = hold_id
         owner = {id(hold): account.customer_id for account in self._accounts.values() for hold in account.holds}

@@ -92,10 +92,8 @@ class ActivityFilter(django_filters.FilterSet):
 
     @property
     def is_quick(self) -> bool:
-        """Whether an index finds what is asked for: somebody's entries, or those of one action that is not the usual one."""
-        asked = self.form.cleaned_data
-        actions: list[str] = list(asked.get("action") or [])
-        return bool(asked.get("customer")) or (len(actions) == 1 and actions != [Kind.EARN])
+        """Whether an index finds what is asked for: somebody's entries."""
+        return bool(self.form.cleaned_data.get("customer"))
 
     @property
     def day(self) -> str:
@@ -105,11 +103,14 @@ class ActivityFilter(django_filters.FilterSet):
 
     @property
     def whole(self) -> QuerySet[Entry]:
-        """All entries of the days that are asked for."""
+        """All entries of the days that are asked for; without days, of the one action, if it is not the usual one: these have an index."""
         asked = self.form.cleaned_data
-        days = {"business_date__gte": asked.get("from"), "business_date__lte": asked.get("to")}
+        named = {"business_date__gte": asked.get("from"), "business_date__lte": asked.get("to")}
+        actions: list[str] = list(asked.get("action") or [])
+        if not self.day and len(actions) == 1 and actions != [Kind.EARN]:
+            named["kind"] = actions[0]
         found: QuerySet[Entry] = Entry.objects.filter(
-            tenant=self.tenant, **{name: value for name, value in days.items() if value}
+            tenant=self.tenant, **{name: value for name, value in named.items() if value}
         )
         return found
 

@@ -63,10 +63,12 @@ def page[M: Model](
     if near.older:
         return near
     floor = whole.order_by("-pk").values_list("pk", flat=True)[STRETCH - 1 : STRETCH].first()
-    return _page(rows.filter(_among(whole, STRETCH)).order_by("-pk"), floor)
+    if floor is not None:
+        whole = whole.filter(pk__gte=floor)
+    return _page(rows.filter(_among(whole)).order_by("-pk"), floor)
 
 
-def _among[M: Model](whole: QuerySet[M], size: int) -> Func:
+def _among[M: Model](whole: QuerySet[M], size: int | None = None) -> Func:
     """The newest rows of the whole, by their ids. Asked for in any other way, PostgreSQL may walk down the primary key through whatever
     others wrote meanwhile: it takes tenants for evenly spread."""
     ids = ArraySubquery(whole.order_by("-pk").values("pk")[:size])
@@ -127,5 +129,6 @@ def _days[M: Model](tenant: Tenant, rows: QuerySet[M], *, day: str) -> Iterator[
             ids = array("q", rest.filter(**{day: latest}).order_by("-pk").values_list("pk", flat=True).iterator())
         for start in range(0, len(ids), CHUNK):
             with transaction.atomic(), gate.walls_around([tenant]):
-                yield list(rows.filter(pk__in=ids[start : start + CHUNK].tolist()).order_by("-pk"))
+                found = list(rows.filter(pk__in=ids[start : start + CHUNK].tolist()).order_by("-pk"))
+            yield found
         rest = rows.filter(**{f"{day}__lt": latest})

@@ -13,16 +13,23 @@ PARTITIONS = """
 
 
 class AddIndexOnline(AddIndexConcurrently):
-    """Nobody waits: PostgreSQL builds no index of a partitioned table that way, so each partition gets its own and the table takes them over."""
+    """Nobody waits: PostgreSQL builds no index of a partitioned table that way, so each partition gets its own and the table takes them over.
+
+    Run again after it broke off, it goes on: what is whole stays, what is half done is built anew.
+    """
 
     def database_forwards(self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: Any, to_state: Any) -> None:
         model = to_state.apps.get_model(app_label, self.model_name)
         parts = [] if schema_editor.collect_sql else _partitions(schema_editor, model)
         for schema, part in parts:
-            built = self.index.create_sql(model, schema_editor, concurrently=True)
-            parts_of_statement: dict[str, Any] = built.parts
-            parts_of_statement |= {"table": f'"{schema}"."{part}"', "name": f'"{_name(self.index, part)}"'}
-            schema_editor.execute(built)
+            name = _name(self.index, part)
+            if not _is_there(schema_editor, f'"{schema}"."{name}"'):
+                built = self.index.create_sql(model, schema_editor, concurrently=True)
+                parts_of_statement: dict[str, Any] = built.parts
+                parts_of_statement |= {"table": f'"{schema}"."{part}"', "name": f'"{name}"'}
+                schema_editor.execute(built)
+        if not schema_editor.collect_sql and _is_there(schema_editor, f'"{self.index.name}"'):
+            return
         if parts:
             schema_editor.execute(self.index.create_sql(model, schema_editor))
         else:
@@ -41,6 +48,16 @@ def _partitions(schema_editor: BaseDatabaseSchemaEditor, model: type[Model]) -> 
     with schema_editor.connection.cursor() as cursor:
         cursor.execute(PARTITIONS, [model._meta.db_table])
         return list(cursor.fetchall())
+
+
+def _is_there(schema_editor: BaseDatabaseSchemaEditor, name: str) -> bool:
+    """Whether the index is whole; the remains of one that broke off are taken away."""
+    with schema_editor.connection.cursor() as cursor:
+        cursor.execute("SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%s)", [name])
+        row = cursor.fetchone()
+        if row and not row[0]:
+            cursor.execute(f"DROP INDEX CONCURRENTLY {name}")
+        return bool(row and row[0])
 
 
 def _name(index: Index, part: str) -> str:

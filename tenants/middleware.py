@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -112,15 +112,25 @@ class TenantGateMiddleware:
             if broken and hasattr(request, "failed_tries"):
                 with transaction.atomic(), gate.walls_around([]):
                     sign_in.count_again(request)
-            if (access := request.access) and (codes := refusals.noted(response.status_code)):  # type: ignore[attr-defined]
-                with transaction.atomic(), acting_as(access.actor), gate.walls_around([access.tenant]):
-                    refusals.tell(request, access, codes)
+            self._tell_refusals(request, response)
             return response
         except (OperationalError, InterfaceError) as problem:
             log.error("database unavailable", error=type(problem).__name__)
             return database_away(request)
         finally:
             NOTED.reset(noting)
+
+    def _tell_refusals(self, request: HttpRequest, response: HttpResponseBase) -> None:
+        """After the request's own transaction, which may have been given up; the answer stands, whatever becomes of this."""
+        access: Access | None = request.access  # type: ignore[attr-defined]
+        refused = refusals.noted(request, response.status_code) if access else []
+        if access is None or not refused:
+            return
+        try:
+            with transaction.atomic(), acting_as(access.actor), gate.walls_around([access.tenant]):
+                refusals.tell(request, access, refused)
+        except DatabaseError as problem:
+            log.error("refusal not told", error=type(problem).__name__, refused=[each["code"] for each in refused])
 
     def _respond_inside(self, request: HttpRequest) -> HttpResponseBase:
         access = _access_of(request)

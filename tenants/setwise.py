@@ -3,12 +3,24 @@
 It also works under row-level security, where COPY is refused.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
+from django.db import connection
+
 TAKE_IDS = "SELECT nextval(%s::regclass) FROM generate_series(1, %s)"
+
+
+@contextmanager
+def without_waiting() -> Iterator[None]:
+    """Statements go to the server one after the other, and it works on one while we make the next; at the end all answers are there. Whoever
+    reads an answer inside waits for it. Raises at the end, or at a later statement, what one of them raises."""
+    connection.ensure_connection()
+    with connection.wrap_database_errors, connection.connection.pipeline():
+        yield
 
 
 def insert_sql(table: str, columns: dict[str, str]) -> str:

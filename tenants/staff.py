@@ -163,7 +163,7 @@ def add_person(tenant: Tenant, *, email: str, role: str, actor: Actor, name: str
     """
     before = User.objects.filter(email=email.strip().lower()).first()
     if before is not None and not for_all and not Membership.objects.filter(user=before, tenant=tenant).exists():
-        raise DomainError(
+        raise NotAllowed(
             "has_account", said("This address has an account already. Ask the platform's admin to add the person here.")
         )
     try:
@@ -255,7 +255,7 @@ def _refuse_elsewhere(membership: Membership) -> None:
     """How somebody signs in is not one brand's alone, where they work for another one or for the platform."""
     others = Membership.objects.filter(user=membership.user).exclude(tenant=membership.tenant).exists()
     if others or membership.user.is_superuser:
-        raise DomainError("works_elsewhere", said("This person works elsewhere, too. Ask the platform's admin."))
+        raise NotAllowed("works_elsewhere", said("This person works elsewhere, too. Ask the platform's admin."))
 
 
 def reset_second_factor(tenant: Tenant, *, email: str, actor: Actor, reason: str = "Lost") -> int:

@@ -69,8 +69,7 @@ class BuildWalls(Operation):
     def database_forwards(self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: Any, to_state: Any) -> None:
         for model in tenant_models(to_state.apps, app_label):
             table = model._meta.db_table
-            if table not in READ_WHOLE:
-                schema_editor.execute(_policy_sql(table))
+            schema_editor.execute(read_whole_sql(table) if table in READ_WHOLE else _policy_sql(table))
             for field in model._meta.local_fields:
                 if isinstance(field, TenantForeignKey):
                     schema_editor.execute(composite_key(table, column=field.column, target=field.related_model._meta.db_table))
@@ -170,7 +169,7 @@ def missing() -> list[str]:
             "SELECT c.relname FROM pg_class c JOIN pg_policy p ON p.polrelid = c.oid WHERE p.polname = 'tenant_wall' AND c.relrowsecurity"
         )
         walled = {row[0] for row in cursor.fetchall()}
-    return sorted({model._meta.db_table for model in tenant_models(apps)} - walled)
+    return sorted(({model._meta.db_table for model in tenant_models(apps)} | READ_WHOLE) - walled)
 
 
 #: Who acts and who has logged in. -> name, whether it is the login, whether no wall holds it, whether it can become somebody whom none holds.

@@ -421,10 +421,10 @@ def test_a_poison_bill_is_parked_after_8_tries_and_its_neighbours_are_booked(
 ) -> None:
     real = booking.Batch._case
 
-    def poisoned(self: booking.Batch, document: Any, outcome: Any, mobile: str, taken: Any) -> Any:
-        if document.bill_no == "POISON":
+    def poisoned(self: booking.Batch, known: Any, outcome: Any, mobile: str, taken: Any) -> Any:
+        if known.document.bill_no == "POISON":
             raise ZeroDivisionError("a bug of ours")
-        return real(self, document, outcome, mobile, taken)
+        return real(self, known, outcome, mobile, taken)
 
     monkeypatch.setattr(booking.Batch, "_case", poisoned)
     now = timezone.now()

@@ -184,9 +184,32 @@ def test_what_is_rare_is_looked_for_a_stretch_at_a_time(as_bob: Client, kulfi: T
         assert context["cut"]
         where = {**wanted, "before": context["older"]}
     assert (pages, seen) == (3, 0)
-    for quick, found in (({"customer": "2345"}, 14), ({"action": "hold"}, 1), ({"action": "issue"}, 13)):
+    for quick, found, cut in (({"customer": "2345"}, 14, False), ({"action": "hold"}, 1, False), ({"action": "issue"}, 5, True)):
         mine = as_bob.get(reverse("admin:activity"), quick).context
-        assert (len(mine["rows"]), mine["cut"]) == (found, False)
+        assert (len(mine["rows"]), mine["cut"]) == (found, cut), "of one action so many of it are looked through"
+
+
+def test_what_is_written_meanwhile_loses_no_row_of_a_page(kulfi: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paging, "STRETCH", 5)
+    raj = builders.customer(kulfi)
+    for _ in range(9):
+        builders.issue(kulfi, raj, 1)
+    looks = paging._among
+
+    def and_others_write(*args: Any) -> Any:
+        for _ in range(2):
+            builders.issue(kulfi, raj, 2)
+        return looks(*args)
+
+    entries = Entry.objects.filter(tenant=kulfi)
+    monkeypatch.setattr(paging, "_among", and_others_write)
+    first = paging.page(entries, whole=entries, before=None)
+    monkeypatch.setattr(paging, "_among", looks)
+    seen, older = list(first.rows), first.older
+    while older:
+        page = paging.page(entries, whole=entries, before=paging.cursor_of(older))
+        seen, older = [*seen, *page.rows], page.older
+    assert sum(entry.available == 1 for entry in seen) == 9
 
 
 @pytest.fixture

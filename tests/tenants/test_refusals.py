@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 from django.test import Client
 from django.urls import reverse
 
@@ -67,8 +68,51 @@ def test_a_key_without_the_scope_is_told_and_no_number_with_it(kulfi: Tenant, li
     assert told(liberty) == []
 
 
-def test_nobody_fills_the_trail_with_refusals(as_bob: Client, kulfi: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("spelling", ["98400%2012345", "98-400-12-345", "(98400)12345", "%00", "9%00840012345", "x" * 300])
+def test_whatever_the_address_says_the_answer_stands_and_no_number_is_kept(kulfi: Tenant, spelling: str) -> None:
+    assert ApiClient(key_of(kulfi, "pos")).get(f"/customers/{spelling}/entries").status == 403
+    (event,) = told(kulfi)
+    assert "98400" not in event["of"]
+    assert len(event["of"]) < 20
+
+
+def test_an_odd_page_of_the_admin_is_refused_and_told(as_bob: Client, kulfi: Tenant) -> None:
+    for page in ("tenants/store/1%00/delete/", "tenants/membership/1%00/change/"):
+        assert as_bob.get(f"/admin/{page}").status_code in (302, 403, 404)
+    assert all(each["code"] == "forbidden" for each in told(kulfi))
+
+
+def test_a_trail_that_cannot_be_written_changes_no_answer(as_bob: Client, kulfi: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*args: Any, **kwargs: Any) -> None:
+        raise OperationalError("no lock in time")
+
+    monkeypatch.setattr(refusals, "tell", broken)
+    assert as_bob.get(reverse("admin:audit_trail")).status_code == 403
+
+
+def test_a_form_that_is_too_old_is_no_attempt(bob: User, kulfi: Tenant) -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(bob)
+    assert client.post(reverse("admin:audit_csv")).status_code == 403
+    assert told(kulfi) == []
+
+
+def test_who_works_elsewhere_is_nobody_s_to_help(as_alice: Client, kulfi: Tenant, liberty: Tenant, bob: User) -> None:
+    Membership.objects.create(user=bob, tenant=liberty, role="agent")
+    own = Membership.objects.get(user=bob, tenant=kulfi)
+    as_alice.post(reverse("admin:staff_person", args=[own.pk]), {"password": "new", "reason": "They forgot it"})
+    assert [each["code"] for each in told(kulfi)] == ["works_elsewhere"]
+
+
+def test_nobody_fills_the_trail_with_refusals(
+    as_bob: Client, kulfi: Tenant, meera: Customer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(refusals, "MOST", 3)
     for _ in range(5):
         assert as_bob.get(reverse("admin:audit_trail")).status_code == 403
     assert ["note" in each for each in told(kulfi)] == [False, False, True]
+    as_bob.post(reverse("admin:erase_customer", args=[meera.pk]))
+    assert told(kulfi)[-1]["act"] == "erase_customers", "what is common hides nothing else"
+    monkeypatch.setattr(refusals, "MOST_OF_ALL", 4)
+    as_bob.get(reverse("admin:house"))
+    assert len(told(kulfi)) == 4
