@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from integrations import wondersoft
-from integrations.documents import Document, check_sums, read_json
+from integrations.documents import Document, Figures, check_sums, read_json
 from loyalty.money import minor_digits
 from tenants.errors import DomainError
 from tenants.models import Tenant
@@ -20,6 +20,7 @@ class Understood:
     its_raw: dict[str, Any] | DomainError
     its_document: Document | DomainError | None = None
     its_summed: Document | DomainError | None = None
+    figures: Figures | None = None
 
     @property
     def raw(self) -> dict[str, Any]:
@@ -52,7 +53,7 @@ def understand(body: bytes, *, tenant: Tenant) -> Understood:
     try:
         raw = read_json(body)
         document = wondersoft.document(raw, minor_digits=digits, lenient=tenant.lenient_numbers)
-        return Understood(body, raw, document, check_sums(document, minor_digits=digits))
+        return Understood(body, raw, document, check_sums(document, minor_digits=digits), document.figures())
     except DomainError as refusal:
         if raw is None:
             return Understood(body, refusal)
@@ -70,10 +71,9 @@ class Ahead:
     def note(self, bodies: Iterable[tuple[int, bytes]]) -> None:
         self._next = list(bodies)
 
-    def read(self, *, half: bool = False) -> None:
-        """Now is the time. `half`: there will be more of it."""
-        left = len(self._next) // 2 if half else 0
-        while len(self._next) > left:
+    def read(self) -> None:
+        """Now is the time."""
+        while self._next:
             delivery_id, body = self._next.pop()
             self._read[delivery_id] = understand(body, tenant=self._tenant)
 

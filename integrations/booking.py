@@ -4,7 +4,8 @@ One bad delivery is refused alone; its neighbours post.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -200,7 +201,7 @@ class Batch:
         if not taken.decided.get("any_date"):
             check_date_window(billed_at, tenant=self.tenant, now=self.now)
         business_date = billed_at.astimezone(store.timezone_or(self.tenant)).date()
-        fingerprint = document.content(billed_at=billed_at, mobile=mobile, store_of=self._own_code)
+        fingerprint = document.content(billed_at=billed_at, mobile=mobile, store_of=self._own_code, figures=known.figures)
         summed = known.summed
         if summed.spend and summed.bill_type in ("SALE", "EXCHANGE") and not (mobile or taken.decided.get("customer")):
             raise CheckFailed(
@@ -409,19 +410,18 @@ class Batch:
         spending = {
             case.customer_id for case in cases if case.customer_id is not None and (case.document.spend or case.supersedes)
         }
-        near = self._near([case for case in cases if not case.supersedes])
         with ledger.open(self.tenant, ids, now=self.now, holds=own, spending=spending, undo=undo) as book:
             desk = Desk(self.shop, book, hold_rows, ids, campaigns, without_bills=superseded)
-            for case in cases:
-                try:
-                    desk.post(case, begin=_undoing(book, operations.get(case.supersedes or 0, [])))
-                except DomainError as refusal:
-                    case.outcome.refuse(refusal)
-                    continue
-                if other := near.get(case.bill_id):
-                    self._tell_near(case, other)
-                case.outcome.state, case.outcome.bill_id = DeliveryState.APPLIED, case.bill_id
-                booked.append(case)
+            with without_waiting(), self._near([case for case in cases if not case.supersedes]) as near:
+                for case in cases:
+                    try:
+                        desk.post(case, begin=_undoing(book, operations.get(case.supersedes or 0, [])))
+                    except DomainError as refusal:
+                        case.outcome.refuse(refusal)
+                        continue
+                    case.outcome.state, case.outcome.bill_id = DeliveryState.APPLIED, case.bill_id
+                    booked.append(case)
+                self._tell_near(booked, near())
             book.number()
             with without_waiting():
                 if booked:
@@ -429,7 +429,6 @@ class Batch:
                     self._write(booked)
                 crash.point("inbox_before_flush")
                 book.flush()
-                self._ahead.read(half=True)
 
     def _supersede(self, booked: Sequence[Case]) -> None:
         old = {case.supersedes for case in booked if case.supersedes and case.simple}
@@ -493,35 +492,45 @@ class Batch:
             cursor.execute(FIND_HOLDS, [self.tenant.pk, references, *(columns_of(numbers) or ([], [])), self.tenant.pk])
             return [HoldRow(*row) for row in cursor.fetchall()]
 
-    def _near(self, cases: Sequence[Case]) -> dict[int, tuple[str, str]]:
-        """Sales that look like another one under another number. -> (number, store) of that one, by bill id (CASES 26)."""
+    @contextmanager
+    def _near(self, cases: Sequence[Case]) -> Iterator[Callable[[], dict[int, tuple[str, str]]]]:
+        """Sales that look like another one under another number, asked for here. -> what then gives (number, store) of that one, by bill
+        id (CASES 26)."""
         asked = [case for case in cases if case.customer_id is not None]
         if not asked:
-            return {}
-        found: dict[int, tuple[str, str]] = {}
+            yield dict
+            return
         with connection.cursor() as cursor:
             rows = [(case.customer_id, case.document.net, case.billed_at) for case in asked]
             cursor.execute(FIND_NEAR, [*columns_of(rows), self.tenant.pk])
-            candidates = [(asked[row[0] - 1], *row[1:]) for row in cursor.fetchall()]
+            yield lambda: self._same_goods(asked, cursor.fetchall())
+
+    def _same_goods(self, asked: Sequence[Case], rows: Sequence[tuple[Any, ...]]) -> dict[int, tuple[str, str]]:
+        found: dict[int, tuple[str, str]] = {}
+        candidates = [(asked[row[0] - 1], *row[1:]) for row in rows]
         goods = _goods_of(self.tenant, [bill_id for _, bill_id, _, _ in candidates])
         for case, bill_id, number, store in candidates:
             if goods.get(bill_id) == _goods(case):
                 found.setdefault(case.bill_id, (number, store))
         seen: dict[Any, list[Case]] = defaultdict(list)
         for case in asked:
-            key = (case.customer_id, case.document.net, _goods(case))
-            for earlier in seen[key]:
-                if abs(earlier.billed_at - case.billed_at) <= NEAR:
+            alike = seen[case.customer_id, case.document.net]
+            for earlier in alike:
+                if abs(earlier.billed_at - case.billed_at) <= NEAR and _goods(earlier) == _goods(case):
                     found.setdefault(case.bill_id, (earlier.document.bill_no, earlier.store.code))
-            seen[key].append(case)
+            alike.append(case)
         return found
 
-    def _tell_near(self, case: Case, other: tuple[str, str]) -> None:
-        message = said(
-            "The same goods, amount and customer within {minutes} minutes as bill {bill_no} of store {store}.",
-            minutes=NEAR.seconds // 60, bill_no=other[0], store=other[1],
-        )  # fmt: skip
-        self.shop.tell(case, DiscrepancyKind.NEAR_DUPLICATE, points=case.earned, message=message)
+    def _tell_near(self, booked: Sequence[Case], near: Mapping[int, tuple[str, str]]) -> None:
+        for case in booked if near else ():
+            if case.bill_id not in near:
+                continue
+            bill_no, store = near[case.bill_id]
+            message = said(
+                "The same goods, amount and customer within {minutes} minutes as bill {bill_no} of store {store}.",
+                minutes=NEAR.seconds // 60, bill_no=bill_no, store=store,
+            )  # fmt: skip
+            self.shop.tell(case, DiscrepancyKind.NEAR_DUPLICATE, points=case.earned, message=message)
 
     def _write(self, booked: Sequence[Case]) -> None:
         tenant_id = self.tenant.pk

@@ -35,6 +35,8 @@ DECIMAL_COMMA = re.compile(r"-?\d{1,14},\d{1,2}\Z")
 #: Control characters and lone surrogates: no till means them, and PostgreSQL cannot keep them.
 UNWRITABLE = re.compile("[\x00-\x1f\ud800-\udfff]")
 REFERENCE = r"^[A-Za-z0-9._:-]{1,64}$"
+#: Totals, lines and tenders of a bill, each amount as one text whatever its zeros.
+type Figures = tuple[list[str], list[tuple[Any, ...]], list[tuple[str, str]]]
 LOYALTY_TENDER = "LOYALTY_POINTS"
 AMOUNT_MAX = Decimal(10) ** 13
 
@@ -373,8 +375,22 @@ class Document:
     def sold(self) -> tuple[Line, ...]:
         return tuple(line for line in self.lines if line.line_type == "SALE") if self.bill_type in ("SALE", "EXCHANGE") else ()
 
-    def content(self, *, billed_at: datetime, mobile: str, store_of: Callable[[str], str] = str) -> int:
-        """The fingerprint of what the bill says, with its time and number as resolved.
+    def figures(self) -> Figures:
+        """What of its content needs nothing but the bill."""
+        return (
+            [_same(number) for number in (self.gross, self.discount, self.net, self.tax, self.payable)],
+            [
+                (line.line_no, line.line_type, line.item_code, line.department, line.loyalty_points,
+                 *(_same(number) for number in (line.qty, line.value, line.discount, line.amount, line.tax_amount, line.loyalty_discount)))
+                for line in sorted(self.lines, key=lambda line: line.line_no)
+            ],
+            sorted((mode, _same(amount)) for mode, amount in self.tenders),
+        )  # fmt: skip
+
+    def content(
+        self, *, billed_at: datetime, mobile: str, store_of: Callable[[str], str] = str, figures: Figures | None = None
+    ) -> int:
+        """The fingerprint of what the bill says, with its time and number as resolved. `figures`: its own, where they are known.
 
         Without bill_uid, names, cashier, references of tenders, version, unknown fields, and the store's code: the store
         stands in the natural key, after its aliases (`store_of`: a store's own code, of whatever code names it).
@@ -388,6 +404,7 @@ class Document:
             store = store_of(original.store_code) if original.store_code else None
             return original.bill_no, store, at.timestamp() if at else None, original.till_code
 
+        numbers, lines, tenders = figures or self.figures()
         of_returns = [
             (line.line_no, line.original_line_no, named(line.original))
             for line in sorted(self.lines, key=lambda line: line.line_no)
@@ -395,13 +412,7 @@ class Document:
         ]
         return content_hash(
             self.bill_type, self.bill_no, billed_at.timestamp(), self.till_code, mobile,
-            *(_same(number) for number in (self.gross, self.discount, self.net, self.tax, self.payable)),
-            [
-                (line.line_no, line.line_type, line.item_code, line.department, line.loyalty_points,
-                 *(_same(number) for number in (line.qty, line.value, line.discount, line.amount, line.tax_amount, line.loyalty_discount)))
-                for line in sorted(self.lines, key=lambda line: line.line_no)
-            ],
-            sorted((mode, _same(amount)) for mode, amount in self.tenders),
+            *numbers, lines, tenders,
             (self.spend.reference, self.spend.points, _same(self.spend.amount)) if self.spend else None,
             named(self.original),
             *([self.return_type, of_returns] if self.return_type or of_returns else []),
@@ -500,7 +511,7 @@ def _check_minor_unit(form: Form, digits: int) -> None:
     for where, part, names in parts:
         for name in names:
             number = getattr(part, name)
-            if number is not None and number % unit:
+            if number is not None and not unit.same_quantum(number) and number % unit:
                 path = f"{where}{name}"
                 told = said(
                     "{path}: {number} is finer than the currency's {digits} decimals.", path=path, number=number, digits=digits

@@ -272,7 +272,8 @@ def settle(cursor: Any, tenant: Tenant, outcomes: Sequence[Outcome], *, now: dat
 
 def _row(outcome: Outcome) -> tuple[Any, ...]:
     return (
-        outcome.id, outcome.state.value, outcome.check, outcome.message, json.dumps(outcome.details), outcome.bill_id, outcome.first_id,
+        outcome.id, outcome.state.value, outcome.check, outcome.message, json.dumps(outcome.details) if outcome.details else "{}",
+        outcome.bill_id, outcome.first_id,
         outcome.bill_no, outcome.store_code, outcome.mobile, outcome.waits_for,
     )  # fmt: skip
 

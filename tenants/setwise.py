@@ -11,6 +11,8 @@ from typing import Any
 
 from django.db import connection
 
+#: Types of columns whose elements need no look at each.
+_NUMBERS, _TIMES = {int, Decimal}, ({datetime}, {date})
 TAKE_IDS = "SELECT nextval(%s::regclass) FROM generate_series(1, %s)"
 
 
@@ -49,12 +51,15 @@ def array_literal(values: Sequence[Any]) -> str:
     first = values[0]
     if values.count(first) == len(values):  # the same in every row, as a tenant is
         return "{" + ",".join([_element(first)] * len(values)) + "}"
-    if isinstance(first, str) and None not in values:
+    kinds = set(map(type, values))
+    if kinds == {str}:
         joined = '","'.join(values)
         if "\\" not in joined and joined.count('"') == 2 * (len(values) - 1):
             return '{"' + joined + '"}'
-    elif type(first) is int and None not in values:
+    elif kinds <= _NUMBERS:
         return "{" + ",".join(map(str, values)) + "}"
+    elif kinds in _TIMES:
+        return '{"' + '","'.join([value.isoformat() for value in values]) + '"}'
     return "{" + ",".join(map(_element, values)) + "}"
 
 

@@ -100,7 +100,7 @@ class Command(BaseCommand):
 
 def _jobs(scale: dict[str, int]) -> dict[str, Callable[[Tenant, str], Job]]:
     return {
-        IngestBatch.name: lambda tenant, url: IngestBatch(tenant, bills=scale["bills"]),
+        IngestBatch.name: lambda tenant, url: IngestBatch(tenant, bills=3 * scale["bills"]),
         Replays.name: lambda tenant, url: Replays(tenant, bills=scale["bills"]),
         Customer360.name: lambda tenant, url: Customer360(
             tenant, customers=scale["customers"], entries=scale["entries"], database_url=url
