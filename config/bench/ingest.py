@@ -37,7 +37,7 @@ class IngestBatch:
 
     name = "ingest_batch"
     unit = "bills/s"
-    target = 0.4
+    target = 0.5
     limit_is = "the same rows written with one prepared statement a table and batch, and nothing else"
 
     def __init__(self, tenant: Tenant, *, bills: int) -> None:
