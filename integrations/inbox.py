@@ -66,7 +66,8 @@ TAKE = """
 #: What comes after these, to be read while they are booked. Whether it is taken then, the next batch sees.
 NEXT = """
     SELECT id, body FROM integrations_delivery
-    WHERE tenant_id = %s AND state = 'received' AND (next_try_at IS NULL OR next_try_at <= %s) AND id > %s ORDER BY id LIMIT %s
+    WHERE tenant_id = %s AND state = 'received' AND (next_try_at IS NULL OR next_try_at <= %s) AND id > %s AND octet_length(body) < 16384
+    ORDER BY id LIMIT %s
 """
 SETTLE = """
     UPDATE integrations_delivery SET state = new.state, check_name = new.check_name, message = new.message, details = new.details,
@@ -235,6 +236,7 @@ def _book_some(tenant: Tenant, *, now: datetime, rows_max: int, ahead: Ahead) ->
             if not taken:
                 return Counter()
             ids = [delivery.id for delivery in taken]
+            ahead.note([])
             if len(taken) == BATCH_ROWS:
                 cursor.execute(NEXT, [tenant.pk, now, ids[-1], rows_max])
                 ahead.note([(row[0], bytes(row[1])) for row in cursor.fetchall()])

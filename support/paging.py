@@ -51,7 +51,7 @@ def cursor_of(text: str) -> Cursor | None:
 def page[M: Model](
     rows: QuerySet[M], *, whole: QuerySet[M], before: Cursor | None, indexed: bool = False, day: str = ""
 ) -> Page[M]:
-    """Of what is filtered. `whole`: the same table by days alone, by which stretches are counted. `indexed`: the filter itself is quick.
+    """Of what is filtered. `whole`: the same rows but for what no index finds; its stretches are looked through. `indexed`: all of it is quick.
     `day`: the column of dates by which it goes."""
     if day:
         return _by_day(rows, whole, before, day=day)

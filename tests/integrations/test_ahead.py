@@ -7,7 +7,7 @@ import pytest
 from django.db import DataError, IntegrityError, connection, transaction
 from django.utils import timezone
 
-from integrations import ahead, inbox
+from integrations import ahead, inbox, wondersoft
 from integrations.ahead import Ahead, understand
 from integrations.documents import CheckFailed, MalformedJSON
 from integrations.models import Bill, Delivery, Source
@@ -49,6 +49,39 @@ def test_what_was_read_is_given_out_once_and_for_this_very_body(kulfi: Tenant, m
     assert known.of(2, one).document.bill_no == "A1", "the message was put back with other bytes"
     assert known.of(1, one).document.bill_no == "A1"
     assert read == [one, one]
+
+
+def test_what_takes_long_is_left_to_its_own_batch(kulfi: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    bodies = [(number, raw(bill(f"A{number}"))) for number in range(5)]
+    monkeypatch.setattr(ahead, "BYTES_AHEAD", 3 * len(bodies[0][1]))
+    known = Ahead(kulfi)
+    known.note(bodies)
+    known.read()
+    assert sorted(known._read) == [0, 1, 2]
+    known.note([])
+    known.read()
+    assert known._read == {}, "nothing is kept that nobody asked for"
+
+
+def test_a_bug_on_a_bill_of_the_next_batch_blames_nobody_else(kulfi: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inbox, "BATCH_ROWS", 8)
+    real = wondersoft.document
+
+    def poisoned(payload: Any, **how: Any) -> Any:
+        if payload["bill_no"].startswith("POISON"):
+            raise ZeroDivisionError("a bug of ours")
+        return real(payload, **how)
+
+    monkeypatch.setattr(wondersoft, "document", poisoned)
+    numbers = [*(f"A{n}" for n in range(8)), *(f"POISON{n}" for n in range(6)), "C0", "C1"]
+    for number in numbers:
+        inbox.receive(kulfi, raw(bill(number)), source=Source.API, sender=SYSTEM, now=timezone.now())
+    inbox.drain(kulfi, now=timezone.now())
+    assert Delivery.objects.filter(state="applied").count() == 10
+    tried = Delivery.objects.exclude(state="applied").values_list("attempts", flat=True)
+    assert set(tried) == {1}
+    in_order = Delivery.objects.filter(state="applied").order_by("bill_id").values_list("bill_no", flat=True)
+    assert list(in_order) == [number for number in numbers if not number.startswith("POISON")]
 
 
 def test_a_long_inbox_is_read_once_and_every_bill_finds_its_end(kulfi: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
