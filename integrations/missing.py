@@ -342,16 +342,21 @@ def mail(request: RepushRequest, *, to: str, actor: Actor, now: datetime) -> Non
     message = EmailMessage(subject, body, to=[to])
     if not messages.mail_is_set():
         raise DomainError("mail_unset", said("No mail server is set here (EMAIL_HOST). Download the list and send it yourself."))
-    name = f"repush-{request.pk}.csv"
-    content = exports.attach(message, as_csv(request), name=name)
     try:
-        message.send()
+        exports.mailed(
+            message,
+            as_csv(request),
+            name=f"repush-{request.pk}.csv",
+            what="repush",
+            tenant=request.tenant,
+            actor=actor,
+            target=request,
+        )
     except messages.NOT_TAKEN as problem:
         raise DomainError(
             "mail_failed",
             said("The mail server did not take it ({problem}). Try again, or download the list.", problem=type(problem).__name__),
         ) from problem
-    exports.tell(content, name=name, what="repush", tenant=request.tenant, actor=actor, how="Mailed", target=request)
     request.mailed_to, request.mailed_at = to, now
     request.save(update_fields=["mailed_to", "mailed_at"])
     audit.record(

@@ -97,7 +97,7 @@ class ActivityFilter(django_filters.FilterSet):
 
     @property
     def day(self) -> str:
-        """The column by which it goes, where days are asked for that have more entries than one looks through."""
+        """The column by which it goes, where days are asked for, and of everybody."""
         asked = self.form.cleaned_data
         return "business_date" if (asked.get("from") or asked.get("to")) and not asked.get("customer") else ""
 
@@ -202,19 +202,10 @@ def _row(entry: Entry, bill: tuple[str, Decimal] | None, *, digits: int) -> Row:
     )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class LogPage:
-    """`older`: the cursor of the next page. `cut`: not all was looked through, only the newest entries before the cursor."""
-
-    rows: list[Row]
-    older: str
-    cut: bool
-
-
-def page(filters: ActivityFilter, *, before: paging.Cursor | None) -> LogPage:
+def page(filters: ActivityFilter, *, before: paging.Cursor | None) -> paging.Page[Row]:
     """Newest first; of days that are asked for, the latest first. The filter is a valid one."""
     found = paging.page(filters.qs, whole=filters.whole, before=before, indexed=filters.is_quick, day=filters.day)
-    return LogPage(rows_of(filters.tenant, found.rows), found.older, found.cut)
+    return paging.Page(rows_of(filters.tenant, found.rows), found.older, found.cut)
 
 
 def all_rows(filters: ActivityFilter, *, most: int | None = None) -> Iterator[Row]:

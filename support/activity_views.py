@@ -26,10 +26,10 @@ def _log(request: HttpRequest) -> HttpResponse:
     access.require(Act.VIEW_CUSTOMERS)
     filters = activity.ActivityFilter(request.GET, tenant=access.tenant, numbers=access.may(Act.VIEW_MOBILES))
     valid = filters.is_valid()
-    page = (
+    page: paging.Page[activity.Row] = (
         activity.page(filters, before=paging.cursor_of(request.GET.get("before", "")))
         if valid
-        else activity.LogPage([], "", cut=False)
+        else paging.Page([], "", cut=False)
     )
     asked = request.GET.copy()
     asked.pop("before", None)

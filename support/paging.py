@@ -30,10 +30,10 @@ type Cursor = int | date
 
 
 @dataclass(frozen=True, slots=True)
-class Page[M: Model]:
+class Page[T]:
     """`older`: the cursor of the next page, as an address names it. `cut`: not all was looked through, only the newest before the cursor."""
 
-    rows: list[M]
+    rows: list[T]
     older: str
     cut: bool
 

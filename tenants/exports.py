@@ -65,12 +65,13 @@ def tell(
     list(_told([content], begun, name=name, what=what))
 
 
-def attach(mail: EmailMessage, text: str, *, name: str) -> bytes:
-    """A CSV that goes by mail, byte for byte: as text a mail program may end its lines otherwise, and it would be another file. -> what to
-    `tell` when it has gone."""
+def mailed(mail: EmailMessage, text: str, *, name: str, what: str, tenant: Tenant, actor: Actor, target: models.Model) -> None:
+    """Send a mail with a CSV, byte for byte: as text a mail program may end its lines otherwise, and it would be another file. Told when it has
+    gone. Raises: what sending raises."""
     content = text.encode()
     mail.attach(name, content, "application/octet-stream")
-    return content
+    mail.send()
+    tell(content, name=name, what=what, tenant=tenant, actor=actor, how="Mailed", target=target)
 
 
 def _kind(name: str) -> str:

@@ -88,20 +88,18 @@ def tenant_models(registry: Apps, app_label: str | None = None) -> Iterator[type
 
 
 def _policy_sql(table: str) -> str:
-    return f"""
-        ALTER TABLE {table} ENABLE ROW LEVEL SECURITY;
-        DROP POLICY IF EXISTS tenant_wall ON {table};
-        CREATE POLICY tenant_wall ON {table} FOR ALL TO {WEB_ROLE} USING ({POLICY}) WITH CHECK ({POLICY});
-    """
-
-
-def read_whole_sql(table: str) -> str:
-    """Every row is read, and those of the transaction's tenants are written."""
     policy = POLICY.replace("tenant_id", "id", 1) if table == "tenants_tenant" else POLICY
     return f"""
         ALTER TABLE {table} ENABLE ROW LEVEL SECURITY;
         DROP POLICY IF EXISTS tenant_wall ON {table};
         CREATE POLICY tenant_wall ON {table} FOR ALL TO {WEB_ROLE} USING ({policy}) WITH CHECK ({policy});
+    """
+
+
+def read_whole_sql(table: str) -> str:
+    """Every row is read, and those of the transaction's tenants are written."""
+    return f"""
+        {_policy_sql(table)}
         DROP POLICY IF EXISTS read_whole ON {table};
         CREATE POLICY read_whole ON {table} FOR SELECT TO {WEB_ROLE} USING (true);
     """

@@ -77,10 +77,7 @@ def _tell(job: BulkJob) -> None:
     if not (found.skipped or found.failed or found.changed or job.lines_refused):
         mail.send()
         return
-    name = f"job-{job.pk}.csv"
-    content = exports.attach(mail, _file(job), name=name)
-    mail.send()
-    exports.tell(content, name=name, what="job", tenant=job.tenant, actor=job.runner, how="Mailed", target=job)
+    exports.mailed(mail, _file(job), name=f"job-{job.pk}.csv", what="job", tenant=job.tenant, actor=job.runner, target=job)
 
 
 def _file(job: BulkJob) -> str:
