@@ -310,7 +310,7 @@ class BonusAdmin(RulesAdmin):
     @display(description=gettext_lazy("State"), label={"running": "success", "to come": "info", "over": "", "off": "warning"})
     def labelled_state(self, row: Bonus) -> tuple[str, str]:
         """What gives it its colour, and how it is said."""
-        today = timezone.now().date()
+        today = timezone.localdate()
         if not row.is_active:
             state = gettext_noop("off")
         elif row.starts_on > today:

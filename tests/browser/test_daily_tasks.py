@@ -98,7 +98,7 @@ def test_issue_500_with_a_reason(bob: Agent, meera: Customer) -> None:
 
 
 def test_explain_a_missing_bonus(bob: Agent, committed: Tenant, meera: Customer) -> None:
-    today = timezone.localdate()
+    today = timezone.localdate(timezone=committed.zone)
     create_bonus(
         committed, name="Cake week", starts_on=today - timedelta(days=7), ends_on=today + timedelta(days=7), points=50,
         conditions=[Condition(Subject.QUANTITY_OF, Operator.AT_LEAST, "2", ("CAKE",))],

@@ -108,7 +108,7 @@ def test_a_number_that_is_none_or_taken_is_refused(as_alice: Client, raj: Custom
 
 @pytest.fixture
 def missed(kulfi: Tenant, raj: Customer) -> BonusEvaluation:
-    today = timezone.localdate()
+    today = timezone.localdate(timezone=kulfi.zone)
     create_bonus(
         kulfi, name="Cake week", starts_on=today - timedelta(days=7), ends_on=today + timedelta(days=7), points=50,
         conditions=[Condition(Subject.QUANTITY_OF, Operator.AT_LEAST, "2", ("CAKE",))],

@@ -1,9 +1,10 @@
 """The rules at the desk: versions, bonus rules, cohorts and the simulator, through the forms."""
 
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
@@ -133,6 +134,16 @@ def running(tenant: Tenant, **fields: Any) -> Bonus:
     return create_bonus(
         tenant, name="Spring", starts_on=day - timedelta(days=5), ends_on=day + timedelta(days=5), **({"points": 50} | fields)
     )
+
+
+def test_a_bonus_runs_by_the_day_of_its_brand(alice: User, kulfi: Tenant) -> None:
+    midnight = datetime.combine(timezone.localdate(timezone=kulfi.zone), time.min, tzinfo=kulfi.zone) + timedelta(days=1)
+    create_bonus(kulfi, name="Morrow", starts_on=midnight.date(), ends_on=midnight.date(), points=50, conditions=[])
+    for moment, state in ((-1, "to come"), (1, "running"), (60 * 24 - 1, "running"), (60 * 24 + 1, "over")):
+        with time_machine.travel(midnight + timedelta(minutes=moment)):
+            assert state in text(signed_in(alice).get(reverse("admin:loyalty_bonus_changelist"))).lower().split("morrow")[1], (
+                moment
+            )
 
 
 def test_a_bonus_may_end_earlier_and_nothing_else_changes(as_alice: Client, kulfi: Tenant) -> None:
