@@ -266,7 +266,8 @@ class User(AbstractBaseUser, PermissionsMixin):
         return Actor(ActorKind.PERSON, self.pk, str(self))
 
     def _get_session_auth_hash(self, secret: str | None = None) -> str:
-        """Sessions end when the password changes, and when a second factor is added or taken away."""
+        """Sessions end when the password changes, when a second factor is added or taken away, and when the person is deactivated (by the
+        database, in migration 0010) or leaves the last brand they work for."""
         what = f"{self.password} {self.factors_changed}" if self.factors_changed else self.password
         return salted_hmac(SESSION_SALT, what, secret=secret, algorithm="sha256").hexdigest()
 

@@ -203,7 +203,11 @@ def change_role(membership: Membership, role: str, *, actor: Actor) -> None:
 
 
 def end_access(membership: Membership, *, reason: str, actor: Actor) -> None:
-    """They work here no more, from their next page on; what they did stays theirs. Raises: DomainError `own_row`, `gone`."""
+    """They work here no more, from their next page on; what they did stays theirs. Who works nowhere else is signed out, so that no
+    session of theirs is good again should they come back.
+
+    Raises: DomainError `own_row`, `gone`.
+    """
     _refuse_own(membership, actor)
     with transaction.atomic():
         membership = _locked(membership)
@@ -212,6 +216,9 @@ def end_access(membership: Membership, *, reason: str, actor: Actor) -> None:
             before={"user": membership.user_id, "email": membership.user.email, "role": membership.role},
         )  # fmt: skip
         membership.delete()
+        User.objects.filter(pk=membership.user_id, is_superuser=False, memberships=None).update(
+            factors_changed=F("factors_changed") + 1
+        )
 
 
 def new_password(membership: Membership, *, reason: str, actor: Actor, for_all: bool = False) -> str:

@@ -133,6 +133,19 @@ def test_set_up_once_and_asked_for_ever_after(kulfi: Tenant) -> None:
         assert "Incorrect code" in other.post(answer["Location"], {"code": code}).content.decode(), "a code is used once"
 
 
+def test_without_redis_a_code_opens_nothing_and_is_not_used_up(kulfi: Tenant, settings: Any) -> None:
+    _, secret = with_app(kulfi)
+    right, client = settings.CACHES, Client()
+    given(client)
+    with time_machine.travel(time.time() + 60):  # the code of the set-up was used
+        code = {"code": code_of(secret)}
+        settings.CACHES = {"default": right["default"] | {"LOCATION": "redis://127.0.0.1:9"}}
+        answer = client.post("/accounts/2fa/authenticate/", code)
+        assert "Codes of an app cannot be checked now. Use a passkey" in answer.content.decode()
+        settings.CACHES = right
+        assert client.post("/accounts/2fa/authenticate/", code)["Location"] == DESK
+
+
 def test_a_recovery_code_opens_once(kulfi: Tenant) -> None:
     client, secret = with_app(kulfi)
     shown_again(client, secret)
@@ -255,6 +268,25 @@ def test_who_is_deactivated_is_out_at_once(kulfi: Tenant) -> None:
     User.objects.filter(email=EMAIL).update(is_active=False)
     assert out(client)
     assert given(Client()).status_code == 200, "and does not come in again"
+    User.objects.filter(email=EMAIL).update(is_active=True)
+    assert out(client), "back, with a sign-in of its own"
+
+
+def test_who_comes_back_signs_in_anew(kulfi: Tenant, liberty: Tenant) -> None:
+    """By the membership that ended; who works elsewhere, too, stays signed in there."""
+    user = person(kulfi, Role.AGENT)
+    client = Client()
+    given(client)
+
+    def leaves(tenant: Tenant) -> None:
+        staff.end_access(Membership.objects.get(user=user, tenant=tenant), reason="Left us", actor=SYSTEM)
+
+    person(liberty, Role.AGENT)
+    leaves(liberty)
+    assert client.get(DESK).status_code == 200
+    leaves(kulfi)
+    person(kulfi, Role.AGENT)
+    assert out(client)
 
 
 # Guessing

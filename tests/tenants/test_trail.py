@@ -158,8 +158,8 @@ def test_a_change_of_a_person_is_told_to_each_of_their_tenants_and_a_platform_ad
         before = len(told(liberty, "tenants.user"))
     User.objects.filter(pk=bob.pk).update(is_active=False)
     with scope(tenant=liberty):
-        assert [event.after for event in told(liberty, "tenants.user")[before:]] == [{"is_active": False}]
-    assert told(kulfi, "tenants.user")[-1].after == {"is_active": False}
+        assert [event.after for event in told(liberty, "tenants.user")[before:]] == [{"is_active": False, "factors_changed": 1}]
+    assert told(kulfi, "tenants.user")[-1].after == {"is_active": False, "factors_changed": 1}
     User.objects.filter(pk=charlie.pk).update(is_active=False)
     assert told(kulfi, "tenants.user")[-1].object_id == str(bob.pk), "Charlie is no concern of Kulfi House"
     User.objects.create_superuser("root@example.com", PASSWORD)
