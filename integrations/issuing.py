@@ -42,40 +42,10 @@ def issue_for_bill(
     Raises: DomainError `bill_already_booked`, `issued_before`, and as `operations.issue`.
     """
 
-    def not_booked() -> None:
-        rows = Bill.objects.filter(
-            tenant=tenant, store=store, bill_no=bill_no, bill_class=BillClass.SALE, superseded_at=None, cancelled_by=None
-        )
-        booked = next((row for row in rows[:20] if may_be_issued_for(store, row.billed_at, at=now, tenant=tenant)), None)
-        if booked is not None:
-            raise DomainError(
-                "bill_already_booked",
-                said(
-                    "Bill {bill_no} of {store} is booked: it earned {points} points. Look at it; if points are missing, adjust.",
-                    bill_no=bill_no, store=store, points=booked.earned_points,
-                ),
-                bill_no=bill_no, earned_points=booked.earned_points,
-            )  # fmt: skip
-
-    def nobody_was_faster() -> None:
-        rows = BillIssue.objects.filter(tenant=tenant, store=store, bill_no__iexact=bill_no, points__gt=0, bill=None)
-        earlier = rows.order_by("-id").first()
-        if earlier is None:
-            return
-        by = Entry.objects.filter(tenant=tenant, pk=earlier.operation).values_list("actor_name", flat=True).first()
-        at = earlier.issued_at.astimezone(tenant.zone)
-        raise DomainError(
-            "issued_before",
-            said(
-                "{who} issued {points:,} points for bill {bill_no} on {at:%d %b at %H:%M}. Tick that you want to give more, or leave it.",
-                who=by, points=earlier.points, bill_no=earlier.bill_no, at=at,
-            ),
-        )  # fmt: skip
-
     def check() -> None:
-        not_booked()
+        _refuse_booked(tenant, store, bill_no, now=now)
         if not again:
-            nobody_was_faster()
+            _refuse_issued(tenant, store, bill_no)
 
     with transaction.atomic():
         posted = operations.issue(
@@ -96,3 +66,35 @@ def issue_for_bill(
             )  # fmt: skip
         messages.points_issued(tenant, posted, actor=actor, now=now)
     return posted
+
+
+def _refuse_booked(tenant: Tenant, store: Store, bill_no: str, *, now: datetime) -> None:
+    rows = Bill.objects.filter(
+        tenant=tenant, store=store, bill_no=bill_no, bill_class=BillClass.SALE, superseded_at=None, cancelled_by=None
+    )
+    booked = next((row for row in rows[:20] if may_be_issued_for(store, row.billed_at, at=now, tenant=tenant)), None)
+    if booked is not None:
+        raise DomainError(
+            "bill_already_booked",
+            said(
+                "Bill {bill_no} of {store} is booked: it earned {points} points. Look at it; if points are missing, adjust.",
+                bill_no=bill_no, store=store, points=booked.earned_points,
+            ),
+            bill_no=bill_no, earned_points=booked.earned_points,
+        )  # fmt: skip
+
+
+def _refuse_issued(tenant: Tenant, store: Store, bill_no: str) -> None:
+    rows = BillIssue.objects.filter(tenant=tenant, store=store, bill_no__iexact=bill_no, points__gt=0, bill=None)
+    earlier = rows.order_by("-id").first()
+    if earlier is None:
+        return
+    by = Entry.objects.filter(tenant=tenant, pk=earlier.operation).values_list("actor_name", flat=True).first()
+    at = earlier.issued_at.astimezone(tenant.zone)
+    raise DomainError(
+        "issued_before",
+        said(
+            "{who} issued {points:,} points for bill {bill_no} on {at:%d %b at %H:%M}. Tick that you want to give more, or leave it.",
+            who=by, points=earlier.points, bill_no=earlier.bill_no, at=at,
+        ),
+    )  # fmt: skip

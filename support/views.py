@@ -21,7 +21,7 @@ from support import acts, balance_chart, checks, facts, find, finding_page, pict
 from support.diagnosis import Reporter
 from support.simulation import SimulatorForm
 from tenants import access as gate
-from tenants.access import Act
+from tenants.access import Access, Act
 from tenants.admin_base import access_of
 from tenants.errors import DomainError
 from tenants.middleware import CHOSEN_TENANT
@@ -110,33 +110,9 @@ def customer360(request: HttpRequest, pk: int) -> HttpResponse:
     seen = picture.load(access.tenant, customer, now=timezone.now())
     tab = request.GET.get("tab", "")
     tab = tab if tab in TABS else "timeline"
-    kind = request.GET.get("kind", "")
-    before = request.GET.get("before", "")
     asked = request.GET.get("bill", "")[:120].replace("\0", "").strip()
     reported_by = _reporter(request)
     known = walk.about(facts.gather(seen), asked)
-    context: dict[str, Any] = {"shown": known.shown, "coming": known.coming, "last_bill": next(iter(known.bills), None)}
-    match tab:
-        case "timeline":
-            context["page"] = picture.timeline(
-                seen, kind=kind, before=int(before) if before.isdecimal() and len(before) < 19 else None
-            )
-            context["kinds"] = [(value.value, title) for value, title in picture.TITLES.items()]
-        case "holds":
-            context["holds"] = picture.holds_of(seen)
-        case "bills":
-            context["bills"] = picture.bills_of(seen)
-        case "lots":
-            context["lots"] = picture.lots_of(seen)
-        case "bonuses":
-            context["evaluations"] = picture.evaluations_of(seen)
-        case "messages":
-            context["sent"] = picture.messages_of(seen)
-            context["may_write"] = access.may(Act.SEND_MESSAGES)
-        case "cases":
-            context["cases"], context["notes"] = picture.cases_of(seen), picture.notes_of(seen)
-        case "audit":
-            context["events"], context["merges"] = picture.events_of(seen), picture.merges_of(seen)
     return render(
         request,
         "support/customer360.html",
@@ -152,23 +128,56 @@ def customer360(request: HttpRequest, pk: int) -> HttpResponse:
         reporters=[(each.value, REPORTERS[each]) for each in Reporter],
         tab=tab,
         tabs=TABS.items(),
-        kind=kind,
         highlighted=request.GET.get("entry", ""),
         known=known,
-        may_issue=access.may(Act.ISSUE_POINTS),
-        may_adjust=access.may_ask(Act.ADJUST_POINTS),
-        may_reset=access.may_ask(Act.RESET_POINTS),
-        may_merge=access.may_ask(Act.MERGE_CUSTOMERS),
-        may_change_number=access.may_ask(Act.CHANGE_MOBILES),
-        may_erase=access.may(Act.ERASE_CUSTOMERS) and customer.status != CustomerStatus.ERASED,
-        may_note=access.may(Act.WRITE_NOTES),
-        may_message=access.may(Act.SEND_MESSAGES),
-        may_reveal=access.may(Act.VIEW_MOBILES),
-        may_unblock=access.may(Act.RELEASE_HOLDS),
+        shown=known.shown,
+        coming=known.coming,
+        last_bill=next(iter(known.bills), None),
         now=seen.now,
         zone=access.tenant.timezone,
-        **context,
+        **_verbs(access, customer),
+        **_tab(tab, seen, request),
     )
+
+
+def _verbs(access: Access, customer: Customer) -> dict[str, bool]:
+    """The buttons that this person has for this customer."""
+    return {
+        "may_issue": access.may(Act.ISSUE_POINTS),
+        "may_adjust": access.may_ask(Act.ADJUST_POINTS),
+        "may_reset": access.may_ask(Act.RESET_POINTS),
+        "may_merge": access.may_ask(Act.MERGE_CUSTOMERS),
+        "may_change_number": access.may_ask(Act.CHANGE_MOBILES),
+        "may_erase": access.may(Act.ERASE_CUSTOMERS) and customer.status != CustomerStatus.ERASED,
+        "may_note": access.may(Act.WRITE_NOTES),
+        "may_message": access.may(Act.SEND_MESSAGES),
+        "may_reveal": access.may(Act.VIEW_MOBILES),
+        "may_unblock": access.may(Act.RELEASE_HOLDS),
+    }
+
+
+def _tab(tab: str, seen: picture.Picture, request: HttpRequest) -> dict[str, Any]:
+    """What stands in the open tab; nothing is read for the others."""
+    match tab:
+        case "timeline":
+            kind, before = request.GET.get("kind", ""), request.GET.get("before", "")
+            page = picture.timeline(seen, kind=kind, before=int(before) if before.isdecimal() and len(before) < 19 else None)
+            return {"page": page, "kind": kind, "kinds": [(value.value, title) for value, title in picture.TITLES.items()]}
+        case "holds":
+            return {"holds": picture.holds_of(seen)}
+        case "bills":
+            return {"bills": picture.bills_of(seen)}
+        case "lots":
+            return {"lots": picture.lots_of(seen)}
+        case "bonuses":
+            return {"evaluations": picture.evaluations_of(seen)}
+        case "messages":
+            return {"sent": picture.messages_of(seen)}
+        case "cases":
+            return {"cases": picture.cases_of(seen), "notes": picture.notes_of(seen)}
+        case "audit":
+            return {"events": picture.events_of(seen), "merges": picture.merges_of(seen)}
+    return {}
 
 
 def _reporter(request: HttpRequest) -> Reporter:
