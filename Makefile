@@ -7,7 +7,7 @@ BIN := .venv/bin
 PYTHON := $(BIN)/python
 STAMP := .venv/installed
 
-.PHONY: help setup demo up test lint types bench advisories lock clean-data
+.PHONY: help setup demo up test lint types bench advisories schema lock clean-data
 
 help:
 	@grep -E '^[a-z-]+:.*#' $(MAKEFILE_LIST) | sed -E 's/:.*# /\t/' | expand -t 14
@@ -43,6 +43,9 @@ bench: $(STAMP)  # each job beside its physical limit, in the same run
 
 advisories: $(STAMP)  # ask the public advisories about every locked version
 	@$(PYTHON) -m pip_audit -r requirements.txt --disable-pip --no-deps --progress-spinner off
+
+schema: $(STAMP)  # after a migration was added: write anew what a new database begins with
+	@$(PYTHON) manage.py write_schema
 
 lock:  # write the locked requirements anew from pyproject.toml
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --all-extras --python-version 3.12 --upgrade --no-header --no-annotate pyproject.toml -o requirements.txt

@@ -1,22 +1,16 @@
 """Backups of PostgreSQL, and the proof that one can be restored: ClickHouse and Redis hold nothing that is not built anew from it."""
 
-import contextlib
 import os
 import secrets
-import shutil
-import subprocess
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django_scopes import scopes_disabled
-from psycopg.conninfo import make_conninfo
 
-from config.engines.postgresql import drop_database, tools
+from config import databases
 from loyalty.audit import audit_ledger
 from loyalty.models import Entry
 from support import heads
@@ -51,7 +45,9 @@ def dump(path: Path) -> int:
     unfinished = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
     os.close(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))  # nobody else's from the first byte on
     try:
-        _run("pg_dump", "--format=custom", f"--file={unfinished}", _database(str(connection.settings_dict["NAME"])))
+        databases.run(
+            "pg_dump", "--format=custom", f"--file={unfinished}", databases.named(str(connection.settings_dict["NAME"]))
+        )
         unfinished.rename(path)
     finally:
         unfinished.unlink(missing_ok=True)
@@ -68,9 +64,9 @@ def rehearse(path: Path, *, kept: Path | None = None) -> Rehearsed:
     path.open("rb").close()
     given = heads.kept_in(kept).heads if kept else {}
     began = time.monotonic()
-    with _beside() as name:
-        _run("pg_restore", "--exit-on-error", "--no-owner", "--jobs=2", _database(name), str(path))
-        with _connected_to(name), scopes_disabled():
+    with databases.beside(PREFIX) as name:
+        databases.run("pg_restore", "--exit-on-error", "--no-owner", "--jobs=2", databases.named(name), str(path))
+        with databases.connected_to(name), scopes_disabled():
             found = Rehearsed(name)
             _look_at(found, given)
     found.seconds = round(time.monotonic() - began, 1)
@@ -101,46 +97,3 @@ def _look_at(found: Rehearsed, given: dict[str, dict[str, set[str]]]) -> None:
     found.problems += [f"law {law}: {count} broken" for law, count in report.laws.items() if count]
     found.problems += [said("Changes of {table} would not be told.", table=table) for table in trail.silent()]
     found.problems += [said("The table {table} has no wall.", table=table) for table in walls.missing()]
-
-
-@contextlib.contextmanager
-def _beside() -> Iterator[str]:
-    """An empty database of a name of its own, gone afterwards, whatever happens."""
-    name = PREFIX + secrets.token_hex(6)
-    with connection._nodb_cursor() as cursor:
-        cursor.execute(f"CREATE DATABASE {name} TEMPLATE template0")
-    try:
-        yield name
-    finally:
-        with connection._nodb_cursor() as cursor:
-            drop_database(cursor, name)
-
-
-@contextlib.contextmanager
-def _connected_to(name: str) -> Iterator[None]:
-    before = connection.settings_dict["NAME"]
-    connection.close()
-    connection.settings_dict["NAME"] = name
-    try:
-        yield
-    finally:
-        connection.close()
-        connection.settings_dict["NAME"] = before
-
-
-def _database(name: str) -> str:
-    """For the tools of PostgreSQL; the password goes by the environment, where nobody reads it from the list of processes."""
-    parts: dict[str, Any] = connection.settings_dict
-    wanted = {"host": parts["HOST"], "port": parts["PORT"], "user": parts["USER"], "dbname": name}
-    return f"--dbname={make_conninfo(**{key: str(value) for key, value in wanted.items() if value})}"
-
-
-def _run(tool: str, *arguments: str) -> None:
-    found = (shutil.which(tool, path=str(tools())) if tools() else None) or shutil.which(tool)
-    if found is None:
-        raise DomainError("tool_failed", said("{tool} is not installed. Install PostgreSQL's client programs.", tool=tool))
-    environment = os.environ | {"PGPASSWORD": str(connection.settings_dict["PASSWORD"] or "")}
-    environment.pop("PGOPTIONS", None)
-    done = subprocess.run([found, *arguments], capture_output=True, text=True, check=False, env=environment)
-    if done.returncode:
-        raise DomainError("tool_failed", said("{tool} failed: {why}", tool=tool, why=done.stderr.strip()[-500:]))

@@ -38,6 +38,12 @@ document.addEventListener("click", (event) => { if (event.target.closest("[data-
 document.addEventListener("change", (event) => { if (event.target.matches("[data-keys-on]")) localStorage.setItem("pd-keys", event.target.checked ? "on" : "off"); });
 document.addEventListener("DOMContentLoaded", () => { const box = document.querySelector("[data-keys-on]"); if (box) box.checked = keysOn(); });
 
+// A phone has no room for "Switch": choosing a brand is enough there.
+document.addEventListener("change", (event) => {
+  const form = event.target.matches("#pd-tenant-box") && event.target.form;
+  if (form && !form.querySelector("button").checkVisibility()) form.requestSubmit();
+});
+
 // A menu closes when somebody looks elsewhere.
 document.addEventListener("click", (event) => document.querySelectorAll(".pd-menu[open]").forEach((menu) => menu.contains(event.target) || menu.removeAttribute("open")));
 

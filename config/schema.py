@@ -1,0 +1,67 @@
+"""A new database begins with one file, which holds what the migrations make. One by one they take most of a minute, because after each step
+Django draws every model anew; the file takes a second. A database that has tables goes by the migrations alone."""
+
+import re
+from pathlib import Path
+
+from django.core.management import call_command
+from django.db import DEFAULT_DB_ALIAS, connection, connections, transaction
+
+from config import databases
+from tenants.walls import MAKE_WEB_ROLE
+
+FILE = Path(__file__).with_name("schema.sql")
+EMPTY = "SELECT NOT EXISTS (SELECT FROM pg_class WHERE relnamespace = 'public'::regnamespace)"
+#: Any number: two that begin the same database wait for one another.
+BEGINNING = 7_400_301
+#: For this transaction: every name in the file has its schema, and functions come before the tables that they read.
+SETTINGS = "SET LOCAL search_path = ''; SET LOCAL check_function_bodies = false;"
+#: What pg_dump says around the schema, and what web may do with tables, which every `migrate` grants at its end.
+AROUND = re.compile(
+    r"^--\n-- .*\n--\n|^COMMENT ON EXTENSION .*;\n|^-- .*\n|^--\n|^SET .*;\n|^SELECT pg_catalog\.set_config.*;\n|^\\\w+ .*\n"
+    r"|^(?:GRANT|REVOKE) .* ON (?:TABLE|SEQUENCE|SCHEMA) .*;\n",
+    re.MULTILINE,
+)
+
+
+def begin(using: str = DEFAULT_DB_ALIAS, *, text: str = "") -> bool:
+    """Make an empty database what all migrations of the file (or of `text`) would have made of it; leave another one as it is.
+
+    -> whether it was empty.
+    """
+    with transaction.atomic(using=using), connections[using].cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [BEGINNING])
+        cursor.execute(EMPTY)
+        (empty,) = cursor.fetchone()
+        if empty:
+            cursor.execute(MAKE_WEB_ROLE)
+            cursor.execute(SETTINGS)
+            cursor.execute(text or FILE.read_text())
+        return bool(empty)
+
+
+def of_migrations() -> str:
+    """What the file has to say: run every migration in a database beside, and write down what came of it. Written down twice: PostgreSQL
+    reads `IN ('a', 'b')` of its own writing in other words, of which it then makes no others.
+
+    Raises: DomainError `tool_failed`.
+    """
+    with databases.beside("schema_") as name, databases.connected_to(name):
+        call_command("migrate", one_by_one=True, verbosity=0)
+        text = of_database()
+    with databases.beside("schema_") as name, databases.connected_to(name):
+        begin(text=text)
+        return of_database()
+
+
+def of_database() -> str:
+    """The schema of the database that Django is connected to, in the words of the file, and the migrations that it has.
+
+    Raises: DomainError `tool_failed`.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT format('    (%L, %L, now())', app, name) FROM django_migrations ORDER BY app, name")
+        applied = ",\n".join(row[0] for row in cursor.fetchall())
+    schema = databases.run("pg_dump", "--schema-only", "--no-owner", databases.named(str(connection.settings_dict["NAME"])))
+    schema = re.sub(r"\n{2,}", "\n\n", AROUND.sub("", schema)).strip()
+    return f"{schema}\n\nINSERT INTO public.django_migrations (app, name, applied) VALUES\n{applied};\n"
