@@ -38,8 +38,10 @@ EMPTY_MAX = 1000
 RECORD_MAX = 1 << 20
 #: Seconds of a processor that a workbook may cost while somebody waits, and in the worker.
 SECONDS_AT_ONCE, SECONDS_MAX = 2, 60
-#: So many workbooks are read at once by a process; who waits longer than so many seconds comes again.
-READERS, BUSY_SECONDS = threading.BoundedSemaphore(2), 20
+#: Seconds by the clock, while somebody waits: a page reads a file twice, and its transaction may rest for 15.
+PATIENCE = 5
+#: So many workbooks are read at once by a process; who waits longer than so many seconds, at a page or in the worker, comes again.
+READERS, BUSY_AT_ONCE, BUSY_MAX = threading.BoundedSemaphore(2), 2, 20
 READER = Path(__file__).with_name("workbook.py")
 #: How a zip ends: its entries' count and the size of their directory.
 ZIP_END = struct.Struct("<4s4H2LH")
@@ -214,7 +216,7 @@ def _csv_lines(data: bytes) -> Iterator[tuple[int, list[str]]]:
 
 def _xlsx_lines(data: bytes, *, seconds: int) -> Iterator[tuple[int, list[str]]]:
     """By a process of its own, which is ended where nobody asks on. Memory, and time beyond `seconds`, are the kernel's to refuse."""
-    if not READERS.acquire(timeout=BUSY_SECONDS):
+    if not READERS.acquire(timeout=BUSY_AT_ONCE if seconds <= SECONDS_AT_ONCE else BUSY_MAX):
         raise FileRefused(said("Too many workbooks are being read just now. Nothing was taken: try it again in a minute."))
     try:
         yield from _read(data, seconds=seconds)
@@ -223,12 +225,17 @@ def _xlsx_lines(data: bytes, *, seconds: int) -> Iterator[tuple[int, list[str]]]
 
 
 def _read(data: bytes, *, seconds: int) -> Iterator[tuple[int, list[str]]]:
-    argv = [sys.executable, "-I", str(READER), *(str(each) for each in (seconds, ROWS_MAX, COLUMNS_MAX, CELL_MAX))]
+    somebody_waits = seconds <= SECONDS_AT_ONCE
+    nice = 0 if somebody_waits else 10
+    argv = [sys.executable, "-I", str(READER), *(str(each) for each in (seconds, nice, ROWS_MAX, COLUMNS_MAX, CELL_MAX))]
     with os.fdopen(os.memfd_create("book"), "w+b") as book:  # personal data: never on a disk
         book.write(data)
         book.seek(0)
         reader = subprocess.Popen(argv, stdin=book, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={"LC_ALL": "C.UTF-8"})
     assert reader.stdout is not None
+    clock = threading.Timer(PATIENCE, reader.kill)
+    if somebody_waits:
+        clock.start()
     try:
         for line in reader.stdout:
             if not line.endswith(b"\n"):
@@ -247,6 +254,7 @@ def _read(data: bytes, *, seconds: int) -> Iterator[tuple[int, list[str]]]:
             raise TooDear
         raise FileRefused(said("The xlsx cannot be read ({problem}). Save it as CSV UTF-8.", problem="MemoryError"))
     finally:
+        clock.cancel()
         reader.kill()
         reader.stdout.close()
         reader.wait()

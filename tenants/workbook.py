@@ -1,4 +1,4 @@
-"""The process that reads a workbook of a stranger, run by `uploads`: `python -I workbook.py SECONDS ROWS COLUMNS CHARACTERS < BOOK`.
+"""The process that reads a workbook of a stranger, run by `uploads`: `python -I workbook.py SECONDS NICE ROWS COLUMNS CHARACTERS < BOOK`.
 
 A workbook can cost its reader any time and memory, by a thousand ways; so it is read here, where the kernel ends what takes too long or
 too much, and nobody waits with it. It knows nothing of Pointdesk. A line of JSON for each row of the first sheet, `[number, [cells]]`; then
@@ -28,12 +28,12 @@ def text(cell: Any) -> str:
     return str(cell).strip()
 
 
-def main(seconds: int, rows: int, columns: int, characters: int) -> None:
+def main(seconds: int, nice: int, rows: int, columns: int, characters: int) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_MAX, MEMORY_MAX))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    os.nice(10)  # whoever opens a page comes first
+    os.nice(nice)  # whoever opens a page comes first
     try:
         import openpyxl  # under the limits
 
@@ -52,4 +52,4 @@ def main(seconds: int, rows: int, columns: int, characters: int) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:5]))
+    main(*map(int, sys.argv[1:6]))

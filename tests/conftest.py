@@ -20,7 +20,7 @@ from config import partitioning
 from config.engines.postgresql import drop_database
 from loyalty.audit import audit_ledger
 from loyalty.programmes import create_programme
-from tenants import staff
+from tenants import staff, uploads
 from tenants.actors import SYSTEM
 from tenants.models import RedemptionMode, Tenant, User
 from tests.client import ApiClient
@@ -30,6 +30,7 @@ PASSWORD = "a-long-password"
 
 
 def pytest_configure() -> None:
+    uploads.PATIENCE = 7  # whoever runs all tests at once has a busy machine
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # quick; the real one is Django's concern
 
 

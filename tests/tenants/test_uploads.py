@@ -7,6 +7,7 @@ import resource
 import struct
 import zipfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import openpyxl
@@ -217,11 +218,24 @@ def test_a_million_rows_are_not_read_to_see_that_they_are_many(monkeypatch: pyte
     assert not is_long(HEAD + b"A1,1\n" * 5000, kind="csv")
 
 
-def test_a_spreadsheet_that_takes_long_to_read_is_long() -> None:
+def test_a_spreadsheet_that_takes_long_to_read_is_long(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its rows may be few: a worker reads it, and not the web process while somebody waits."""
     row = tuple(range(90))
     assert is_long(xlsx(*[row] * 1200), kind="xlsx")
+    monkeypatch.setattr(uploads, "SECONDS_AT_ONCE", 60)
+    monkeypatch.setattr(uploads, "PATIENCE", 60)
     assert not is_long(xlsx(*[row] * 900), kind="xlsx")
+
+
+def test_nobody_waits_at_a_page_for_a_reader_that_gets_no_processor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Two seconds of a processor may be many by the clock: then the worker reads it."""
+    asleep = tmp_path / "reader.py"
+    asleep.write_text("import time\ntime.sleep(600)\n")
+    monkeypatch.setattr(uploads, "READER", asleep)
+    monkeypatch.setattr(uploads, "PATIENCE", 0.2)
+    assert is_long(xlsx(("code", "name"), ("S1", "Adyar")), kind="xlsx")
+    assert uploads.READERS.acquire(blocking=False), "and its place is free again"
+    uploads.READERS.release()
 
 
 def test_rows_keep_their_numbers_and_a_spreadsheets_cells_are_texts() -> None:
