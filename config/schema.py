@@ -11,6 +11,8 @@ from config import databases
 from tenants.walls import MAKE_WEB_ROLE
 
 FILE = Path(__file__).with_name("schema.sql")
+#: Whose words the file is in. An older PostgreSQL may not read them, and goes by the migrations.
+WRITTEN_BY = 180_000
 EMPTY = "SELECT NOT EXISTS (SELECT FROM pg_class WHERE relnamespace = 'public'::regnamespace)"
 #: Any number: two that begin the same database wait for one another.
 BEGINNING = 7_400_301
@@ -29,6 +31,8 @@ def begin(using: str = DEFAULT_DB_ALIAS, *, text: str = "") -> bool:
 
     -> whether it was empty.
     """
+    if connections[using].pg_version < WRITTEN_BY:  # type: ignore[attr-defined]
+        return False
     with transaction.atomic(using=using), connections[using].cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [BEGINNING])
         cursor.execute(EMPTY)

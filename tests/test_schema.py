@@ -54,7 +54,13 @@ def test_a_database_with_tables_goes_by_the_migrations(empty: None) -> None:
     assert connection.introspection.table_names() == ["somebody_s"]
 
 
-def test_begun_at_once_it_is_begun_once(empty: None) -> None:
+def test_an_older_postgresql_goes_by_the_migrations(empty: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schema, "WRITTEN_BY", 10**9)
+    assert schema.begin() is False
+    assert connection.introspection.table_names() == []
+
+
+def test_what_is_begun_is_begun_once(empty: None) -> None:
     assert schema.begin() is True
     assert schema.begin() is False
 

@@ -21,11 +21,13 @@ from support.bulk.models import BulkJob, BulkSettings
 from support.models import ApprovalRequest
 from support.verbs import Wish
 from tenants import access as gate
+from tenants import staff
 from tenants.access import Access
+from tenants.actors import SYSTEM
 from tenants.models import Tenant
 from tests import builders
 from tests.browser.desk import NEEDS_CHROMIUM, WCAG, signed_in
-from tests.conftest import _person
+from tests.conftest import _person, make_tenant
 
 pytestmark = NEEDS_CHROMIUM
 
@@ -191,6 +193,22 @@ def test_the_balance_over_time_is_drawn_when_it_is_opened(browser_page: Page, me
     expect(page.locator(".pd-chart svg path")).to_be_attached()
     page.click("text=The same as a table")
     expect(page.locator(".pd-chart-room td").first).to_be_visible()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_who_works_for_two_brands_goes_from_one_to_the_other(browser_page: Page, committed: Tenant, width: int) -> None:
+    other = make_tenant(f"other-{committed.slug}")
+    staff.create_staff(other, email=f"bob@{committed.slug}.example", role="agent", actor=SYSTEM)
+    page = browser_page
+    page.set_viewport_size({"width": width, "height": 844})
+    page.reload()
+    with page.expect_navigation():  # by a press, or on a phone by the choice itself
+        page.select_option("#pd-tenant-box", label=other.name)
+        if width > 640:
+            page.click("button:has-text('Switch')")
+    page.goto(page.url)
+    expect(page.locator("#pd-tenant-box")).to_have_value(str(other.pk))
+    Tenant.objects.filter(pk=other.pk).update(is_active=False)
 
 
 @pytest.mark.parametrize("width", [1280, 390])
