@@ -97,7 +97,7 @@ def test_the_password_stands_in_no_list_of_processes(
         return subprocess.CompletedProcess(argv, 1, "", "no")
 
     monkeypatch.setitem(connection.settings_dict, "PASSWORD", "very-secret")
-    monkeypatch.setattr("config.backup.subprocess.run", run)
+    monkeypatch.setattr("config.databases.subprocess.run", run)
     told("back_up", str(tmp_path / "x.dump"), code=2)
     ((argv, environment),) = seen
     assert "very-secret" not in " ".join(argv)
