@@ -8,17 +8,25 @@ from django.core.management import call_command
 from django.db import DEFAULT_DB_ALIAS, connection, connections, transaction
 
 from config import databases
+from tenants.errors import DomainError
+from tenants.saying import said
 from tenants.walls import MAKE_WEB_ROLE
 
 FILE = Path(__file__).with_name("schema.sql")
 #: Whose words the file is in. An older PostgreSQL may not read them, and goes by the migrations.
-WRITTEN_BY = 180_000
-EMPTY = "SELECT NOT EXISTS (SELECT FROM pg_class WHERE relnamespace = 'public'::regnamespace)"
+WRITTEN_BY = 18
+#: Nothing is there, and what is made will be in `public`, as the file says; so will be what pg_trgm brings.
+EMPTY = """
+    SELECT current_schema() = 'public' AND to_regclass('django_migrations') IS NULL
+        AND NOT EXISTS (SELECT FROM pg_class WHERE relnamespace = to_regnamespace('public'))
+        AND NOT EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_trgm' AND extnamespace <> to_regnamespace('public'))
+"""
 #: Any number: two that begin the same database wait for one another.
 BEGINNING = 7_400_301
 #: For this transaction: every name in the file has its schema, and functions come before the tables that they read.
 SETTINGS = "SET LOCAL search_path = ''; SET LOCAL check_function_bodies = false;"
-#: What pg_dump says around the schema, and what web may do with tables, which every `migrate` grants at its end.
+#: What pg_dump says around the schema, and what web may do with tables, which every `migrate` grants at its end. Not in functions' bodies.
+BODY = re.compile(r"(\$\$.*?\$\$)", re.DOTALL)
 AROUND = re.compile(
     r"^--\n-- .*\n--\n|^COMMENT ON EXTENSION .*;\n|^-- .*\n|^--\n|^SET .*;\n|^SELECT pg_catalog\.set_config.*;\n|^\\\w+ .*\n"
     r"|^(?:GRANT|REVOKE) .* ON (?:TABLE|SEQUENCE|SCHEMA) .*;\n",
@@ -29,9 +37,9 @@ AROUND = re.compile(
 def begin(using: str = DEFAULT_DB_ALIAS, *, text: str = "") -> bool:
     """Make an empty database what all migrations of the file (or of `text`) would have made of it; leave another one as it is.
 
-    -> whether it was empty.
+    -> whether it was empty, and PostgreSQL reads the file.
     """
-    if connections[using].pg_version < WRITTEN_BY:  # type: ignore[attr-defined]
+    if _version(using) < WRITTEN_BY:
         return False
     with transaction.atomic(using=using), connections[using].cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [BEGINNING])
@@ -48,8 +56,12 @@ def of_migrations() -> str:
     """What the file has to say: run every migration in a database beside, and write down what came of it. Written down twice: PostgreSQL
     reads `IN ('a', 'b')` of its own writing in other words, of which it then makes no others.
 
-    Raises: DomainError `tool_failed`.
+    Raises: DomainError `wrong_version`, `tool_failed`.
     """
+    if _version(DEFAULT_DB_ALIAS) != WRITTEN_BY:
+        raise DomainError(
+            "wrong_version", said("The file is written by PostgreSQL {version}. Run this there.", version=WRITTEN_BY)
+        )
     with databases.beside("schema_") as name, databases.connected_to(name):
         call_command("migrate", one_by_one=True, verbosity=0)
         text = of_database()
@@ -67,5 +79,15 @@ def of_database() -> str:
         cursor.execute("SELECT format('    (%L, %L, now())', app, name) FROM django_migrations ORDER BY app, name")
         applied = ",\n".join(row[0] for row in cursor.fetchall())
     schema = databases.run("pg_dump", "--schema-only", "--no-owner", databases.named(str(connection.settings_dict["NAME"])))
-    schema = re.sub(r"\n{2,}", "\n\n", AROUND.sub("", schema)).strip()
+    pieces = [piece if piece.startswith("$$") else _without_what_is_around(piece) for piece in BODY.split(schema)]
+    schema = "".join(pieces).strip()
     return f"{schema}\n\nINSERT INTO public.django_migrations (app, name, applied) VALUES\n{applied};\n"
+
+
+def _without_what_is_around(text: str) -> str:
+    return re.sub(r"\n{2,}", "\n\n", AROUND.sub("", text))
+
+
+def _version(using: str) -> int:
+    version: int = connections[using].pg_version  # type: ignore[attr-defined]
+    return version // 10_000

@@ -3,7 +3,10 @@ CREATE EXTENSION IF NOT EXISTS pg_trgm WITH SCHEMA public;
 CREATE FUNCTION public.end_sessions() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
-    BEGIN NEW.factors_changed = OLD.factors_changed + 1; RETURN NEW; END $$;
+    BEGIN
+        NEW.factors_changed = greatest(NEW.factors_changed, OLD.factors_changed) + (OLD.is_active AND NOT NEW.is_active)::int;
+        RETURN NEW;
+    END $$;
 
 CREATE FUNCTION public.refuse_change() RETURNS trigger
     LANGUAGE plpgsql
@@ -2978,7 +2981,7 @@ CREATE TRIGGER append_only_whole BEFORE TRUNCATE ON public.tenants_auditevent FO
 
 CREATE TRIGGER append_only_whole BEFORE TRUNCATE ON public.tenants_auditseal FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
 
-CREATE TRIGGER end_sessions BEFORE UPDATE ON public.tenants_user FOR EACH ROW WHEN ((old.is_active AND (NOT new.is_active))) EXECUTE FUNCTION public.end_sessions();
+CREATE TRIGGER end_sessions BEFORE UPDATE ON public.tenants_user FOR EACH ROW WHEN (((old.is_active AND (NOT new.is_active)) OR (new.factors_changed < old.factors_changed))) EXECUTE FUNCTION public.end_sessions();
 
 CREATE TRIGGER never_emptied BEFORE TRUNCATE ON public.integrations_messagesettings FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
 

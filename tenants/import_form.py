@@ -19,7 +19,7 @@ from unfold.contrib.import_export.forms import ExportForm, ImportForm
 from tenants import exports
 from tenants.admin_base import access_of
 from tenants.saying import said
-from tenants.uploads import ROWS_AT_ONCE, SECONDS_AT_ONCE, FileRefused, is_long, kind_of, table_of
+from tenants.uploads import ROWS_AT_ONCE, FileRefused, is_for_worker, is_long, kind_of, table_of
 
 log = structlog.get_logger("pointdesk.imports")
 #: Who takes long files, by the label of the rows' model: (request, name, body) -> where one sees how far it is.
@@ -48,14 +48,15 @@ class ListFormat(Format):
 
     def create_dataset(self, in_stream: bytes, **kwargs: Any) -> Dataset:
         """Raises: FileRefused."""
-        names, lines = table_of(in_stream, kind=kind_of(in_stream), seconds=SECONDS_AT_ONCE)
+        names, lines = table_of(in_stream, kind=kind_of(in_stream), awaited=True)
         return Dataset(*([*cells, *[""] * (len(names) - len(cells))][: len(names)] for _, cells in lines), headers=names)
 
 
 class CheckedImportForm(ImportForm):
-    """`long`: it has more rows than the web process reads (`at_once`); `body` is the file then."""
+    """`long`: a worker has to read it, if there is one for such lists (`has_worker`); `body` is the file then."""
 
     at_once = ROWS_AT_ONCE
+    has_worker = False
     long = False
     body = b""
 
@@ -67,10 +68,12 @@ class CheckedImportForm(ImportForm):
         body = upload.read()
         upload.seek(0)
         try:
-            self.long = is_long(body, kind=kind_of(body), at_once=self.at_once)
+            self.long = (is_for_worker if self.has_worker else is_long)(body, kind=kind_of(body), at_once=self.at_once)
         except FileRefused as refusal:
             self.add_error("import_file", refusal.sentence)
             return cleaned
+        if self.long and not self.has_worker:
+            self.add_error("import_file", said("The file has more than {rows:,} rows. Split it.", rows=self.at_once))
         self.body = body if self.long else b""
         return cleaned
 
@@ -94,10 +97,12 @@ class FileAdmin(ImportExportModelAdmin):
     get_export_resource_kwargs = get_resource_kwargs
 
     def create_import_form(self, request: HttpRequest) -> Any:
-        form = super().create_import_form(request)
-        form.at_once = self.rows_at_once
-        if form.is_bound and form.is_valid() and form.long and self.opts.label_lower not in LONG_FILES:
-            form.add_error("import_file", said("The file has more than {rows:,} rows. Split it.", rows=self.rows_at_once))
+        """One a request: import-export asks again, and the file is looked at once."""
+        form = getattr(request, "import_form", None)
+        if form is None:
+            form = super().create_import_form(request)
+            form.at_once, form.has_worker = self.rows_at_once, self.opts.label_lower in LONG_FILES
+            request.import_form = form  # type: ignore[attr-defined]
         return form
 
     def import_action(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:

@@ -8,7 +8,7 @@ from typing import Any
 from allauth.mfa.models import Authenticator
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
-from django.db.models import F, Q
+from django.db.models import Exists, F, Q
 from django_scopes import scope
 
 from tenants import audit
@@ -216,7 +216,8 @@ def end_access(membership: Membership, *, reason: str, actor: Actor) -> None:
             before={"user": membership.user_id, "email": membership.user.email, "role": membership.role},
         )  # fmt: skip
         membership.delete()
-        User.objects.filter(pk=membership.user_id, is_superuser=False, memberships=None).update(
+        elsewhere = Membership.objects.filter(user=membership.user_id, tenant__is_active=True)
+        User.objects.filter(~Exists(elsewhere), pk=membership.user_id, is_superuser=False).update(
             factors_changed=F("factors_changed") + 1
         )
 

@@ -38,10 +38,10 @@ EMPTY_MAX = 1000
 RECORD_MAX = 1 << 20
 #: Seconds of a processor that a workbook may cost while somebody waits, and in the worker.
 SECONDS_AT_ONCE, SECONDS_MAX = 2, 60
-#: Seconds by the clock, while somebody waits: a page reads a file twice, and its transaction may rest for 15.
-PATIENCE = 5
-#: So many workbooks are read at once by a process; who waits longer than so many seconds, at a page or in the worker, comes again.
-READERS, BUSY_AT_ONCE, BUSY_MAX = threading.BoundedSemaphore(2), 2, 20
+#: By the clock, while somebody waits: for a reader, and for what it reads. A page reads a file twice, and its transaction may rest for 15 s.
+FREE_SECONDS_AT_ONCE, CLOCK_SECONDS_AT_ONCE = 2, 4
+#: So many workbooks are read at once by a process; a worker that waits longer than so many seconds comes again.
+READERS, FREE_SECONDS_MAX = threading.BoundedSemaphore(2), 20
 READER = Path(__file__).with_name("workbook.py")
 #: How a zip ends: its entries' count and the size of their directory.
 ZIP_END = struct.Struct("<4s4H2LH")
@@ -60,6 +60,15 @@ class TooDear(FileRefused):
 
     def __init__(self) -> None:
         super().__init__(said("Reading this xlsx takes longer than a list needs. Save it as CSV UTF-8."))
+
+
+class TooBusy(FileRefused):
+    """It was not read in time, and that says nothing of the file."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            said("Too much is being read just now. Nothing was taken: try it again in a minute, or save the list as CSV UTF-8.")
+        )
 
 
 def kind_of(data: bytes) -> str:
@@ -142,19 +151,19 @@ def _broken_is_refused() -> Iterator[None]:
         raise FileRefused(told) from problem
 
 
-def rows_of(data: bytes, *, kind: str, seconds: int = SECONDS_MAX) -> Iterator[tuple[int, dict[str, str]]]:
-    """-> (number of the row in the file, its cells by the names of the first row), one by one. `seconds`: what a workbook may cost.
+def rows_of(data: bytes, *, kind: str, awaited: bool = False) -> Iterator[tuple[int, dict[str, str]]]:
+    """-> (number of the row in the file, its cells by the names of the first row), one by one. `awaited`: while somebody waits.
 
-    Raises: FileRefused, on the way; it is TooDear where time was what it took.
+    Raises: FileRefused, on the way; it is TooDear where time was what it took, and TooBusy where it got none.
     """
-    names, lines = table_of(data, kind=kind, seconds=seconds)
+    names, lines = table_of(data, kind=kind, awaited=awaited)
     for number, cells in lines:
         yield number, dict(zip(names, cells, strict=False))
 
 
-def table_of(data: bytes, *, kind: str, seconds: int = SECONDS_MAX) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
+def table_of(data: bytes, *, kind: str, awaited: bool = False) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
     """-> the names of the first row, and each row that is not empty with its number. Raises: as `rows_of`."""
-    lines = _xlsx_lines(data, seconds=seconds) if kind == "xlsx" else _csv_lines(data)
+    lines = _xlsx_lines(data, awaited=awaited) if kind == "xlsx" else _csv_lines(data)
     _, first = next(lines, (0, []))
     names = [name.strip() for name in first]
     plain = [canonical(name) for name in names]
@@ -214,29 +223,34 @@ def _csv_lines(data: bytes) -> Iterator[tuple[int, list[str]]]:
         yield begins, _checked(cells, number=begins)
 
 
-def _xlsx_lines(data: bytes, *, seconds: int) -> Iterator[tuple[int, list[str]]]:
-    """By a process of its own, which is ended where nobody asks on. Memory, and time beyond `seconds`, are the kernel's to refuse."""
-    if not READERS.acquire(timeout=BUSY_AT_ONCE if seconds <= SECONDS_AT_ONCE else BUSY_MAX):
-        raise FileRefused(said("Too many workbooks are being read just now. Nothing was taken: try it again in a minute."))
+def _xlsx_lines(data: bytes, *, awaited: bool) -> Iterator[tuple[int, list[str]]]:
+    """By a process of its own, which is ended where nobody asks on. Its memory and its time are the kernel's to refuse."""
+    if not READERS.acquire(timeout=FREE_SECONDS_AT_ONCE if awaited else FREE_SECONDS_MAX):
+        raise TooBusy
     try:
-        yield from _read(data, seconds=seconds)
+        yield from _read(data, awaited=awaited)
     finally:
         READERS.release()
 
 
-def _read(data: bytes, *, seconds: int) -> Iterator[tuple[int, list[str]]]:
-    somebody_waits = seconds <= SECONDS_AT_ONCE
-    nice = 0 if somebody_waits else 10
+def _read(data: bytes, *, awaited: bool) -> Iterator[tuple[int, list[str]]]:
+    seconds, nice = (SECONDS_AT_ONCE, 0) if awaited else (SECONDS_MAX, 10)
     argv = [sys.executable, "-I", str(READER), *(str(each) for each in (seconds, nice, ROWS_MAX, COLUMNS_MAX, CELL_MAX))]
     with os.fdopen(os.memfd_create("book"), "w+b") as book:  # personal data: never on a disk
         book.write(data)
         book.seek(0)
         reader = subprocess.Popen(argv, stdin=book, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={"LC_ALL": "C.UTF-8"})
     assert reader.stdout is not None
-    clock = threading.Timer(PATIENCE, reader.kill)
-    if somebody_waits:
-        clock.start()
+    late = threading.Event()
+
+    def end() -> None:
+        late.set()
+        reader.kill()
+
+    clock = threading.Timer(CLOCK_SECONDS_AT_ONCE, end)
     try:
+        if awaited:
+            clock.start()
         for line in reader.stdout:
             if not line.endswith(b"\n"):
                 break  # it was ended within a row
@@ -250,7 +264,10 @@ def _read(data: bytes, *, seconds: int) -> Iterator[tuple[int, list[str]]]:
                     raise FileRefused(said("The xlsx cannot be read ({problem}). Save it as CSV UTF-8.", problem=problem))
                 case _:
                     return
-        if reader.wait() in (-signal.SIGXCPU, -signal.SIGKILL):
+        ended = reader.wait()
+        if late.is_set():
+            raise TooBusy
+        if ended in (-signal.SIGXCPU, -signal.SIGKILL):
             raise TooDear
         raise FileRefused(said("The xlsx cannot be read ({problem}). Save it as CSV UTF-8.", problem="MemoryError"))
     finally:
@@ -284,10 +301,18 @@ def check_columns(names: Iterable[Any]) -> None:
 
 
 def is_long(data: bytes, *, kind: str, at_once: int = ROWS_AT_ONCE) -> bool:
-    """Whether there are more rows than are read at once, or they take too long; no more are read to tell. Raises: FileRefused."""
+    """Whether there are more rows than are read at once; no more are read to tell.
+
+    Raises: FileRefused; TooDear, TooBusy where a worker may read it, but not while somebody waits.
+    """
     if kind == "xlsx" and _tags(data) > TAGS_AT_ONCE:
-        return True
+        raise TooDear
+    return any(place > at_once for place, _ in enumerate(rows_of(data, kind=kind, awaited=True), start=1))
+
+
+def is_for_worker(data: bytes, *, kind: str, at_once: int = ROWS_AT_ONCE) -> bool:
+    """Whether it is too much to be read while somebody waits: of rows, of time, or just now. Raises: FileRefused."""
     try:
-        return any(place > at_once for place, _ in enumerate(rows_of(data, kind=kind, seconds=SECONDS_AT_ONCE), start=1))
-    except TooDear:
+        return is_long(data, kind=kind, at_once=at_once)
+    except (TooDear, TooBusy):
         return True

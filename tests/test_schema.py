@@ -1,15 +1,18 @@
 """A new database begins with config/schema.sql: it is what the migrations make, and no other database is touched by it."""
 
+import time
 from collections.abc import Iterator
+from threading import Thread
 from typing import Any
 
 import pytest
 from django.core.management import call_command
-from django.db import connection
+from django.db import connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 
 from config import databases, schema
 from tenants import trail, walls
+from tenants.errors import DomainError
 
 pytestmark = pytest.mark.usefixtures("django_db_setup")
 
@@ -55,14 +58,56 @@ def test_a_database_with_tables_goes_by_the_migrations(empty: None) -> None:
 
 
 def test_an_older_postgresql_goes_by_the_migrations(empty: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(schema, "WRITTEN_BY", 10**9)
+    monkeypatch.setattr(schema, "WRITTEN_BY", 99)
     assert schema.begin() is False
     assert connection.introspection.table_names() == []
+    with pytest.raises(DomainError, match="written by PostgreSQL 99"):
+        schema.of_migrations()
 
 
-def test_what_is_begun_is_begun_once(empty: None) -> None:
-    assert schema.begin() is True
+@pytest.mark.parametrize(
+    "otherwise",
+    [
+        "CREATE EXTENSION pg_trgm SCHEMA elsewhere",
+        "SET search_path = elsewhere, public",
+        "CREATE TABLE elsewhere.django_migrations (app text); SET search_path = public, elsewhere",
+    ],
+)
+def test_where_other_schemas_matter_the_migrations_are_right(empty: None, otherwise: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"CREATE SCHEMA elsewhere; {otherwise}")
     assert schema.begin() is False
+
+
+def test_bodies_of_functions_are_left_as_they_are(empty: None) -> None:
+    body = "\n\n\n-- why\nUPDATE t\nSET a = 1;\nGRANT SELECT ON TABLE t TO web;\n"
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE django_migrations (app text, name text); CREATE TABLE t (a int)")
+        cursor.execute(f"CREATE PROCEDURE p() LANGUAGE sql AS $${body}$$")
+    assert body in schema.of_database()
+
+
+def test_two_at_once_begin_it_once(empty: None) -> None:
+    """The second one sees nothing of the first one's tables before they are committed: it waits for them."""
+    begun: list[bool] = []
+
+    def second() -> None:
+        begun.append(schema.begin())
+        connection.close()
+
+    other = Thread(target=second)
+    waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    with transaction.atomic():
+        assert schema.begin() is True
+        other.start()
+        with connection.cursor() as cursor:
+            while other.is_alive():
+                cursor.execute(waiting)
+                if cursor.fetchone()[0]:
+                    break
+                time.sleep(0.02)
+    other.join()
+    assert begun == [False]
 
 
 def test_who_asks_for_one_migration_gets_it(empty: None) -> None:

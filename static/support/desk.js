@@ -38,11 +38,8 @@ document.addEventListener("click", (event) => { if (event.target.closest("[data-
 document.addEventListener("change", (event) => { if (event.target.matches("[data-keys-on]")) localStorage.setItem("pd-keys", event.target.checked ? "on" : "off"); });
 document.addEventListener("DOMContentLoaded", () => { const box = document.querySelector("[data-keys-on]"); if (box) box.checked = keysOn(); });
 
-// A phone has no room for "Switch": choosing a brand is enough there.
-document.addEventListener("change", (event) => {
-  const form = event.target.matches("#pd-tenant-box") && event.target.form;
-  if (form && !form.querySelector("button").checkVisibility()) form.requestSubmit();
-});
+// A phone has room for "Switch" only when there is something to switch to.
+document.addEventListener("change", (event) => { if (event.target.matches("#pd-tenant-box")) event.target.form.classList.add("pd-tenant-chosen"); });
 
 // A menu closes when somebody looks elsewhere.
 document.addEventListener("click", (event) => document.querySelectorAll(".pd-menu[open]").forEach((menu) => menu.contains(event.target) || menu.removeAttribute("open")));

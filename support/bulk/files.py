@@ -22,7 +22,7 @@ from support.bulk.types import SKIPS, skip
 from tenants import access as gate
 from tenants.errors import DomainError
 from tenants.spreadsheets import plain, safe
-from tenants.uploads import FileRefused, canonical, check_columns, is_long, kind_of, rows_of
+from tenants.uploads import FileRefused, canonical, check_columns, is_for_worker, kind_of, rows_of
 
 #: A whole number as people and spreadsheets write it, thousands in groups or not; `1,5` and `12,50` are none.
 WHOLE = re.compile(r"([+-]?(?:\d+|\d{1,3}(?:,\d{3})+|\d{1,2}(?:,\d{2})*,\d{3}))(?:\.0+)?", re.ASCII)
@@ -63,16 +63,16 @@ def hash_of(body: bytes) -> str:
 def is_short(job: BulkJob) -> bool:
     """Whether it is read while somebody waits. Raises: FileRefused."""
     body = bytes(job.body)
-    return not is_long(body, kind=kind_of(body), at_once=AT_ONCE)
+    return not is_for_worker(body, kind=kind_of(body), at_once=AT_ONCE)
 
 
-def read(job: BulkJob, *, now: datetime) -> None:
+def read(job: BulkJob, *, now: datetime, awaited: bool = False) -> None:
     """Read the rest of the job's file into blocks, a stretch a transaction, so that a killed worker's successor goes on.
 
-    Raises: FileRefused; DomainError `column_mismatch`, `column_forbidden`.
+    Raises: FileRefused, as `uploads.rows_of`; DomainError `column_mismatch`, `column_forbidden`.
     """
     body = bytes(job.body)
-    rows = ((number, cells) for number, cells in rows_of(body, kind=kind_of(body)) if number > job.last_line)
+    rows = ((number, cells) for number, cells in rows_of(body, kind=kind_of(body), awaited=awaited) if number > job.last_line)
     for stretch in batched(rows, LINES):
         _take(job, stretch)
     with transaction.atomic(), connection.cursor() as cursor:

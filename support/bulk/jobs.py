@@ -39,6 +39,7 @@ from tenants.access import Access
 from tenants.actors import SYSTEM, ActorKind
 from tenants.errors import DomainError
 from tenants.models import Tenant
+from tenants.uploads import TooBusy, TooDear
 
 WORK = "support.tasks.work_on_job"
 #: So many workers go on with one job at once: while one waits for the database, the other works out its entries.
@@ -175,14 +176,22 @@ def _choose(job: BulkJob, access: Access, select: Select, *, now: datetime) -> N
         job.file_name, job.body = UNWRITABLE.sub("", select.file.name)[:200], select.file.body
         job.select = {"file": job.file_name}
         job.state = JobState.READING
-        if files.is_short(job):
-            files.read(job, now=now)
+        if files.is_short(job) and _is_read_now(job, now=now):
             freeze(job, choice.of_blocks(job), now=now)
         else:
             job.save()
             transaction.on_commit(lambda: bell.send(WORK, job.pk))
         return
     freeze(job, _choice_of(job, access, select, now=now), now=now)
+
+
+def _is_read_now(job: BulkJob, *, now: datetime) -> bool:
+    """Whether its list is read; else there was no time, and the worker goes on where this stopped. Raises: as `files.read`."""
+    try:
+        files.read(job, now=now, awaited=True)
+    except (TooDear, TooBusy):
+        return False
+    return True
 
 
 def _choice_of(job: BulkJob, access: Access, select: Select, *, now: datetime) -> Choice:

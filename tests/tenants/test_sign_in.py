@@ -272,6 +272,18 @@ def test_who_is_deactivated_is_out_at_once(kulfi: Tenant) -> None:
     assert out(client), "back, with a sign-in of its own"
 
 
+def test_a_count_that_was_read_before_brings_no_session_back(kulfi: Tenant) -> None:
+    user, client = person(kulfi, Role.AGENT), Client()
+    given(client)
+    assert client.get(DESK).status_code == 200
+    for is_active in (False, True):
+        user.is_active = is_active
+        user.save()
+    assert out(client)
+    user.refresh_from_db()
+    assert user.factors_changed == 1
+
+
 def test_who_comes_back_signs_in_anew(kulfi: Tenant, liberty: Tenant) -> None:
     """By the membership that ended; who works elsewhere, too, stays signed in there."""
     user = person(kulfi, Role.AGENT)
@@ -284,6 +296,8 @@ def test_who_comes_back_signs_in_anew(kulfi: Tenant, liberty: Tenant) -> None:
     person(liberty, Role.AGENT)
     leaves(liberty)
     assert client.get(DESK).status_code == 200
+    person(liberty, Role.AGENT)
+    Tenant.objects.filter(pk=liberty.pk).update(is_active=False)
     leaves(kulfi)
     person(kulfi, Role.AGENT)
     assert out(client)

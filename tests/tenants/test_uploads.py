@@ -18,7 +18,7 @@ from django.urls import reverse
 
 from tenants import uploads
 from tenants.import_form import ListFormat
-from tenants.uploads import FileRefused, is_long, kind_of, rows_of
+from tenants.uploads import FileRefused, TooBusy, is_for_worker, is_long, kind_of, rows_of
 
 HEAD = b"order_no,amount\n"
 
@@ -165,13 +165,13 @@ def test_a_hostile_file_is_refused_by_name_in_little_memory(name: str) -> None:
     data = make()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(FileRefused, match=told):
-        list(rows_of(data, kind=kind_of(data), seconds=uploads.SECONDS_AT_ONCE))
+        list(rows_of(data, kind=kind_of(data), awaited=True))
     assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) >> 10 < 300, "MB"
 
 
 def test_what_is_too_dear_while_somebody_waits_is_the_worker_s() -> None:
     data = HOSTILE["390,000 rules of validation"][0]()
-    assert is_long(data, kind=kind_of(data))
+    assert is_for_worker(data, kind=kind_of(data))
 
 
 def test_an_import_page_reads_the_sheet_that_was_looked_at(as_alice: Client) -> None:
@@ -221,21 +221,37 @@ def test_a_million_rows_are_not_read_to_see_that_they_are_many(monkeypatch: pyte
 def test_a_spreadsheet_that_takes_long_to_read_is_long(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its rows may be few: a worker reads it, and not the web process while somebody waits."""
     row = tuple(range(90))
-    assert is_long(xlsx(*[row] * 1200), kind="xlsx")
+    assert is_for_worker(xlsx(*[row] * 1200), kind="xlsx")
     monkeypatch.setattr(uploads, "SECONDS_AT_ONCE", 60)
-    monkeypatch.setattr(uploads, "PATIENCE", 60)
+    monkeypatch.setattr(uploads, "CLOCK_SECONDS_AT_ONCE", 60)
     assert not is_long(xlsx(*[row] * 900), kind="xlsx")
 
 
-def test_nobody_waits_at_a_page_for_a_reader_that_gets_no_processor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Two seconds of a processor may be many by the clock: then the worker reads it."""
+@pytest.fixture
+def no_processor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Two seconds of a processor may be many by the clock."""
     asleep = tmp_path / "reader.py"
     asleep.write_text("import time\ntime.sleep(600)\n")
     monkeypatch.setattr(uploads, "READER", asleep)
-    monkeypatch.setattr(uploads, "PATIENCE", 0.2)
-    assert is_long(xlsx(("code", "name"), ("S1", "Adyar")), kind="xlsx")
-    assert uploads.READERS.acquire(blocking=False), "and its place is free again"
-    uploads.READERS.release()
+    monkeypatch.setattr(uploads, "CLOCK_SECONDS_AT_ONCE", 0.2)
+
+
+STORES = xlsx(("code", "name"), ("S1", "Adyar"))
+
+
+def test_nobody_waits_at_a_page_for_a_reader_that_gets_no_processor(no_processor: None) -> None:
+    assert is_for_worker(STORES, kind="xlsx")
+    with pytest.raises(TooBusy):
+        is_long(STORES, kind="xlsx")
+    assert [uploads.READERS.acquire(blocking=False) for _ in range(3)] == [True, True, False], "both places are free again"
+    uploads.READERS.release(2)
+
+
+def test_where_no_worker_reads_it_the_page_says_that_it_was_the_machine(as_alice: Client, no_processor: None) -> None:
+    file = SimpleUploadedFile("stores.xlsx", STORES)
+    answer = as_alice.post(reverse("admin:tenants_store_import"), {"import_file": file, "format": "0"}).content.decode()
+    assert "Too much is being read just now. Nothing was taken" in answer
+    assert "rows. Split it" not in answer
 
 
 def test_rows_keep_their_numbers_and_a_spreadsheets_cells_are_texts() -> None:
