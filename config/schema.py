@@ -1,5 +1,5 @@
-"""A new database begins with one file, which holds what the migrations make. One by one they take most of a minute, because after each step
-Django draws every model anew; the file takes a second. A database that has tables goes by the migrations alone."""
+"""A new database begins with one file, which holds what the migrations make. One by one they take half a minute, because after each step
+Django draws every model anew; the file takes less than a second. A database that has tables goes by the migrations alone."""
 
 import re
 from pathlib import Path
@@ -25,12 +25,12 @@ EMPTY = """
 BEGINNING = 7_400_301
 #: For this transaction: every name in the file has its schema, and functions come before the tables that they read.
 SETTINGS = "SET LOCAL search_path = ''; SET LOCAL check_function_bodies = false;"
-#: What pg_dump says around the schema, and what web may do with tables, which every `migrate` grants at its end. Not in functions' bodies.
-BODY = re.compile(r"(\$\$.*?\$\$)", re.DOTALL)
-AROUND = re.compile(
+#: A function's body is the function's.
+BODY = r"(?P<body>\$(?P<tag>\w*)\$[\s\S]*?\$(?P=tag)\$)"
+#: What pg_dump says around the schema, and what web may do with tables, which every `migrate` grants at its end.
+AROUND = (
     r"^--\n-- .*\n--\n|^COMMENT ON EXTENSION .*;\n|^-- .*\n|^--\n|^SET .*;\n|^SELECT pg_catalog\.set_config.*;\n|^\\\w+ .*\n"
-    r"|^(?:GRANT|REVOKE) .* ON (?:TABLE|SEQUENCE|SCHEMA) .*;\n",
-    re.MULTILINE,
+    r"|^(?:GRANT|REVOKE) .* ON (?:TABLE|SEQUENCE|SCHEMA) .*;\n"
 )
 
 
@@ -79,13 +79,12 @@ def of_database() -> str:
         cursor.execute("SELECT format('    (%L, %L, now())', app, name) FROM django_migrations ORDER BY app, name")
         applied = ",\n".join(row[0] for row in cursor.fetchall())
     schema = databases.run("pg_dump", "--schema-only", "--no-owner", databases.named(str(connection.settings_dict["NAME"])))
-    pieces = [piece if piece.startswith("$$") else _without_what_is_around(piece) for piece in BODY.split(schema)]
-    schema = "".join(pieces).strip()
+    schema = _outside_bodies(r"\n{2,}", "\n\n", _outside_bodies(AROUND, "", schema)).strip()
     return f"{schema}\n\nINSERT INTO public.django_migrations (app, name, applied) VALUES\n{applied};\n"
 
 
-def _without_what_is_around(text: str) -> str:
-    return re.sub(r"\n{2,}", "\n\n", AROUND.sub("", text))
+def _outside_bodies(pattern: str, new: str, text: str) -> str:
+    return re.sub(f"{BODY}|{pattern}", lambda found: found["body"] or new, text, flags=re.MULTILINE)
 
 
 def _version(using: str) -> int:

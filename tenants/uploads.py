@@ -40,8 +40,8 @@ RECORD_MAX = 1 << 20
 SECONDS_AT_ONCE, SECONDS_MAX = 2, 60
 #: By the clock, while somebody waits: for a reader, and for what it reads. A page reads a file twice, and its transaction may rest for 15 s.
 FREE_SECONDS_AT_ONCE, CLOCK_SECONDS_AT_ONCE = 2, 4
-#: So many workbooks are read at once by a process; a worker that waits longer than so many seconds comes again.
-READERS, FREE_SECONDS_MAX = threading.BoundedSemaphore(2), 20
+#: So many workbooks are read at once by a process; a worker waits until it may.
+READERS = threading.BoundedSemaphore(2)
 READER = Path(__file__).with_name("workbook.py")
 #: How a zip ends: its entries' count and the size of their directory.
 ZIP_END = struct.Struct("<4s4H2LH")
@@ -63,7 +63,7 @@ class TooDear(FileRefused):
 
 
 class TooBusy(FileRefused):
-    """It was not read in time, and that says nothing of the file."""
+    """It was not read in time while somebody waited, and that says nothing of the file."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -154,7 +154,7 @@ def _broken_is_refused() -> Iterator[None]:
 def rows_of(data: bytes, *, kind: str, awaited: bool = False) -> Iterator[tuple[int, dict[str, str]]]:
     """-> (number of the row in the file, its cells by the names of the first row), one by one. `awaited`: while somebody waits.
 
-    Raises: FileRefused, on the way; it is TooDear where time was what it took, and TooBusy where it got none.
+    Raises: FileRefused, on the way; it is TooDear where time was what it took, and TooBusy where it got none and is awaited.
     """
     names, lines = table_of(data, kind=kind, awaited=awaited)
     for number, cells in lines:
@@ -225,7 +225,7 @@ def _csv_lines(data: bytes) -> Iterator[tuple[int, list[str]]]:
 
 def _xlsx_lines(data: bytes, *, awaited: bool) -> Iterator[tuple[int, list[str]]]:
     """By a process of its own, which is ended where nobody asks on. Its memory and its time are the kernel's to refuse."""
-    if not READERS.acquire(timeout=FREE_SECONDS_AT_ONCE if awaited else FREE_SECONDS_MAX):
+    if not READERS.acquire(timeout=FREE_SECONDS_AT_ONCE if awaited else None):
         raise TooBusy
     try:
         yield from _read(data, awaited=awaited)

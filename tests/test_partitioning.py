@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -17,6 +16,7 @@ from django.utils import timezone
 from django_scopes import scope, scopes_disabled
 
 from config import partitioning
+from config.databases import connected_to
 from config.engines.postgresql import drop_database
 from integrations.models import Bill, Delivery
 from loyalty import sweeps
@@ -58,7 +58,7 @@ def _rehearsed(django_db_setup: None, django_db_blocker: Any) -> Iterator[Rehear
         with connection._nodb_cursor() as cursor:
             cursor.execute(f"CREATE DATABASE {DATABASE}")
         try:
-            with _in(DATABASE):
+            with connected_to(DATABASE):
                 call_command("migrate", verbosity=0)
                 tenants = {slug: make_tenant(slug) for slug in ("kulfi", "liberty")}
                 for tenant in tenants.values():
@@ -74,20 +74,8 @@ def _rehearsed(django_db_setup: None, django_db_blocker: Any) -> Iterator[Rehear
 
 @pytest.fixture
 def rehearsed(_rehearsed: Rehearsed, django_db_blocker: Any) -> Iterator[Rehearsed]:
-    with django_db_blocker.unblock(), _in(DATABASE):
+    with django_db_blocker.unblock(), connected_to(DATABASE):
         yield _rehearsed
-
-
-@contextmanager
-def _in(database: str) -> Iterator[None]:
-    before = connection.settings_dict["NAME"]
-    connection.close()
-    connection.settings_dict["NAME"] = database
-    try:
-        yield
-    finally:
-        connection.close()
-        connection.settings_dict["NAME"] = before
 
 
 def _drop() -> None:

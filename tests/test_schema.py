@@ -79,11 +79,12 @@ def test_where_other_schemas_matter_the_migrations_are_right(empty: None, otherw
     assert schema.begin() is False
 
 
-def test_bodies_of_functions_are_left_as_they_are(empty: None) -> None:
-    body = "\n\n\n-- why\nUPDATE t\nSET a = 1;\nGRANT SELECT ON TABLE t TO web;\n"
+@pytest.mark.parametrize("more", ["", "SELECT $$\nSET x = 1;\n$$;\n"])
+def test_bodies_of_functions_are_left_as_they_are(empty: None, more: str) -> None:
+    body = "\n\n\n-- why\nUPDATE t\nSET a = 1;\nGRANT SELECT ON TABLE t TO web;\n" + more
     with connection.cursor() as cursor:
         cursor.execute("CREATE TABLE django_migrations (app text, name text); CREATE TABLE t (a int)")
-        cursor.execute(f"CREATE PROCEDURE p() LANGUAGE sql AS $${body}$$")
+        cursor.execute(f"CREATE PROCEDURE p() LANGUAGE sql AS $p${body}$p$")
     assert body in schema.of_database()
 
 
@@ -96,13 +97,13 @@ def test_two_at_once_begin_it_once(empty: None) -> None:
         connection.close()
 
     other = Thread(target=second)
-    waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND classid = 0 AND objid = %s"
     with transaction.atomic():
         assert schema.begin() is True
         other.start()
         with connection.cursor() as cursor:
             while other.is_alive():
-                cursor.execute(waiting)
+                cursor.execute(waiting, [schema.BEGINNING])
                 if cursor.fetchone()[0]:
                     break
                 time.sleep(0.02)

@@ -39,7 +39,7 @@ document.addEventListener("change", (event) => { if (event.target.matches("[data
 document.addEventListener("DOMContentLoaded", () => { const box = document.querySelector("[data-keys-on]"); if (box) box.checked = keysOn(); });
 
 // A phone has room for "Switch" only when there is something to switch to.
-document.addEventListener("change", (event) => { if (event.target.matches("#pd-tenant-box")) event.target.form.classList.add("pd-tenant-chosen"); });
+document.addEventListener("change", ({ target }) => { if (target.matches("#pd-tenant-box")) target.form.classList.toggle("pd-tenant-chosen", !target.selectedOptions[0].defaultSelected); });
 
 // A menu closes when somebody looks elsewhere.
 document.addEventListener("click", (event) => document.querySelectorAll(".pd-menu[open]").forEach((menu) => menu.contains(event.target) || menu.removeAttribute("open")));

@@ -3,6 +3,8 @@
 import csv
 import hashlib
 import io
+from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import openpyxl
@@ -15,10 +17,11 @@ from loyalty.models import Customer, Entry
 from support.bulk import files, jobs, results, running
 from support.bulk.jobs import File, Select, Wanted
 from support.bulk.models import BulkJob, JobState
-from tenants import exports
+from tenants import exports, uploads
 from tenants.access import Access
 from tenants.errors import DomainError
 from tenants.models import Tenant
+from tenants.uploads import TooBusy
 from tests import builders
 from tests.bulk.conftest import Preview, available, confirmed, finished, run, told
 
@@ -168,6 +171,22 @@ def test_a_long_file_is_read_by_the_worker(crowd: list[Customer], preview: Previ
     assert (job.state, job.count, bytes(job.body)) == (JobState.PREVIEW, 5, b"")
     run(job, alice_may)
     assert available(*crowd) == [10, 111, 212, 313, 414]
+
+
+def test_a_list_that_gets_no_time_at_its_page_goes_on_in_the_worker(
+    crowd: list[Customer], preview: Preview, long_list: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def busy(body: bytes, *, kind: str, awaited: bool) -> Iterator[tuple[int, dict[str, str]]]:
+        yield from islice(uploads.rows_of(body, kind=kind), 3)
+        raise TooBusy
+
+    with monkeypatch.context() as patched:
+        patched.setattr(files, "AT_ONCE", 5)
+        patched.setattr(files, "rows_of", busy)
+        job = preview(select=listed(long_list))
+    assert (job.state, job.last_line, job.chosen) == (JobState.READING, 3, 0)
+    finished(job)
+    assert (job.state, job.count, job.sum, told(job)) == (JobState.PREVIEW, 5, 60, {})
 
 
 def test_a_long_file_goes_on_where_its_worker_was_killed(
